@@ -1,0 +1,108 @@
+/**
+ * Writes the audit. A row goes into the transaction of the fact that it tells: no fact without its row, no row without
+ * its fact. Nobody updates or deletes; the database refuses (migrations/0001).
+ */
+import { Context, Effect, Layer } from "effect"
+import { SqlClient, type SqlError } from "effect/sql"
+import { type AuditRefs, type AuditType, auditTypes } from "../contract/AuditEvent.ts"
+import type { Autonomy, Risk } from "../contract/Enums.ts"
+import { newId } from "../database/Ids.ts"
+import { Redactor } from "../secrets/Redactor.ts"
+import { AuditWake } from "./AuditWake.ts"
+
+/** What a caller says of a fact; stage and outcome follow from the type. */
+export interface Fact {
+  readonly type: AuditType
+  readonly trace_id: string
+  /** When it happened. */
+  readonly at: Date
+  /** One sentence for a person. */
+  readonly summary: string
+  readonly refs?: AuditRefs
+  readonly actor?: string | undefined
+  readonly tool?: string | undefined
+  readonly risk?: Risk | undefined
+  readonly autonomy?: Autonomy | undefined
+  readonly latency_ms?: number | undefined
+  /** Small: the reasons that a person needs. */
+  readonly data?: Record<string, unknown>
+}
+
+/** A row of `audit_events` as it is handed to the database: `insertAudit` takes a JSON list of these. */
+export type AuditRow = ReturnType<typeof toRow>
+
+const toRow = (fact: Fact) => ({
+  audit_id: newId(),
+  timestamp: fact.at,
+  trace_id: fact.trace_id,
+  stage: auditTypes[fact.type][0],
+  type: fact.type,
+  outcome: auditTypes[fact.type][1],
+  summary: fact.summary,
+  refs: fact.refs ?? {},
+  actor: fact.actor,
+  tool: fact.tool,
+  risk: fact.risk,
+  autonomy: fact.autonomy,
+  latency_ms: fact.latency_ms,
+  data: fact.data ?? {}
+})
+
+/**
+ * `insert into audit_events … select … from <source>`, for the statements that write a fact and its rows at once.
+ * The source has the columns of `audit_events` and `ord`, the order within the statement.
+ */
+export const insertAudit = (source: string): string => `
+  insert into audit_events
+    (audit_id, timestamp, trace_id, stage, type, outcome, summary, refs, actor, tool, risk, autonomy, latency_ms, data)
+  select r.audit_id, r.timestamp, r.trace_id, r.stage, r.type, r.outcome, r.summary, r.refs, r.actor, r.tool, r.risk,
+         r.autonomy, r.latency_ms, r.data
+  from ${source}
+  order by r.ord`
+
+/** The columns of a list of `AuditRow`, for `json_to_recordset`. */
+export const auditColumns = `
+    audit_id uuid, timestamp timestamptz, trace_id uuid, stage text, type text, outcome text, summary text, refs jsonb,
+    actor text, tool text, risk text, autonomy text, latency_ms real, data jsonb`
+
+/** The rows of the audit that go with a statement, each with the fact it depends on. */
+export const toldColumns = `${auditColumns}, event_id uuid, tool_call_id uuid, told_when text`
+
+/** CTE `told`: the audit rows of `parameter` for which `condition` (over `r`) holds. */
+export const tellAudit = (parameter: string, condition: string): string => `
+  told as (${
+  insertAudit(`(
+    select x.*, row_number() over () as ord
+    from json_to_recordset(${parameter}::json) as x(${toldColumns})
+  ) r
+  where ${condition}`)
+})`
+
+export class Audit extends Context.Service<Audit, {
+  /** Makes the row of a fact, with known secrets removed, for a statement that writes it together with the fact. */
+  readonly row: (fact: Fact) => AuditRow
+  /** Appends rows in the caller's transaction, or in one of their own where the caller has none. */
+  readonly append: (...facts: ReadonlyArray<Fact>) => Effect.Effect<void, SqlError.SqlError>
+}>()("syris/audit/Audit") {
+  static readonly layer = Layer.effect(
+    Audit,
+    Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      const redactor = yield* Redactor
+      const wake = yield* AuditWake
+      const row = (fact: Fact): AuditRow => redactor.redactJson(toRow(fact))
+      const append = Effect.fnUntraced(function*(...facts: ReadonlyArray<Fact>) {
+        yield* sql.unsafe(
+          `with rows as (
+             select r.*, row_number() over () as ord
+             from json_to_recordset($1::json) as r(${auditColumns})
+           )
+           ${insertAudit("rows r")}`,
+          [JSON.stringify(facts.map(row))]
+        )
+        yield* sql.afterCommit(wake.wake)
+      })
+      return Audit.of({ row, append })
+    })
+  )
+}

@@ -1,0 +1,76 @@
+/**
+ * What a started host says of itself. Pure; a password in an address is never in it.
+ */
+import { paints } from "./layout.ts"
+import { visible } from "./visible.ts"
+
+export interface BannerInfo {
+  readonly version: string
+  readonly url: string
+  /** The file of the token. */
+  readonly token: string
+  /** A link that logs a browser in once, where the host made one. */
+  readonly login?: string
+  readonly autonomy: string
+  readonly paused?: boolean
+  readonly database:
+    | { readonly kind: "embedded"; readonly path: string; readonly version: string }
+    | { readonly kind: "given"; readonly url: string; readonly version?: string }
+  readonly plugins: ReadonlyArray<{ readonly name: string; readonly version?: string }>
+  /** What the operator should know, one sentence each. */
+  readonly notes: ReadonlyArray<string>
+}
+
+export interface BannerOptions {
+  readonly colour?: boolean
+}
+
+export const formatBanner = (info: BannerInfo, options: BannerOptions = {}): string => {
+  const paint = paints(options.colour ?? wantsColour())
+  const rows: Array<readonly [string, string]> = [
+    ["address", paint.bold(visible(info.url))],
+    ...(info.login === undefined ? [] : [["page", visible(info.login)] as const]),
+    ["token", visible(info.token)],
+    ["autonomy", `${autonomies[info.autonomy] ?? visible(info.autonomy)}${info.paused === true ? paint.yellow(", paused") : ""}`],
+    ["database", database(info.database)],
+    ["plugins", info.plugins.map(plugin).join(", ") || "none"]
+  ]
+  return [
+    "",
+    `  ${paint.bold("SYRIS")} ${paint.dim(visible(info.version))}`,
+    "",
+    ...rows.map(([label, value]) => `  ${paint.dim(label.padEnd(10))}${value}`),
+    ...info.notes.map((text) => `  ${paint.yellow("note".padEnd(10))}${visible(text)}`),
+    "",
+    "  Try, in another terminal:",
+    "    npm run syris send \"set a timer for 5 minutes\"",
+    ""
+  ].join("\n")
+}
+
+const autonomies: Record<string, string> = {
+  A0: "A0, it shows what it would do and does nothing",
+  A1: "A1, it asks before everything that acts",
+  A2: "A2, it does what is low in risk and asks for the rest",
+  A3: "A3, it asks from high risk on",
+  A4: "A4, it asks for the critical only"
+}
+
+const plugin = ({ name, version }: BannerInfo["plugins"][number]) =>
+  version === undefined ? visible(name) : `${visible(name)} ${visible(version)}`
+
+const database = (given: BannerInfo["database"]) =>
+  given.kind === "embedded"
+    ? `PostgreSQL ${visible(given.version)}, embedded in ${visible(given.path)}`
+    : `${given.version === undefined ? "" : `PostgreSQL ${visible(given.version)} at `}${visible(withoutPassword(given.url))}`
+
+/** A database address that may be shown: user and host stay, the password (in the query too) does not. */
+export const withoutPassword = (address: string): string => {
+  const url = URL.parse(address)
+  if (url === null) return "the given address"
+  if (url.password !== "") url.password = "***"
+  for (const key of Array.from(url.searchParams.keys())) if (/pass|secret|key/i.test(key)) url.searchParams.set(key, "***")
+  return url.href
+}
+
+const wantsColour = () => process.stdout.isTTY === true && (process.env.NO_COLOR ?? "") === "" && process.env.TERM !== "dumb"

@@ -1,0 +1,125 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { createHash } from "node:crypto"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { examine, type FileState, type Machine } from "./doctorChecks.ts"
+import { answer, freePort, recordedHost, run, runChild } from "./RecordedHost.ts"
+
+const now = Date.UTC(2026, 10, 22)
+const file = (mode: number, over: Partial<FileState> = {}): FileState => ({ mode, uid: 1000, folder: false, modified: now, ...over })
+const folder = (mode: number, over: Partial<FileState> = {}) => file(mode, { folder: true, ...over })
+
+const files: Record<string, FileState> = {
+  "/syris/node_modules/effect/package.json": file(0o644),
+  "/syris/syris.config.ts": file(0o644),
+  "/home": folder(0o700),
+  "/home/token": file(0o600),
+  "/home/secrets.key": file(0o600),
+  "/home/secrets.json": file(0o600),
+  "/home/postgres": folder(0o700)
+}
+const texts: Record<string, string> = {
+  "/syris/package-lock.json": "{}",
+  "/syris/node_modules/.syris-setup": createHash("sha256").update("{}").digest("hex"),
+  "/home/token": "abc",
+  "/home/secrets.key": "0".repeat(64),
+  "/home/postgres/PG_VERSION": "18\n"
+}
+
+const well: Machine = {
+  node: "24.21.0",
+  uid: 1000,
+  root: "/syris",
+  home: "/home",
+  config: "/syris/syris.config.ts",
+  host: "127.0.0.1",
+  port: 4747,
+  url: "http://127.0.0.1:4747",
+  databaseUrl: undefined,
+  now: () => now,
+  stat: (name) => files[name],
+  read: (name) => texts[name],
+  freeBytes: () => 50 * 1_024 ** 3,
+  ask: () => Promise.resolve({ kind: "nobody" }),
+  listen: () => Promise.resolve(undefined),
+  askDatabase: () => Promise.resolve({ version: 160_004, now }),
+  loadConfig: () => Promise.resolve([])
+}
+const having = (changes: Record<string, FileState | undefined>): Partial<Machine> => ({
+  stat: (name) => name in changes ? changes[name] : files[name]
+})
+const syris = { kind: "syris", status: "healthy", version: "0.1.0", degraded: [], date: now } as const
+const MiB = 1_024 ** 2
+
+const cases: ReadonlyArray<readonly [what: string, change: Partial<Machine>, check: string, status: string, message: RegExp]> = [
+  ["an old Node", { node: "20.19.0" }, "node", "fail", /needs 24: run it through npm/],
+  ["no packages", having({ "/syris/node_modules/effect/package.json": undefined }), "packages", "fail", /npm ci/],
+  ["other packages", { read: () => undefined }, "packages", "warn", /npm ci/],
+  ["a disk that is nearly full", { freeBytes: () => 900 * MiB }, "disk", "warn", /Only 900 MiB are free/],
+  ["a full disk", { freeBytes: () => 99 * MiB }, "disk", "fail", /free some space/],
+  ["no home yet", { stat: (name) => name.startsWith("/home") ? undefined : files[name] }, "home", "ok", /first start/],
+  ["an open home", having({ "/home": folder(0o755) }), "home", "warn", /chmod go-rw \/home/],
+  ["somebody else's home", having({ "/home": folder(0o700, { uid: 7 }) }), "home", "fail", /another user \(uid 7\)/],
+  ["an open database", having({ "/home/postgres": folder(0o755) }), "database", "fail", /chmod 700/],
+  ["a folder that is no database", { read: (name) => name.endsWith("PG_VERSION") ? undefined : texts[name] }, "database", "fail", /holds no database/],
+  ["a given database", { databaseUrl: "postgres://me:hunter2@db/syris" }, "database", "ok", /PostgreSQL 16 answers at postgres:\/\/me:\*\*\*@db/],
+  ["an old database", { databaseUrl: "postgres://db/x", askDatabase: () => Promise.resolve({ version: 140_001, now }) }, "database", "fail", /15 or newer/],
+  ["a database that is away", { databaseUrl: "postgres://db/x", askDatabase: () => Promise.reject(new Error("connection refused")) }, "database", "fail", /connection refused\): check that it runs/],
+  ["a running SYRIS", { ask: () => Promise.resolve(syris) }, "port", "ok", /is healthy/],
+  ["a SYRIS that is not well", { ask: () => Promise.resolve({ ...syris, status: "degraded", degraded: ["mcp"] }) }, "port", "warn", /degraded \(mcp\)/],
+  ["another server", { ask: () => Promise.resolve({ kind: "other", what: "HTTP 404" }) }, "port", "fail", /not SYRIS \(HTTP 404\): stop it/],
+  ["a port that is taken", { listen: () => Promise.resolve("EADDRINUSE") }, "port", "fail", /set SYRIS_PORT/],
+  ["a low port", { listen: () => Promise.resolve("EACCES"), port: 80 }, "port", "fail", /above 1023/],
+  ["a token that others can read", having({ "/home/token": file(0o644) }), "token", "fail", /mode 0644: run `chmod 600/],
+  ["an empty token", { read: (name) => name === "/home/token" ? "" : texts[name] }, "token", "fail", /is empty/],
+  ["an open key", having({ "/home/secrets.key": file(0o640) }), "secrets", "fail", /mode 0640/],
+  ["a lost key", having({ "/home/secrets.key": undefined }), "secrets", "fail", /restore/],
+  ["no configuration", having({ "/syris/syris.config.ts": undefined }), "config", "fail", /SYRIS_CONFIG/],
+  ["a broken configuration", { loadConfig: () => Promise.reject(new Error("/syris/syris.config.ts:3: it throws.")) }, "config", "fail", /config.ts:3: it throws/],
+  ["settings that do nothing", { loadConfig: () => Promise.resolve(["the setting \"llm\" is ignored."]) }, "config", "warn", /is ignored/],
+  ["a clock of the past", { now: () => 0 }, "clock", "fail", /years behind/],
+  ["a clock that went back", having({ "/home/token": file(0o600, { modified: now + 3_600_000 }) }), "clock", "fail", /1 h 00 min ahead/],
+  ["two clocks", { databaseUrl: "postgres://db/x", askDatabase: () => Promise.resolve({ version: 160_000, now: now - 60_000 }) }, "clock", "warn", /of the database by 1 min/],
+  ["a check that breaks", { freeBytes: () => { throw new Error("EIO") } }, "disk", "fail", /could not be checked: EIO/]
+]
+
+describe("syris doctor", () => {
+  it("finds nothing wrong where nothing is", async () => {
+    assert.deepStrictEqual((await examine(well)).filter((check) => check.status !== "ok"), [])
+  })
+
+  for (const [what, change, name, status, message] of cases) {
+    it(`sees ${what}`, async () => {
+      const found = (await examine({ ...well, ...change })).find((check) => check.name === name)
+      assert.strictEqual(found?.status, status, found?.message)
+      assert.match(found?.message ?? "", message)
+      assert.notInclude(found?.message, "hunter2")
+    })
+  }
+
+  it.live("looks at the machine itself", () =>
+    Effect.gen(function*() {
+      const host = yield* recordedHost((_, response) => answer(response, 200, { status: "healthy", uptime_seconds: 3, version: "9.9.9", degraded: [] }))
+      const config = path.join(host.home, "syris.config.ts")
+      fs.writeFileSync(config, "export default { plugins: [] as Array<string> }\n")
+      fs.chmodSync(path.join(host.home, "token"), 0o644)
+      const broken = yield* runChild({ ...host.env, SYRIS_CONFIG: config }, ["doctor", "--json"])
+      assert.strictEqual(broken.code, 1)
+      const found = JSON.parse(broken.out) as { ok: boolean; checks: ReadonlyArray<{ name: string; status: string; message: string }> }
+      assert.deepStrictEqual(found.checks.filter((check) => check.status === "fail").map((check) => check.name), ["token"])
+      assert.match(found.checks.find((check) => check.name === "port")?.message ?? "", /SYRIS 9\.9\.9 answers/)
+      assert.match(found.checks.find((check) => check.name === "config")?.message ?? "", /loads$/)
+    }), 30_000)
+
+  it.live("tells a free port from one that is taken, and a database that is away", () =>
+    Effect.gen(function*() {
+      const other = yield* recordedHost((_, response) => response.end("hello"))
+      const taken = yield* run({ ...other.env, DATABASE_URL: `postgres://me:hunter2@127.0.0.1:${yield* freePort}/x` }, ["doctor"])
+      assert.match(taken.out, /^fail {2}database {2}postgres:\/\/me:\*\*\*@127\.0\.0\.1:\d+\/x can't be used/m)
+      assert.strictEqual(taken.code, 1)
+      assert.notInclude(taken.out, "hunter2")
+      const free = yield* run({ SYRIS_HOME: path.join(other.home, "new"), SYRIS_PORT: String(yield* freePort) }, ["doctor"])
+      assert.match(free.out, /^ok {4}port {6}127\.0\.0\.1:\d+ is free/m)
+    }), 30_000)
+})

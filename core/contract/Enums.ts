@@ -1,0 +1,73 @@
+/**
+ * The closed vocabularies of the system. A value outside of them is refused at every boundary.
+ */
+import { Schema } from "effect"
+
+/** How bad a call can be at its worst. */
+export const Risk = Schema.Literals(["low", "medium", "high", "critical"])
+export type Risk = typeof Risk.Type
+
+/** How much the system may do by itself: `A0` only shows, `A4` acts on all but the critical. Default `A2`. */
+export const Autonomy = Schema.Literals(["A0", "A1", "A2", "A3", "A4"])
+export type Autonomy = typeof Autonomy.Type
+
+/** What the gates say of a call, from the mildest to the strictest. */
+export const Verdict = Schema.Literals(["ALLOW", "CONFIRM", "PREVIEW", "HARD_BLOCK"])
+export type Verdict = typeof Verdict.Type
+
+/** Where a routed event goes. */
+export const Lane = Schema.Literals(["fast", "task", "llm_plan", "sandbox", "unhandled", "dropped"])
+export type Lane = typeof Lane.Type
+
+/** What a tool does to the world. */
+export const ToolEffect = Schema.Literals(["read", "write", "irreversible"])
+export type ToolEffect = typeof ToolEffect.Type
+
+/** What makes a tool safe to repeat after a crash. The default is `none`: at most once without a person. */
+export const Guarantee = Schema.Literals(["transactional", "native_key", "probe", "none"])
+export type Guarantee = typeof Guarantee.Type
+
+export const ToolCallStatus = Schema.Literals(["planned", "attempted", "succeeded", "failed", "unknown", "canceled"])
+export type ToolCallStatus = typeof ToolCallStatus.Type
+
+/** Whose words these are. A combined value takes the worst of its parts. */
+export const Trust = Schema.Literals(["operator", "trusted", "untrusted"])
+export type Trust = typeof Trust.Type
+
+export const Sensitivity = Schema.Literals(["low", "med", "high"])
+export type Sensitivity = typeof Sensitivity.Type
+
+export const ActorType = Schema.Literals(["user", "system", "integration"])
+export type ActorType = typeof ActorType.Type
+
+export const AuditOutcome = Schema.Literals(["success", "failure", "suppressed", "info"])
+export type AuditOutcome = typeof AuditOutcome.Type
+
+export const Stage = Schema.Literals([
+  "normalize",
+  "route",
+  "execute",
+  "tool_call",
+  "gate",
+  "respond",
+  "task",
+  "llm",
+  "scheduler",
+  "watcher",
+  "rule",
+  "mcp",
+  "worker",
+  "operator",
+  "system"
+])
+export type Stage = typeof Stage.Type
+
+export const Health = Schema.Literals(["healthy", "degraded", "down"])
+export type Health = typeof Health.Type
+
+export const ScheduleType = Schema.Literals(["cron", "interval", "one_shot"])
+export type ScheduleType = typeof ScheduleType.Type
+
+/** How a trace ended, as far as it can end by itself. */
+export const TraceOutcome = Schema.Literals(["succeeded", "failed", "waiting", "unknown", "unhandled", "dropped"])
+export type TraceOutcome = typeof TraceOutcome.Type

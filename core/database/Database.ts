@@ -1,0 +1,83 @@
+/**
+ * The connection pool and the schema. Everything above asks for `SqlClient`; nobody opens a connection of its own.
+ *
+ * Row values come and go as they are (snake_case from column to wire), timestamps as `Date`, `bigint` as BigInt.
+ */
+import { PgClient } from "@effect/sql-pg"
+import { Effect, Layer, Redacted, Schema } from "effect"
+import { Migrator } from "effect/sql"
+import { SqlClient } from "effect/sql"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { fileURLToPath } from "node:url"
+
+export class DatabaseError extends Schema.TaggedError<DatabaseError>()("DatabaseError", {
+  detail: Schema.String,
+  cause: Schema.optionalKey(Schema.Defect())
+}) {
+  override get message() {
+    return this.detail
+  }
+}
+
+/** Where the database is: a URL, or the unix socket of the embedded one. */
+export type Connection =
+  | { readonly url: Redacted.Redacted }
+  | { readonly path: string; readonly database: string; readonly username: string; readonly password?: Redacted.Redacted }
+
+/** At most this many connections a host. */
+export const poolSize = 10
+
+export const layerPool = (connection: Connection): Layer.Layer<PgClient.PgClient | SqlClient.SqlClient, DatabaseError> =>
+  PgClient.layer({
+    ...connection,
+    applicationName: "syris",
+    maxConnections: poolSize,
+    connectTimeout: "10 seconds",
+    startupParameters: { timezone: "UTC" }
+  }).pipe(Layer.catch((error) =>
+    Layer.effectContext(Effect.fail(
+      new DatabaseError({
+        detail: `The database can't be reached: ${error.message}. Check that it runs, and DATABASE_URL.`,
+        cause: error
+      })
+    ))
+  ))
+
+const findMigrations = (): string => {
+  let folder = path.dirname(fileURLToPath(import.meta.url))
+  while (!fs.existsSync(path.join(folder, "migrations", "0001_foundation.sql"))) {
+    const up = path.dirname(folder)
+    if (up === folder) throw new Error("The migrations folder is missing beside the host.")
+    folder = up
+  }
+  return path.join(folder, "migrations")
+}
+
+/** Runs a whole SQL file in one statement, as the caller's transaction has it. */
+const runFile = (file: string) =>
+  Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    yield* sql`create or replace function pg_temp.run_file(text) returns void language plpgsql as 'begin execute $1; end'`
+    yield* sql`select pg_temp.run_file(${fs.readFileSync(file, "utf8")})`
+  })
+
+const load = Effect.sync(() => {
+  const folder = findMigrations()
+  return fs.readdirSync(folder).filter((name) => /^\d{4}_\w+\.sql$/.test(name)).sort().map((name) =>
+    [Number(name.slice(0, 4)), name.slice(5, -4), Effect.succeed(runFile(path.join(folder, name)))] as const
+  )
+})
+
+/** Brings the schema up to date: forward only, each file once, hosts one after the other. */
+export const migrate: Effect.Effect<void, DatabaseError, SqlClient.SqlClient> = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const run = Migrator.make({})
+  yield* run({ loader: load, table: "migrations" })
+  yield* sql`select ensure_partitions()`
+}).pipe(
+  Effect.mapError((cause) =>
+    new DatabaseError({ detail: `The database schema can't be brought up to date: ${cause.message}`, cause })
+  ),
+  Effect.asVoid
+)

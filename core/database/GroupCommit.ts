@@ -1,0 +1,75 @@
+/**
+ * Writes that arrive together share a statement and a commit.
+ *
+ * - Nothing is answered before its commit.
+ * - Alone, a write does not wait: the first one starts at once, what arrives meanwhile is the next batch.
+ * - A row that the database refuses fails alone: its batch is tried again one by one.
+ * - After a lost connection the same batch is sent again, so the statement must be harmless to repeat: rows keep their
+ *   ids, and a repeat finds its own rows (docs/adr/0003).
+ */
+import { Effect, Exit, Schedule } from "effect"
+import { isTransient } from "./Transient.ts"
+
+interface Waiting<Item, A, E> {
+  readonly item: Item
+  readonly resume: (exit: Exit.Exit<A, E>) => void
+}
+
+/** Most rows in one statement. */
+const maximumBatch = 200
+
+/** A batch whose fate is not known is settled by sending it again, for at most about 15 s. */
+const reconnect = Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("1 second")]).pipe(
+  Schedule.upTo({ duration: "15 seconds" })
+)
+
+
+
+/**
+ * Makes a writer. `commit` answers one result per item, in order, after its commit.
+ */
+export const make = <Item, A, E, R>(
+  commit: (items: ReadonlyArray<Item>) => Effect.Effect<ReadonlyArray<A>, E, R>
+): Effect.Effect<(item: Item) => Effect.Effect<A, E>, never, R> =>
+  Effect.map(Effect.context<R>(), (context) => {
+    const run = Effect.runForkWith(context)
+    let waiting: Array<Waiting<Item, A, E>> = []
+    let busy = false
+
+    const settled = (items: ReadonlyArray<Item>) =>
+      commit(items).pipe(Effect.retry({ schedule: reconnect, while: isTransient }), Effect.exit)
+
+    const write = Effect.fnUntraced(function*(batch: ReadonlyArray<Waiting<Item, A, E>>) {
+      const exit = yield* settled(batch.map((entry) => entry.item))
+      if (Exit.isSuccess(exit)) {
+        batch.forEach((entry, index) => entry.resume(Exit.succeed(exit.value[index] as A)))
+      } else if (batch.length === 1) {
+        batch[0]?.resume(Exit.failCause(exit.cause))
+      } else {
+        for (const entry of batch) {
+          entry.resume(Exit.map(yield* settled([entry.item]), (results) => results[0] as A))
+        }
+      }
+    })
+
+    const drain = Effect.gen(function*() {
+      while (true) {
+        const batch = waiting.slice(0, maximumBatch)
+        if (batch.length === 0) {
+          busy = false
+          return
+        }
+        waiting = waiting.slice(maximumBatch)
+        yield* write(batch)
+      }
+    })
+
+    return (item) =>
+      Effect.callback<A, E>((resume) => {
+        waiting.push({ item, resume })
+        if (!busy) {
+          busy = true
+          run(drain)
+        }
+      })
+  })

@@ -1,0 +1,72 @@
+/**
+ * Whether the host is well. Subsystems say by name when they are not, and again when they are; nobody is asked, so a
+ * hanging subsystem can't make the answer hang.
+ */
+import { Clock, Context, Effect, Layer } from "effect"
+import type { SystemHealth } from "../contract/SystemHealth.ts"
+import { version } from "./Version.ts"
+
+/** A subsystem that is not well. `down`: the host does no work because of it. */
+export interface Ailment {
+  readonly name: string
+  readonly reason: string
+  readonly status: "degraded" | "down"
+  readonly since: Date
+}
+
+export class Health extends Context.Service<Health, {
+  readonly current: Effect.Effect<SystemHealth>
+  /** The subsystems that are not well, with their reasons. */
+  readonly ailments: Effect.Effect<ReadonlyArray<Ailment>>
+  /** Says that a subsystem is not well; saying it again replaces the reason. */
+  readonly degrade: (name: string, reason: string, status?: Ailment["status"]) => Effect.Effect<void>
+  readonly recover: (name: string) => Effect.Effect<void>
+  /** The host lives; the next sign of life is expected in `nextInMs`. */
+  readonly beat: (nextInMs: number) => Effect.Effect<void>
+  /** Why the host started, where it was not a plain start. */
+  readonly restarted: (reason: string) => Effect.Effect<void>
+}>()("syris/health/Health") {
+  static readonly layer = Layer.effect(
+    Health,
+    Effect.gen(function*() {
+      const started = yield* Clock.currentTimeMillis
+      const ailing = new Map<string, Ailment>()
+      let beatAt = started
+      let nextAt = started
+      let restartReason: string | undefined
+      const current = Effect.map(Clock.currentTimeMillis, (now): SystemHealth => {
+        const all = [...ailing.values()]
+        return {
+          status: all.some((one) => one.status === "down") ? "down" : all.length > 0 ? "degraded" : "healthy",
+          uptime_seconds: Math.floor((now - started) / 1000),
+          version,
+          last_heartbeat_at: new Date(beatAt).toISOString(),
+          next_expected_at: new Date(nextAt).toISOString(),
+          degraded: all.map((one) => one.name).sort(),
+          ...(restartReason === undefined ? {} : { restart_reason: restartReason })
+        }
+      })
+      return Health.of({
+        current,
+        ailments: Effect.sync(() => [...ailing.values()]),
+        degrade: Effect.fnUntraced(function*(name, reason, status = "degraded") {
+          const before = ailing.get(name)
+          const since = before?.since ?? new Date(yield* Clock.currentTimeMillis)
+          ailing.set(name, { name, reason, status, since })
+          if (before?.reason !== reason) yield* Effect.logWarning(`${name} is ${status}: ${reason}`)
+        }),
+        recover: (name) =>
+          Effect.suspend(() => ailing.delete(name) ? Effect.logInfo(`${name} is well again.`) : Effect.void),
+        beat: (nextInMs) =>
+          Effect.map(Clock.currentTimeMillis, (now) => {
+            beatAt = now
+            nextAt = now + nextInMs
+          }),
+        restarted: (reason) =>
+          Effect.sync(() => {
+            restartReason = reason
+          })
+      })
+    })
+  )
+}

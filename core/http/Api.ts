@@ -1,0 +1,54 @@
+/**
+ * The HTTP API: one group a file in `groups/`. To add one, add it here and its handlers in `Routes.ts`.
+ *
+ * `Api` is what the router serves. `Document` has besides what is served before the router (`POST /events`, webhooks,
+ * plugin routes): it is the OpenAPI document, and the list of paths and methods for 404 and 405.
+ */
+import { HttpApi, OpenApi } from "effect/http-api"
+import { version } from "../health/Version.ts"
+import { Checked } from "./Checked.ts"
+import { AuditGroup } from "./groups/Audit.ts"
+import { DocumentationGroup } from "./groups/Documentation.ts"
+import { EventsGroup } from "./groups/Events.ts"
+import { HooksGroup } from "./groups/Hooks.ts"
+import { IntakeGroup } from "./groups/Intake.ts"
+import { PluginsGroup } from "./groups/Plugins.ts"
+import { SystemGroup } from "./groups/System.ts"
+import { ToolsGroup } from "./groups/Tools.ts"
+import { TracesGroup } from "./groups/Traces.ts"
+
+export const Api = HttpApi.make("syris")
+  .add(SystemGroup, EventsGroup, AuditGroup, TracesGroup, ToolsGroup, PluginsGroup)
+  .middleware(Checked)
+  .annotate(HttpApi.ParseOptions, { onExcessProperty: "error", errors: "all" })
+  .annotate(HttpApi.HeadersParseOptions, {})
+  .annotate(HttpApi.SuccessParseOptions, {})
+  .annotate(HttpApi.ErrorParseOptions, {})
+export type Api = typeof Api
+
+/** Addresses that need no token. */
+const open = new Set(["GET /health", "GET /docs", "POST /hooks/{connector_id}"])
+
+interface Operation {
+  security?: ReadonlyArray<Record<string, ReadonlyArray<string>>>
+}
+
+export const Document = Api
+  .add(IntakeGroup, HooksGroup, DocumentationGroup)
+  .annotateMerge(OpenApi.annotations({
+    title: "SYRIS",
+    version,
+    description: "The automation host of one operator. Every address but a few takes the bearer token from $SYRIS_HOME/token.",
+    transform: (document) => {
+      document["components"].securitySchemes = { bearer: { type: "http", scheme: "bearer" } }
+      document["security"] = [{ bearer: [] }]
+      for (const [path, item] of Object.entries<Record<string, Operation>>(document["paths"])) {
+        for (const [method, operation] of Object.entries(item)) {
+          // What the groups say is nothing; the rule is one for all.
+          delete operation.security
+          if (open.has(`${method.toUpperCase()} ${path}`)) operation.security = []
+        }
+      }
+      return document
+    }
+  }))

@@ -1,0 +1,112 @@
+/**
+ * What holds for every endpoint of the API, in one place: query parameters are known and come once, bodies are
+ * bounded JSON, and whatever fails is answered as a problem without internals.
+ */
+import { ByteSize, Effect, Layer, Schema, SchemaAST, SchemaIssue } from "effect"
+import { HttpIncomingMessage, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { HttpApiError, HttpApiMiddleware } from "effect/http-api"
+import { SqlError } from "effect/sql"
+import { CursorInvalid } from "../audit/AuditLog.ts"
+import { isTransient } from "../database/Transient.ts"
+import { checkContentType, parseJson } from "./JsonBody.ts"
+import { commonProblems, isProblem, problem, type Problem, problemBody, type ProblemCode, problemType } from "./Problem.ts"
+import { readQuery } from "./Query.ts"
+
+export class Checked extends HttpApiMiddleware.Service<Checked>()("syris/http/Checked", { error: commonProblems }) {
+  static readonly layer = Layer.sync(Checked, () =>
+    Checked.of((handler, { endpoint }) => {
+      const parameters = fieldsOf(endpoint.query)
+      const hasBody = endpoint.payload.size > 0
+      return Effect.gen(function*() {
+        const request = yield* HttpServerRequest.HttpServerRequest
+        const query = readQuery(request.url, parameters)
+        if (query.problem !== undefined) return toResponse(query.problem)
+        if (hasBody) {
+          const refused = yield* checkBody(request)
+          if (refused !== undefined) return toResponse(refused)
+        }
+        return yield* handler
+      }).pipe(Effect.catchCause((cause) => {
+        const failure = cause.reasons.find((reason) => reason._tag === "Fail")?.error as unknown
+        if (isProblem(failure)) return Effect.succeed(toResponse(failure))
+        if (HttpApiError.HttpApiSchemaError.is(failure)) return Effect.succeed(toResponse(describeSchemaError(failure)))
+        if (cause.reasons.every((reason) => reason._tag === "Interrupt")) return Effect.interrupt
+        return Effect.as(Effect.logError(`${endpoint.method} ${endpoint.path} failed`, cause), toResponse(serverFailed))
+      }))
+    }))
+}
+
+export const maximumBody = 1024 * 1024
+
+export const serverFailed = problem("server.failed", "Something went wrong here; the log of the host has it.")
+
+export const tooLarge = (limit: number) =>
+  problem("request.too_large", `The body may have at most ${limit.toLocaleString("en")} bytes.`)
+
+export const databaseAway = problem("database.unavailable", "The database does not answer. Try again.", { "retry-after": "2" })
+
+type ReadingProblem = Problem<400> | Problem<500> | Problem<503>
+
+/** Turns what a reader of the database may fail with into a problem; problems pass. */
+export const reading = <A, E, R>(
+  self: Effect.Effect<A, E, R>
+): Effect.Effect<A, Exclude<E, SqlError.SqlError | CursorInvalid> | ReadingProblem, R> =>
+  Effect.catch(self, (error): Effect.Effect<never, Exclude<E, SqlError.SqlError | CursorInvalid> | ReadingProblem> => {
+    if (isCursorInvalid(error)) return Effect.fail(problem("request.cursor", error.message))
+    if (!SqlError.isSqlError(error)) return Effect.fail(error as Exclude<E, SqlError.SqlError | CursorInvalid>)
+    return isTransient(error)
+      ? Effect.fail(databaseAway)
+      : Effect.andThen(Effect.logError("A query failed", error), Effect.fail(serverFailed))
+  })
+
+const isCursorInvalid = Schema.is(CursorInvalid)
+
+/** A record as it is, typed by the endpoint's schema but not checked again: it came from our own database. */
+export const answer = <S extends Schema.Top>(_: S, value: NoInfer<S["Type"]>): HttpServerResponse.HttpServerResponse =>
+  HttpServerResponse.text(JSON.stringify(value), { contentType: "application/json" })
+
+export const toResponse = (self: Problem): HttpServerResponse.HttpServerResponse =>
+  HttpServerResponse.text(problemBody(self), {
+    status: self.status,
+    contentType: problemType,
+    ...(self.headers === undefined ? {} : { headers: self.headers })
+  })
+
+const fieldsOf = (schema: Schema.Top | undefined): ReadonlyArray<string> =>
+  schema !== undefined && SchemaAST.isObjects(schema.ast)
+    ? schema.ast.propertySignatures.map((property) => String(property.name))
+    : []
+
+const checkBody = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest) {
+  const refused = checkContentType(request.headers["content-type"], request.headers["content-encoding"])
+  if (refused !== undefined) return refused
+  // Kept by the request: the endpoint's own decoding reads the same bytes.
+  const bytes = yield* request.arrayBuffer.pipe(
+    Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(maximumBody)),
+    Effect.mapError((error) => error.reason._tag === "RequestParseError" && error.reason.reason === "BodyTooLarge"
+      ? tooLarge(maximumBody)
+      : problem("request.malformed", "The body did not arrive whole.")),
+    Effect.result
+  )
+  return bytes._tag === "Failure" ? bytes.failure : parseJson(Buffer.from(bytes.success)).problem
+})
+
+const codes: Record<string, ProblemCode> = {
+  Params: "request.path",
+  Query: "request.parameter",
+  Payload: "request.field",
+  Headers: "request.malformed"
+}
+
+const issues = SchemaIssue.makeFormatterStandardSchemaV1()
+
+const describeSchemaError = (error: HttpApiError.HttpApiSchemaError): Problem => {
+  const code = codes[error.kind]
+  // What goes out does not match its own schema: a mistake of ours.
+  if (code === undefined) return serverFailed
+  const sentences = issues(error.cause.issue).issues.slice(0, 5).map(({ message, path = [] }) => {
+    const field = path.map((part) => String(typeof part === "object" ? part.key : part)).join(".")
+    return field === "" ? message : `${field}: ${message}`
+  })
+  return problem(code, sentences.join("; ").slice(0, 1000))
+}

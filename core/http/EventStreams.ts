@@ -1,0 +1,77 @@
+/**
+ * Server-sent events. At most sixteen streams are open at once; a client that does not read is dropped at 1 MiB, and
+ * resumes by the id of the last event that it got. Every stream ends at once when the host stops.
+ */
+import { NodeHttpServerRequest } from "@effect/platform-node"
+import { Context, Deferred, Effect, Layer, Schedule, Stream } from "effect"
+import { type HttpServerRequest, HttpServerResponse } from "effect/http"
+import type { ServerResponse } from "node:http"
+import { problem, type Problem } from "./Problem.ts"
+import { Traffic } from "./Traffic.ts"
+
+export interface ServerSentEvent {
+  readonly id?: string
+  /** One line. */
+  readonly data: string
+}
+
+export const maximumStreams = 16
+const maximumBuffered = 1024 * 1024
+const pingEvery = "15 seconds"
+/** How soon a client that lost its stream comes back, in milliseconds. */
+const retryAfter = 2000
+
+export class EventStreams extends Context.Service<EventStreams, {
+  /** Answers a request with a stream until the client goes, the stream ends or the host stops. */
+  readonly serve: (
+    request: HttpServerRequest.HttpServerRequest,
+    events: Stream.Stream<ServerSentEvent>
+  ) => Effect.Effect<HttpServerResponse.HttpServerResponse, Problem<429> | Problem<503>>
+  /** Ends all streams, and refuses new ones. */
+  readonly stop: Effect.Effect<void>
+}>()("syris/http/EventStreams") {
+  static readonly layer = Layer.effect(
+    EventStreams,
+    Effect.gen(function*() {
+      const traffic = yield* Traffic
+      const stopping = yield* Deferred.make<void>()
+      let open = 0
+
+      const send = Effect.fnUntraced(function*(response: ServerResponse, events: Stream.Stream<ServerSentEvent>) {
+        const dropped = yield* Deferred.make<void>()
+        const write = (text: string) => {
+          if (response.destroyed) return
+          if (response.writableLength + text.length > maximumBuffered) {
+            response.destroy()
+            Deferred.doneUnsafe(dropped, Effect.void)
+          } else response.write(text)
+        }
+        response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store", "x-accel-buffering": "no" })
+        write(`retry: ${retryAfter}\n\n`)
+        const ping = Effect.sync(() => write(": ping\n\n")).pipe(Effect.delay(pingEvery), Effect.repeat(Schedule.forever))
+        const events_ = Stream.runForEach(events, ({ data, id }) =>
+          Effect.sync(() => write(`${id === undefined ? "" : `id: ${id}\n`}data: ${data}\n\n`)))
+        yield* Effect.raceAll([events_, ping, Deferred.await(dropped), Deferred.await(stopping)])
+        if (!response.destroyed) response.end()
+        return HttpServerResponse.empty()
+      })
+
+      const serve: EventStreams["Service"]["serve"] = Effect.fnUntraced(function*(request, events) {
+        if (Deferred.isDoneUnsafe(stopping)) return yield* Effect.fail(problem("server.stopping", "The host is stopping."))
+        if (request.method === "HEAD") return HttpServerResponse.empty({ headers: { "content-type": "text/event-stream" } })
+        if (open >= maximumStreams) {
+          return yield* Effect.fail(problem("stream.too_many", `${maximumStreams} streams are open; close one first.`, { "retry-after": "5" }))
+        }
+        open++
+        traffic.stream(1)
+        const response = NodeHttpServerRequest.toServerResponse(request) as ServerResponse
+        return yield* send(response, events).pipe(Effect.ensuring(Effect.sync(() => {
+          open--
+          traffic.stream(-1)
+        })))
+      })
+
+      return EventStreams.of({ serve, stop: Effect.asVoid(Deferred.succeed(stopping, undefined)) })
+    })
+  )
+}

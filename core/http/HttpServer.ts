@@ -1,0 +1,191 @@
+/**
+ * Listens on loopback and answers. A request passes the front door, then goes to a hot route or to the router.
+ *
+ * A stop takes no new connection, ends streams and held answers at once, lets requests finish for eight seconds and
+ * then closes what is left.
+ */
+import { NodeHttpServer } from "@effect/platform-node"
+import { Context, Deferred, Effect, Layer, Schema, Scope } from "effect"
+import * as http from "node:http"
+import type { AddressInfo, Socket } from "node:net"
+import * as os from "node:os"
+import { Environment } from "../database/Environment.ts"
+import { SystemState } from "../health/SystemState.ts"
+import { writeProblem } from "./Answer.ts"
+import { makeEventIntake } from "./EventIntake.ts"
+import { EventStreams } from "./EventStreams.ts"
+import { isHook, makeFrontDoor, pathOf } from "./FrontDoor.ts"
+import { docsPolicy } from "./groups/Documentation.ts"
+import { makePluginRoutes } from "./PluginRoutes.ts"
+import { problem, problemBody, type ProblemCode, problemType } from "./Problem.ts"
+import { application } from "./Routes.ts"
+import { Token } from "./Token.ts"
+import { Traffic } from "./Traffic.ts"
+import { makeWebhooks } from "./Webhooks.ts"
+
+export class HttpServerError extends Schema.TaggedError<HttpServerError>()("HttpServerError", { detail: Schema.String }) {
+  override get message() {
+    return this.detail
+  }
+}
+
+/** Where the server listens. */
+export class HttpAddress extends Context.Service<HttpAddress, {
+  readonly host: string
+  readonly port: number
+  readonly url: string
+}>()("syris/http/HttpAddress") {}
+
+const finishWithin = "8 seconds"
+
+const isLoopback = (host: string): boolean =>
+  host === "localhost" || host === "::1" || /^127\.(\d{1,3}\.){2}\d{1,3}$/.test(host)
+
+const serverOptions: http.ServerOptions = {
+  maxHeaderSize: 16 * 1024,
+  // Node looks every second for requests, headers and bodies, that take longer than ten to arrive.
+  requestTimeout: 10_000,
+  headersTimeout: 10_000,
+  connectionsCheckingInterval: 1000,
+  keepAliveTimeout: 60_000,
+  noDelay: true
+}
+
+/** Answers what Node itself refuses, before there is a request. */
+const onClientError = (error: NodeJS.ErrnoException, socket: Socket): void => {
+  if (!socket.writable || error.code === "ECONNRESET") return void socket.destroy()
+  const [code, detail]: readonly [ProblemCode, string] = error.code === "HPE_HEADER_OVERFLOW"
+    ? ["request.headers_too_large", "The headers may have at most 16 KiB together."]
+    : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
+    ? ["request.timeout", "A request must arrive whole within ten seconds."]
+    : ["request.malformed", "This is not a well-formed HTTP request."]
+  const refused = problem(code, detail)
+  const body = problemBody(refused)
+  socket.end(
+    `HTTP/1.1 ${refused.status} ${http.STATUS_CODES[refused.status]}\r\nContent-Type: ${problemType}\r\n` +
+      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`
+  )
+}
+
+const listen = (host: string, port: number) =>
+  Effect.callback<http.Server, NodeJS.ErrnoException>((resume) => {
+    const server = http.createServer(serverOptions)
+    server.on("clientError", onClientError)
+    server.once("error", (error) => resume(Effect.fail(error)))
+    server.listen({ host, port, exclusive: true }, () => {
+      server.removeAllListeners("error")
+      resume(Effect.succeed(server))
+    })
+  })
+
+/** No new connection; the rest may finish. */
+const close = (servers: ReadonlyArray<http.Server>) =>
+  Effect.callback<void>((resume) => {
+    let open = servers.length
+    for (const server of servers) {
+      server.close(() => {
+        if (--open === 0) resume(Effect.void)
+      })
+      server.closeIdleConnections()
+    }
+  }).pipe(
+    Effect.timeoutOrElse({
+      duration: finishWithin,
+      orElse: () => Effect.sync(() => servers.forEach((server) => server.closeAllConnections()))
+    })
+  )
+
+const explain = (host: string, port: number) => (error: NodeJS.ErrnoException) =>
+  new HttpServerError({
+    detail: error.code === "EADDRINUSE"
+      ? `Port ${port} on ${host} is taken by another program. Stop it, or choose another port with SYRIS_PORT (0 takes any free one).`
+      : error.code === "EACCES"
+      ? `This user may not listen on port ${port}. Choose one above 1023 with SYRIS_PORT.`
+      : `The host can't listen on ${host}, port ${port}: ${error.message}.`
+  })
+
+const hasIPv6Loopback = (): boolean =>
+  Object.values(os.networkInterfaces()).some((list) => list?.some((one) => one.address === "::1") ?? false)
+
+/** Listens on the host and, where it is 127.0.0.1, on ::1 with the same port. */
+const listenAll = Effect.fnUntraced(function*(host: string, port: number) {
+  const first = yield* listen(host, port).pipe(Effect.mapError(explain(host, port)))
+  const bound = (first.address() as AddressInfo).port
+  if (host !== "127.0.0.1" || !hasIPv6Loopback()) return { servers: [first], port: bound }
+  const second = yield* listen("::1", bound).pipe(
+    Effect.catch((error) => {
+      // Somebody else on ::1 would be taken for this server by whoever says "localhost".
+      if (error.code !== "EADDRINUSE" || port === 0) return Effect.succeed(undefined)
+      return Effect.andThen(Effect.sync(() => first.close()), Effect.fail(explain("::1", bound)(error)))
+    })
+  )
+  return { servers: second === undefined ? [first] : [first, second], port: bound }
+})
+
+const make = Effect.gen(function*() {
+  const { host, port } = yield* Environment
+  const token = yield* Token
+  const traffic = yield* Traffic
+  const streams = yield* EventStreams
+  if (!isLoopback(host)) {
+    return yield* new HttpServerError({
+      detail: `SYRIS_HOST is ${host}, which other machines can reach, and this connection is not encrypted. Use 127.0.0.1, and a tunnel or a proxy with TLS for the way from outside.`
+    })
+  }
+  // Made before the listening and so closed after it: a stop lets running requests finish.
+  const scope = yield* Scope.fork(yield* Effect.scope)
+  const stopping = yield* Deferred.make<void>()
+  const stopped = new AbortController()
+  const intake = yield* makeEventIntake(stopping)
+  const webhooks = yield* makeWebhooks(stopped.signal)
+  const pluginRoutes = yield* makePluginRoutes
+  const app = yield* application
+  const routed = yield* NodeHttpServer.makeHandler(app, { scope })
+
+  const { port: bound, servers } = yield* Effect.acquireRelease(listenAll(host, port), ({ servers }) =>
+    Effect.gen(function*() {
+      yield* Deferred.succeed(stopping, undefined)
+      yield* streams.stop
+      yield* close(servers)
+      stopped.abort()
+    }))
+  const door = makeFrontDoor({ host, port: bound, token })
+
+  const listener = (request: http.IncomingMessage, response: http.ServerResponse): void => {
+    const path = pathOf(request.url ?? "")
+    const refused = door.refuse(request, path)
+    if (refused !== undefined) {
+      traffic.refusal(refused.code)
+      return writeProblem(response, refused)
+    }
+    if (path === "/events" && request.method === "POST") {
+      traffic.request("events")
+      return intake(request, response)
+    }
+    response.setHeader("x-content-type-options", "nosniff")
+    response.setHeader("cache-control", "no-store")
+    if (isHook(path)) {
+      traffic.request("hooks")
+      return webhooks(request, response)
+    }
+    if (path.startsWith("/plugins/")) {
+      traffic.request("plugins")
+      return pluginRoutes(request, response)
+    }
+    if (path === "/docs") response.setHeader("content-security-policy", docsPolicy)
+    traffic.request("api")
+    routed(request, response)
+  }
+  for (const server of servers) server.on("request", listener)
+
+  const shown = host.includes(":") ? `[${host}]` : host
+  return HttpAddress.of({ host, port: bound, url: `http://${shown}:${bound}` })
+})
+
+/** The HTTP server, as a layer that listens while it lives. */
+export const HttpServerLayer = Layer.effect(HttpAddress, make).pipe(
+  Layer.provide(SystemState.layer),
+  Layer.provide(EventStreams.layer),
+  Layer.provide(Traffic.layer),
+  Layer.provide(NodeHttpServer.layerHttpServices)
+)

@@ -1,0 +1,78 @@
+/**
+ * The handlers of the API on one router, and the answers for addresses and methods that do not exist.
+ */
+import { Effect, Layer } from "effect"
+import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { HttpApi, HttpApiBuilder } from "effect/http-api"
+import { Api, Document } from "./Api.ts"
+import { Checked, serverFailed, toResponse } from "./Checked.ts"
+import { pathOf } from "./FrontDoor.ts"
+import { auditHandlers } from "./groups/Audit.ts"
+import { documentationRoutes } from "./groups/Documentation.ts"
+import { eventsHandlers } from "./groups/Events.ts"
+import { pluginsHandlers } from "./groups/Plugins.ts"
+import { systemHandlers } from "./groups/System.ts"
+import { toolsHandlers } from "./groups/Tools.ts"
+import { tracesHandlers } from "./groups/Traces.ts"
+import { problem } from "./Problem.ts"
+
+const handlers = Layer.mergeAll(
+  systemHandlers(Api),
+  eventsHandlers(Api),
+  auditHandlers(Api),
+  tracesHandlers(Api),
+  toolsHandlers(Api),
+  pluginsHandlers(Api)
+)
+
+export const routes = Layer.merge(
+  HttpApiBuilder.layer(Api).pipe(Layer.provide(handlers), Layer.provide(Checked.layer)),
+  documentationRoutes(Document)
+)
+
+/** The methods of each path pattern that exists. */
+const known: ReadonlyArray<{ readonly pattern: RegExp; readonly methods: ReadonlySet<string> }> = (() => {
+  const byPath = new Map<string, Set<string>>()
+  HttpApi.reflect(Document, {
+    onGroup: () => {},
+    onEndpoint: ({ endpoint }) => {
+      const methods = byPath.get(endpoint.path) ?? new Set(["OPTIONS"])
+      methods.add(endpoint.method)
+      if (endpoint.method === "GET") methods.add("HEAD")
+      byPath.set(endpoint.path, methods)
+    }
+  })
+  return [...byPath].map(([path, methods]) => ({
+    pattern: new RegExp(`^${path.replaceAll(".", "\\.").replace(/:\w+/g, "[^/]+")}/?$`),
+    methods
+  }))
+})()
+
+/** The methods that an address of the API answers, as `Allow` has them; `undefined` for an unknown one. */
+export const allowed = (path: string): string | undefined => {
+  const methods = known.filter(({ pattern }) => pattern.test(path)).flatMap((one) => [...one.methods])
+  return methods.length === 0 ? undefined : [...new Set(methods)].sort().join(", ")
+}
+
+const nowhere = Effect.map(HttpServerRequest.HttpServerRequest, (request) => {
+  const path = pathOf(request.url)
+  const allow = allowed(path)
+  if (allow === undefined) {
+    return toResponse(problem("request.not_found", "No address of this server has this path; GET /docs lists them."))
+  }
+  if (request.method === "OPTIONS") return HttpServerResponse.empty({ status: 204, headers: { allow } })
+  return toResponse(problem("request.method", `This address answers ${allow}.`, { allow }))
+})
+
+/** The router as one effect that answers everything. */
+export const application = HttpRouter.toHttpEffect(routes).pipe(
+  Effect.map((app) =>
+    app.pipe(
+      Effect.catchTag("HttpServerError", (error) =>
+        error.reason._tag === "RouteNotFound"
+          ? nowhere
+          : Effect.as(Effect.logDebug(error), toResponse(problem("request.malformed", "The request can't be read.")))),
+      Effect.catchDefect((defect) => Effect.as(Effect.logError("A request failed", defect), toResponse(serverFailed)))
+    )
+  )
+)

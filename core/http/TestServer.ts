@@ -1,0 +1,152 @@
+/**
+ * For tests: the real server on a free port, a home of its own, a scripted pipeline, and a client that sends exactly
+ * what it is told.
+ */
+import { Context, Effect, Layer, Redacted } from "effect"
+import type { SqlClient } from "effect/sql"
+import * as fs from "node:fs"
+import * as http from "node:http"
+import * as os from "node:os"
+import * as path from "node:path"
+import { AuditLog } from "../audit/AuditLog.ts"
+import { AuditWake } from "../audit/AuditWake.ts"
+import type { ErrorDetail } from "../contract/ErrorDetail.ts"
+import { Environment } from "../database/Environment.ts"
+import { Health } from "../health/Health.ts"
+import { EventLog } from "../pipeline/EventLog.ts"
+import { Pipeline } from "../pipeline/Pipeline.ts"
+import { Traces } from "../pipeline/Traces.ts"
+import { Registry } from "../plugin/Registry.ts"
+import { SecretsStore } from "../secrets/SecretsStore.ts"
+import { layerTestDatabase } from "../testing/TestDatabase.ts"
+import { HttpAddress, HttpServerLayer } from "./HttpServer.ts"
+import { Token } from "./Token.ts"
+
+export const layerHome = (overrides: Partial<Environment["Service"]> = {}) =>
+  Layer.effect(
+    Environment,
+    Effect.map(
+      Effect.acquireRelease(
+        Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "syris-home-"))),
+        (home) => Effect.sync(() => fs.rmSync(home, { recursive: true, force: true }))
+      ),
+      (home) => ({ home, host: "127.0.0.1", port: 0, config: path.join(home, "syris.config.ts"), databaseUrl: undefined, ...overrides })
+    )
+  )
+
+/** What the scripted pipeline was handed. */
+export class Seen extends Context.Service<Seen, {
+  readonly submitted: Array<unknown>
+  readonly rejected: Array<{ readonly detail: ErrorDetail; readonly channel: string | undefined }>
+}>()("syris/http/Seen") {}
+
+export const ids = { event_id: "019a0000-0000-7000-8000-000000000001", trace_id: "019a0000-0000-7000-8000-000000000002" }
+
+const layerPipeline = (overrides: Partial<Pipeline["Service"]>) =>
+  Layer.effect(Pipeline, Effect.map(Seen, (seen) => ({
+    submit: (raw) =>
+      Effect.sync(() => {
+        seen.submitted.push(raw)
+        return { ...ids, deduped: false }
+      }),
+    reject: (detail, channel) => Effect.sync(() => void seen.rejected.push({ detail, channel })),
+    settled: () => Effect.never,
+    dryRun: () => Effect.succeed({ dry_run: true, events: [], decisions: [], tool_calls: [], audit: [] }),
+    ...overrides
+  })))
+
+const emptyRegistry: Registry["Service"] = {
+  tool: () => undefined,
+  tools: () => [],
+  intents: () => [],
+  matchIntent: () => undefined,
+  channels: () => [],
+  connector: () => undefined,
+  routes: () => [],
+  trustOf: () => "untrusted",
+  plugins: () => []
+}
+
+export interface TestServerOptions {
+  readonly pipeline?: Partial<Pipeline["Service"]>
+  readonly registry?: Partial<Registry["Service"]>
+  readonly environment?: Partial<Environment["Service"]>
+  readonly database?: Layer.Layer<SqlClient.SqlClient, unknown>
+}
+
+/** The server with everything that it stands on. */
+export const layerTestServer = (options: TestServerOptions = {}) =>
+  HttpServerLayer.pipe(
+    Layer.provideMerge(Layer.mergeAll(layerPipeline(options.pipeline ?? {}), Traces.layer, Token.layer)),
+    Layer.provideMerge(Layer.mergeAll(
+      AuditLog.layer,
+      EventLog.layer,
+      Health.layer,
+      Layer.succeed(Registry, { ...emptyRegistry, ...options.registry }),
+      Layer.mock(SecretsStore)({ values: () => [], revision: () => 0 }),
+      Layer.sync(Seen, () => ({ submitted: [], rejected: [] }))
+    )),
+    Layer.provideMerge(AuditWake.layer),
+    Layer.provideMerge(layerHome(options.environment)),
+    Layer.provideMerge(options.database ?? layerTestDatabase)
+  )
+
+export interface Sent {
+  readonly status: number
+  readonly headers: http.IncomingHttpHeaders
+  readonly text: string
+  /** The body as JSON; `undefined` where it is none. */
+  readonly json: any
+}
+
+export interface ToSend {
+  readonly method?: string
+  readonly headers?: Record<string, string>
+  /** Sent as it is; anything but text and bytes is sent as JSON. */
+  readonly body?: unknown
+  /** `false`: without a token. */
+  readonly token?: string | false
+  readonly host?: string
+}
+
+const parse = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** Sends one request to the test server. */
+export const send = Effect.fnUntraced(function*(target: string, what: ToSend = {}) {
+  const address = yield* HttpAddress
+  const token = yield* Token
+  const body = what.body === undefined || typeof what.body === "string" || Buffer.isBuffer(what.body)
+    ? what.body
+    : JSON.stringify(what.body)
+  const bearer = what.token ?? Redacted.value(token.value)
+  return yield* Effect.callback<Sent>((resume) => {
+    const request = http.request({
+      host: what.host ?? "127.0.0.1",
+      port: address.port,
+      path: target,
+      method: what.method ?? (body === undefined ? "GET" : "POST"),
+      agent: false,
+      headers: {
+        ...(bearer === false ? {} : { authorization: `Bearer ${bearer}` }),
+        ...(body === undefined ? {} : { "content-type": "application/json", "content-length": Buffer.byteLength(body) }),
+        ...what.headers
+      }
+    }, (response) => {
+      const chunks: Array<Buffer> = []
+      response.on("data", (chunk: Buffer) => chunks.push(chunk))
+      response.on("end", () => {
+        const text = Buffer.concat(chunks).toString()
+        resume(Effect.succeed({ status: response.statusCode ?? 0, headers: response.headers, text, json: parse(text) }))
+      })
+    })
+    request.on("error", (error) => resume(Effect.die(error)))
+    request.end(body)
+    return Effect.sync(() => request.destroy())
+  })
+})

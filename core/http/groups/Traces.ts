@@ -1,0 +1,51 @@
+/** `GET /traces/{trace_id}`. */
+import { Effect, Schema } from "effect"
+import { HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
+import { AuditEvent } from "../../contract/AuditEvent.ts"
+import { TraceOutcome } from "../../contract/Enums.ts"
+import { MessageEvent } from "../../contract/Event.ts"
+import { RoutingDecision } from "../../contract/RoutingDecision.ts"
+import { ToolCall } from "../../contract/ToolCall.ts"
+import { Traces } from "../../pipeline/Traces.ts"
+import type { Api } from "../Api.ts"
+import { answer, reading } from "../Checked.ts"
+import { problem, problemResponse } from "../Problem.ts"
+import { UuidText } from "../Query.ts"
+
+const TraceRecord = Schema.Struct({
+  trace_id: Schema.String,
+  settled: Schema.Boolean,
+  outcome: Schema.optionalKey(TraceOutcome),
+  events: Schema.Array(MessageEvent.annotate({ identifier: "MessageEvent" })),
+  decisions: Schema.Array(RoutingDecision.annotate({ identifier: "RoutingDecision" })),
+  tool_calls: Schema.Array(ToolCall.annotate({ identifier: "ToolCall" })),
+  approvals: Schema.Array(Schema.Unknown),
+  tasks: Schema.Array(Schema.Unknown),
+  replies: Schema.Array(Schema.Struct({
+    event_id: Schema.String,
+    channel: Schema.String,
+    thread_id: Schema.optionalKey(Schema.String),
+    text: Schema.String,
+    at: Schema.String
+  })),
+  audit: Schema.Array(AuditEvent.annotate({ identifier: "AuditEvent" })),
+  truncated: Schema.optionalKey(Schema.Array(Schema.String))
+}).annotate({ identifier: "Trace" })
+
+export class TracesGroup extends HttpApiGroup.make("traces").add(
+  HttpApiEndpoint.get("get", "/traces/:trace_id", {
+    params: { trace_id: UuidText },
+    success: TraceRecord,
+    error: problemResponse(404)
+  })
+) {}
+
+export const tracesHandlers = (api: Api) =>
+  HttpApiBuilder.group(api, "traces", Effect.fnUntraced(function*(handlers) {
+    const traces = yield* Traces
+    return handlers.handle("get", ({ params }) =>
+      reading(Effect.flatMap(traces.byId(params.trace_id), (trace) =>
+        trace === undefined
+          ? Effect.fail(problem("trace.not_found", "No trace has this id."))
+          : Effect.succeed(answer(TraceRecord, trace)))))
+  }))

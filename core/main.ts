@@ -1,0 +1,202 @@
+/**
+ * Composes the layers of a host and runs it until it is told to stop.
+ *
+ * - Every mistake at the start is one sentence; nothing runs before configuration, database and plugins are well.
+ * - A host that lost its lease stops its work and enters anew as soon as the database answers.
+ */
+import { Cause, Effect, Layer, Logger, Redacted, References, Schedule, Schema } from "effect"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { Audit } from "./audit/Audit.ts"
+import { AuditLog } from "./audit/AuditLog.ts"
+import { AuditWake } from "./audit/AuditWake.ts"
+import { formatBanner, withoutPassword } from "./cli/banner.ts"
+import { type Connection, layerPool, migrate } from "./database/Database.ts"
+import * as EmbeddedPostgres from "./database/EmbeddedPostgres.ts"
+import { Environment } from "./database/Environment.ts"
+import * as HomeLock from "./database/HomeLock.ts"
+import { newId } from "./database/Ids.ts"
+import { Health } from "./health/Health.ts"
+import { HostLease } from "./health/HostLease.ts"
+import { version } from "./health/Version.ts"
+import { HttpAddress, HttpServerLayer } from "./http/HttpServer.ts"
+import { Token } from "./http/Token.ts"
+import * as Channels from "./pipeline/Channels.ts"
+import { EventLog } from "./pipeline/EventLog.ts"
+import { Executor } from "./pipeline/Executor.ts"
+import { Inbox } from "./pipeline/Inbox.ts"
+import { InboxWake } from "./pipeline/InboxWake.ts"
+import { Intake } from "./pipeline/Intake.ts"
+import { Pipeline } from "./pipeline/Pipeline.ts"
+import { Preparation } from "./pipeline/Preparation.ts"
+import { Router } from "./pipeline/Router.ts"
+import { Settlements } from "./pipeline/Settlements.ts"
+import { Traces } from "./pipeline/Traces.ts"
+import * as ConfigLoader from "./plugin/ConfigLoader.ts"
+import * as PluginHost from "./plugin/PluginHost.ts"
+import { Registry } from "./plugin/Registry.ts"
+import { Settings } from "./plugin/Settings.ts"
+import { Control } from "./safety/Control.ts"
+import { Redactor } from "./secrets/Redactor.ts"
+import { SecretsStore } from "./secrets/SecretsStore.ts"
+import { ToolExecutor } from "./tools/ToolExecutor.ts"
+import { ToolLedger } from "./tools/ToolLedger.ts"
+
+/** The host can't run; the message is a sentence that says what to do. */
+export class HostError extends Schema.TaggedError<HostError>()("HostError", {
+  detail: Schema.String,
+  cause: Schema.Defect()
+}) {
+  override get message() {
+    return this.detail
+  }
+}
+
+/** What the operator wrote, and what follows from it: settings, secrets, plugins. */
+const layerPlugins = PluginHost.layer.pipe(
+  Layer.provideMerge(Redactor.layer),
+  Layer.provideMerge(SecretsStore.layer)
+)
+
+const layerControl = Layer.unwrap(Effect.map(Settings, ({ autonomy }) => Control.layer(autonomy)))
+
+/** Tools and pipeline over a database whose schema is up to date. */
+const layerPipeline = Pipeline.layer.pipe(
+  Layer.provideMerge(Inbox.layer),
+  Layer.provideMerge([Executor.layer, Preparation.layer]),
+  Layer.provideMerge([Intake.layer, Router.layer, Settlements.layer, ToolExecutor.layer, InboxWake.layer]),
+  Layer.provideMerge(ToolLedger.layer),
+  Layer.provideMerge([Audit.layer, layerControl]),
+  Layer.provideMerge([HostLease.layer, AuditWake.layer])
+)
+
+/** The host without its HTTP server: what a test drives directly. Needs settings, environment and a database. */
+export const layerCore = Layer.mergeAll(Channels.layer, EventLog.layer, Traces.layer).pipe(
+  Layer.provideMerge(AuditLog.layer),
+  Layer.provideMerge(layerPipeline),
+  Layer.provideMerge([layerPlugins, Health.layer]),
+  Layer.provideMerge(Layer.effectDiscard(migrate))
+)
+
+/** The whole host. */
+export const layerHost = HttpServerLayer.pipe(Layer.provideMerge([layerCore, Token.layer]))
+
+interface Place {
+  readonly connection: Connection
+  readonly embedded: EmbeddedPostgres.Running | undefined
+}
+
+const findDatabase = Effect.fnUntraced(function*(lock: HomeLock.HomeLock) {
+  const { databaseUrl } = yield* Environment
+  if (databaseUrl !== undefined) return { connection: { url: databaseUrl }, embedded: undefined } satisfies Place
+  const embedded = yield* EmbeddedPostgres.start({ home: lock.home, lock })
+  return { connection: embedded.connection, embedded } satisfies Place
+})
+
+const writeBanner = Effect.fnUntraced(function*(place: Place, url: string) {
+  const { databaseUrl, home } = yield* Environment
+  const { autonomy, paused } = (yield* Control).current()
+  const settings = yield* Settings
+  const plugins = (yield* Registry).plugins()
+  const { embedded } = place
+  const given = databaseUrl === undefined ? "" : withoutPassword(Redacted.value(databaseUrl))
+  const banner = formatBanner({
+    version,
+    url,
+    token: path.join(home, "token"),
+    autonomy,
+    paused,
+    database: embedded === undefined
+      ? { kind: "given", url: given }
+      : { kind: "embedded", path: embedded.dataDir, version: embedded.version },
+    plugins: plugins.map((plugin) => ({ name: plugin.name, version: plugin.version })),
+    notes: [...(embedded?.note === undefined ? [] : [embedded.note]), ...settings.warnings]
+  })
+  yield* Effect.sync(() => process.stdout.write(`${banner}\n`))
+})
+
+/** Where the command line finds the host. */
+const announceAddress = Effect.fnUntraced(function*(url: string) {
+  const { home } = yield* Environment
+  const file = path.join(home, "host.json")
+  yield* Effect.acquireRelease(
+    Effect.sync(() => fs.writeFileSync(file, JSON.stringify({ url, pid: process.pid }), { mode: 0o600 })),
+    () => Effect.sync(() => fs.rmSync(file, { force: true }))
+  )
+})
+
+const tellLife = Effect.gen(function*() {
+  const audit = yield* Audit
+  const { hostId, restartReason } = yield* HostLease
+  const trace_id = newId()
+  const data = { host_id: hostId, version }
+  const crashed = restartReason !== undefined
+  yield* audit.append({
+    type: "system.started",
+    trace_id,
+    at: new Date(),
+    summary: crashed ? "The host started after a crash." : "The host started.",
+    data: { ...data, ...(crashed ? { restart_reason: restartReason } : {}) }
+  })
+  if (crashed) {
+    yield* audit.append({
+      type: "system.recovered",
+      trace_id,
+      at: new Date(),
+      summary: "What the last host left unsettled is taken over.",
+      data
+    })
+  }
+  yield* Effect.addFinalizer(() =>
+    Effect.ignore(audit.append({ type: "system.stopped", trace_id, at: new Date(), summary: "The host stopped.", data }))
+  )
+})
+
+/** The lease was lost: the host must build itself anew. */
+class LeaseLost extends Schema.TaggedError<LeaseLost>()("LeaseLost", { reason: Schema.String }) {}
+
+const serve = Effect.fnUntraced(function*(place: Place, once: { shown: boolean }) {
+  const { url } = yield* HttpAddress
+  const lease = yield* HostLease
+  yield* tellLife
+  yield* announceAddress(url)
+  if (!once.shown) yield* writeBanner(place, url)
+  once.shown = true
+  const reason = yield* lease.lost
+  return yield* new LeaseLost({ reason })
+})
+
+const again = Schedule.min([Schedule.exponential("500 millis"), Schedule.spaced("5 seconds")])
+
+const live = Effect.gen(function*() {
+  const environment = yield* Environment
+  const lock = yield* HomeLock.acquire(environment.home)
+  const [place] = yield* Effect.all([findDatabase(lock), Settings], { concurrency: 2 })
+  const once = { shown: false }
+  const embeddedLost = place.embedded?.lost ?? Effect.never
+  const host = Effect.scoped(serve(place, once)).pipe(
+    Effect.provide(Layer.fresh(layerHost).pipe(Layer.provideMerge(layerPool(place.connection)))),
+    Effect.tapError((error) => once.shown ? Effect.logWarning(`The host starts again: ${error.message}`) : Effect.void),
+    Effect.retry({ schedule: again, while: () => once.shown })
+  )
+  return yield* Effect.raceFirst(host, embeddedLost)
+})
+
+/** Runs a host in this process until it is interrupted (SIGINT, SIGTERM). */
+export const runHost = (options: { readonly verbose: boolean }): Effect.Effect<never, HostError> =>
+  Effect.scoped(live).pipe(
+    Effect.provide(ConfigLoader.layer.pipe(Layer.provideMerge(Environment.layer))),
+    Effect.catchCause((cause) =>
+      Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause as Cause.Cause<never>) : Effect.fail(hostError(cause))
+    ),
+    Effect.provide(Layer.mergeAll(
+      Logger.layer([Logger.consolePretty()]),
+      Layer.succeed(References.MinimumLogLevel, options.verbose ? "Debug" : "Info")
+    ))
+  )
+
+const hostError = (cause: Cause.Cause<unknown>): HostError => {
+  const error = Cause.squash(cause)
+  return new HostError({ detail: error instanceof Error ? error.message : String(error), cause: error })
+}
+

@@ -1,0 +1,128 @@
+/**
+ * Reads the events that were accepted, newest first.
+ */
+import { Context, Effect, Layer } from "effect"
+import { SqlClient, type SqlError } from "effect/sql"
+import { CursorInvalid } from "../audit/AuditLog.ts"
+import { openCursor, type Page, pageOf, type PageRequest, present, sealCursor } from "../audit/Page.ts"
+import type { MessageEvent } from "../contract/Event.ts"
+import { isUuid } from "../database/Ids.ts"
+
+export interface EventFilter {
+  readonly channel?: string
+  readonly trace_id?: string
+  readonly thread_id?: string
+  readonly since?: Date
+  readonly until?: Date
+}
+
+export class EventLog extends Context.Service<EventLog, {
+  readonly page: (
+    filter: EventFilter,
+    page: PageRequest
+  ) => Effect.Effect<Page<MessageEvent>, CursorInvalid | SqlError.SqlError>
+  readonly byId: (event_id: string) => Effect.Effect<MessageEvent | undefined, SqlError.SqlError>
+}>()("syris/pipeline/EventLog") {
+  static readonly layer = Layer.effect(EventLog, Effect.suspend(() => make))
+}
+
+/** A row of `events`. */
+export interface EventRow {
+  readonly event_id: string
+  readonly trace_id: string
+  readonly parent_event_id: string | null
+  readonly occurred_at: Date
+  readonly ingested_at: Date
+  readonly channel: string
+  readonly connector_id: string
+  readonly thread_id: string | null
+  readonly message_id: string | null
+  readonly actor_type: MessageEvent["actor"]["actor_type"]
+  readonly actor_id: string
+  readonly text: string | null
+  readonly structured: MessageEvent["content"]["structured"]
+  readonly attachment_refs: ReadonlyArray<string>
+  readonly links: ReadonlyArray<string>
+  readonly timezone: string
+  readonly locale: string
+  readonly device_id: string | null
+  readonly dedupe_key: string | null
+  readonly sensitivity: MessageEvent["security"]["sensitivity"]
+  readonly trust: MessageEvent["security"]["trust"]
+  readonly redaction_policy_id: string
+}
+
+export const eventColumns = `
+    e.event_id, e.trace_id, e.parent_event_id, e.occurred_at, e.ingested_at, e.channel, e.connector_id, e.thread_id,
+    e.message_id, e.actor_type, e.actor_id, e.text, e.structured, e.attachment_refs, e.links, e.timezone, e.locale,
+    e.device_id, e.dedupe_key, e.sensitivity, e.trust, e.redaction_policy_id`
+
+/** The nested record of a flat row. */
+export const toMessageEvent = (row: EventRow): MessageEvent => ({
+  event_id: row.event_id,
+  schema_version: "1.0",
+  occurred_at: row.occurred_at.toISOString(),
+  ingested_at: row.ingested_at.toISOString(),
+  source: present({
+    channel: row.channel,
+    connector_id: row.connector_id,
+    thread_id: row.thread_id,
+    message_id: row.message_id
+  }),
+  actor: { actor_type: row.actor_type, actor_id: row.actor_id },
+  content: {
+    ...present({ text: row.text }),
+    structured: row.structured,
+    attachment_refs: row.attachment_refs,
+    links: row.links
+  },
+  context: present({ timezone: row.timezone, locale: row.locale, device_id: row.device_id }),
+  correlation: present({
+    trace_id: row.trace_id,
+    parent_event_id: row.parent_event_id,
+    dedupe_key: row.dedupe_key
+  }),
+  security: { sensitivity: row.sensitivity, trust: row.trust, redaction_policy_id: row.redaction_policy_id }
+})
+
+const make = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const columns = sql.literal(eventColumns)
+
+  // The id begins with the time: it finds the partition. A minute covers clocks that differ.
+  const where = (filter: EventFilter) => [
+    ...(filter.channel === undefined   ? [] : [sql`e.channel     =  ${filter.channel}`]),
+    ...(filter.trace_id === undefined  ? [] : [sql`e.trace_id    =  ${filter.trace_id}::uuid`]),
+    ...(filter.thread_id === undefined ? [] : [sql`e.thread_id   =  ${filter.thread_id}`]),
+    ...(filter.since === undefined     ? [] : [
+      sql`e.ingested_at >= ${filter.since}`,
+      sql`e.event_id    >= uuid_floor(${filter.since}::timestamptz - interval '1 minute')`
+    ]),
+    ...(filter.until === undefined     ? [] : [
+      sql`e.ingested_at <  ${filter.until}`,
+      sql`e.event_id    <  uuid_floor(${filter.until}::timestamptz + interval '1 minute')`
+    ])
+  ]
+
+  const page = Effect.fnUntraced(function*(filter: EventFilter, { cursor, limit }: PageRequest) {
+    const [before] = cursor === undefined ? [] : openCursor("event", cursor) ?? [""]
+    if (before !== undefined && !isUuid(before)) return yield* new CursorInvalid()
+    const rows = yield* sql<EventRow>`
+    select ${columns}
+    from events e
+    where ${sql.and([...where(filter), ...(before === undefined ? [] : [sql`e.event_id < ${before}::uuid`])])}
+    order by e.event_id desc
+    limit ${limit + 1}`
+    return pageOf(rows, limit, toMessageEvent, (last) => sealCursor("event", last.event_id))
+  })
+
+  const byId = (event_id: string) =>
+    sql<EventRow>`
+    select ${columns}
+    from events e
+    where e.event_id = ${event_id}::uuid`.pipe(
+      Effect.map((rows) => rows[0] === undefined ? undefined : toMessageEvent(rows[0]))
+    )
+
+  return EventLog.of({ page, byId })
+})

@@ -1,0 +1,140 @@
+/**
+ * The fast lane: one event, one call. Starts attempted calls, attempts planned ones when a slot of the tool is free, and
+ * settles their events in the outcome's transaction.
+ */
+import { Clock, Context, Effect, FiberSet, Layer } from "effect"
+import { Audit } from "../audit/Audit.ts"
+import { isTransient } from "../database/Transient.ts"
+import { Registry } from "../plugin/Registry.ts"
+import { Settings } from "../plugin/Settings.ts"
+import { Control } from "../safety/Control.ts"
+import { attemptedFact, type Lane, ToolExecutor, type Work } from "../tools/ToolExecutor.ts"
+import { startAllowanceMs } from "../tools/ToolCallPlan.ts"
+import { ToolLedger } from "../tools/ToolLedger.ts"
+import { InboxWake } from "./InboxWake.ts"
+import { normalise } from "./Normaliser.ts"
+import { compose } from "./Responder.ts"
+import { Settlements } from "./Settlements.ts"
+
+/** Before a call that pause, policy or a full database held back is looked at again. */
+const heldBackMs = 1_000
+
+export class Executor extends Context.Service<Executor, {
+  /** Runs a call whose intent is committed and for which a slot was taken. */
+  readonly start: (work: Work) => Effect.Effect<void>
+  /** Attempts a planned call when a slot is free, and runs it. `attempt` is the attempt that this would be. */
+  readonly queue: (work: Work, attempt: number) => Effect.Effect<void>
+  /** How many calls are under way or wait for a slot in this host. */
+  readonly size: () => number
+}>()("syris/pipeline/Executor") {
+  static readonly layer = Layer.effect(
+    Executor,
+    Effect.gen(function*() {
+      const audit = yield* Audit
+      const control = yield* Control
+      const ledger = yield* ToolLedger
+      const registry = yield* Registry
+      const settings = yield* Settings
+      const settlements = yield* Settlements
+      const tools = yield* ToolExecutor
+      const inbox = yield* InboxWake
+      let size = 0
+
+      const conclude: Lane["conclude"] = Effect.fnUntraced(function*(work, ending, left, at) {
+        const emitted = yield* Effect.forEach(left.emitted, (raw) =>
+          normalise(raw, { parent: work.event, timezone: settings.timezone, trustOf: registry.trustOf }).pipe(
+            Effect.map(({ body_hash, event }) => [{
+              event,
+              body_hash,
+              row: audit.row({
+                type: "event.ingested",
+                trace_id: event.trace_id,
+                at,
+                summary: `${work.tool.definition.name} made an event on ${event.channel}.`,
+                refs: { event_id: event.event_id },
+                actor: event.actor_id,
+                data: { channel: event.channel, trust: event.trust, parent_event_id: work.event_id }
+              })
+            }]),
+            Effect.catch((rejected) =>
+              Effect.as(
+                Effect.logWarning(`${work.tool.definition.name} emitted what is not an event: ${rejected.message}`),
+                []
+              )
+            )
+          ))
+        return {
+          emitted: emitted.flat(),
+          settlement: ending.status === "unknown" ? undefined : {
+            event_id: work.event_id,
+            trace_id: work.event.trace_id,
+            lane: "fast",
+            outcome: ending.status,
+            reply: compose(work.tool, ending),
+            settled_at: at.toISOString()
+          }
+        }
+      })
+
+      const lane: Lane = {
+        conclude,
+        settled: ({ emitted, settlement }) => {
+          if (settlement !== undefined) settlements.announce(settlement, emitted.length === 0)
+          if (emitted.length > 0 || settlement === undefined) inbox.wake()
+        }
+      }
+
+      const fibers = yield* FiberSet.make<void>()
+      // Closed before the fibers are: what runs ends by its signal, and its outcome is written.
+      yield* Effect.addFinalizer(() => Effect.sync(() => tools.stop()))
+      const fork = yield* FiberSet.runtime(fibers)<never>()
+
+      const counted = (effect: Effect.Effect<void>): Effect.Effect<void> =>
+        Effect.suspend(() => {
+          size++
+          fork(Effect.ensuring(effect, Effect.sync(() => {
+            size--
+          })))
+          return Effect.void
+        })
+
+      const attempt = Effect.fnUntraced(function*(work: Work, number: number) {
+        const moved = yield* ledger.attempt({
+          tool_call_id: work.tool_call_id,
+          event_id: work.event_id,
+          fence: work.fence,
+          deadline_ms: work.tool.timeoutMs + startAllowanceMs,
+          policy_version: control.current().policy_version,
+          row: audit.row(attemptedFact(work, number, new Date(yield* Clock.currentTimeMillis)))
+        })
+        if (moved === undefined) {
+          yield* tools.giveBack(work.tool)
+          yield* control.refresh
+          yield* ledger.putOff(work, heldBackMs)
+          return
+        }
+        yield* tools.run({ ...work, attempt: moved.attempts, open_attempts: moved.open_attempts }, lane)
+      })
+
+      return Executor.of({
+        start: (work) => counted(tools.run({ ...work, attempt: 1, open_attempts: 1 }, lane)),
+        queue: (work, number) =>
+          counted(
+            Effect.andThen(
+              tools.take(work.tool),
+              Effect.uninterruptible(attempt(work, number).pipe(
+                Effect.tapError(() => tools.giveBack(work.tool)),
+                // The claim is still ours, and still there for whoever comes after us.
+                Effect.catch((error) =>
+                  isTransient(error)
+                    ? Effect.logWarning("A call could not be attempted: the database is away.")
+                    : Effect.logError("A call could not be attempted.", error)
+                )
+              ))
+            )
+          ),
+        size: () => size
+      })
+    })
+  )
+}

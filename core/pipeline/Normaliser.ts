@@ -1,0 +1,144 @@
+/**
+ * Turns what a channel handed over into an event, or refuses it with a sentence that names the field.
+ *
+ * Pure: no database, no waiting. The trust is the channel's, never the sender's word.
+ */
+import { Clock, DateTime, Effect, Schema, SchemaIssue } from "effect"
+import canonicalize from "canonicalize"
+import { RawEvent } from "../contract/Event.ts"
+import type { Trust } from "../contract/Enums.ts"
+import type { EventRow } from "../contract/Rows.ts"
+import { digest, newId } from "../database/Ids.ts"
+import { EventRejected, type SubmitOptions } from "./Submission.ts"
+
+export interface Normalised {
+  readonly event: EventRow
+  /** SHA-256 of the body in canonical JSON, without when and by whom it was brought; hex. */
+  readonly body_hash: string
+}
+
+/** How many events may lead to one another before the chain is cut. */
+export const maximumDepth = 8
+
+const day = 86_400_000
+const worst = (a: Trust, b: Trust): Trust => (a === "untrusted" || b === "untrusted") ?
+  "untrusted" :
+  (a === "trusted" || b === "trusted")
+  ? "trusted"
+  : "operator"
+
+const reject = (code: string, message: string): EventRejected =>
+  new EventRejected({ detail: { code, message, retryable: false } })
+
+const decode = Schema.decodeUnknownEffect(RawEvent, { onExcessProperty: "error", errors: "first" })
+const formatIssue = SchemaIssue.makeFormatterStandardSchemaV1()
+
+const issueSentence = (issue: SchemaIssue.Issue): string => {
+  const first = formatIssue(issue).issues[0]
+  const path = (first?.path ?? []).map((part) => typeof part === "object" ? String(part.key) : String(part)).join(".")
+  return path === "" ? first?.message ?? "The event is not an object." : `The field "${path}": ${first?.message}.`
+}
+
+/** The first string in a value that can't be stored as text, as a path; keys count too. */
+const findUnstorable = (value: unknown, path: string): string | undefined => {
+  if (typeof value === "string") return value.includes("\0") || !value.isWellFormed() ? path : undefined
+  if (typeof value !== "object" || value === null) return undefined
+  for (const [key, child] of Object.entries(value)) {
+    const where = Array.isArray(value) ? `${path}[${key}]` : path === "" ? key : `${path}.${key}`
+    if (key.includes("\0") || !key.isWellFormed()) return path === "" ? "a field's name" : `${path} (a key in it)`
+    if (key === "__proto__" || key === "constructor" || key === "prototype") return where
+    const found = findUnstorable(child, where)
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+const timezones = new Map<string, boolean>()
+const isTimezone = (name: string): boolean => {
+  const known = timezones.get(name)
+  if (known !== undefined) return known
+  const valid = DateTime.zoneMakeNamed(name)._tag === "Some"
+  if (timezones.size < 1000) timezones.set(name, valid)
+  return valid
+}
+
+const isoInstant = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:?\d{2})$/i
+
+const occurredAt = (text: string | undefined, now: number): string | undefined => {
+  if (text === undefined) return new Date(now).toISOString()
+  const time = isoInstant.test(text) ? Date.parse(text) : NaN
+  return time >= 0 && time <= now + day ? new Date(time).toISOString() : undefined
+}
+
+/** The key of a message: the same channel, connector and message id are the same message. */
+export const dedupeKey = (channel: string, connectorId: string, messageId: string): string =>
+  digest(channel, connectorId, messageId)
+
+export interface NormaliseOptions extends SubmitOptions {
+  readonly timezone: string
+  readonly trustOf: (channel: string) => Trust
+}
+
+export const normalise = Effect.fnUntraced(function*(
+  raw: unknown,
+  options: NormaliseOptions
+): Effect.fn.Return<Normalised, EventRejected> {
+  const unstorable = findUnstorable(raw, "")
+  if (unstorable !== undefined) {
+    return yield* reject(
+      "event.text_invalid",
+      `The field "${unstorable}" holds a NUL character, half a surrogate pair or a reserved key. Remove it.`
+    )
+  }
+  const body = yield* decode(raw).pipe(
+    Effect.mapError((error) => reject("event.invalid", issueSentence(error.issue)))
+  )
+  const now = yield* Clock.currentTimeMillis
+  const occurred = occurredAt(body.occurred_at, now)
+  if (occurred === undefined) {
+    return yield* reject(
+      "event.occurred_at_invalid",
+      "The field \"occurred_at\" must be an ISO 8601 time with a zone, from 1970 to one day ahead."
+    )
+  }
+  const timezone = body.timezone ?? options.timezone
+  if (!isTimezone(timezone)) {
+    return yield* reject("event.timezone_invalid", `The field "timezone": "${timezone}" is not an IANA time zone.`)
+  }
+  const parent = options.parent
+  if (parent !== undefined && parent.depth >= maximumDepth) {
+    return yield* reject("event.too_deep", `${maximumDepth} events have led to one another. The chain ends here.`)
+  }
+  const connector_id = body.connector_id ?? body.channel
+  const trust = options.trustOf(body.channel)
+  const event: EventRow = {
+    event_id: newId(),
+    trace_id: parent?.trace_id ?? newId(),
+    parent_event_id: parent?.event_id,
+    schema_version: "1.0",
+    occurred_at: occurred,
+    ingested_at: new Date(now).toISOString(),
+    channel: body.channel,
+    connector_id,
+    thread_id: body.thread_id,
+    message_id: body.message_id,
+    actor_type: body.actor_type ?? "user",
+    actor_id: body.actor_id ?? connector_id,
+    text: body.text,
+    structured: body.structured ?? {},
+    attachment_refs: [],
+    links: body.links ?? [],
+    timezone,
+    locale: body.locale ?? "en",
+    device_id: body.device_id,
+    dedupe_key: body.message_id === undefined ? undefined : dedupeKey(body.channel, connector_id, body.message_id),
+    sensitivity: body.sensitivity ?? "low",
+    trust: parent === undefined ? trust : worst(trust, parent.trust),
+    redaction_policy_id: "default",
+    depth: parent === undefined ? 0 : parent.depth + 1
+  }
+  const body_hash = event.dedupe_key === undefined ? "" : digest(
+    canonicalize({ text: body.text, structured: event.structured, links: event.links, thread_id: body.thread_id }) ?? ""
+  )
+  return { event, body_hash }
+})

@@ -1,0 +1,135 @@
+/**
+ * The one way in. Every stimulus becomes one event here, and what is answered is durable:
+ *
+ * - an accepted event, its routing decision, its audit rows and the intent to act are one commit;
+ * - the same message (dedupe key) is accepted once, whoever brings it and however often;
+ * - a refused event leaves `event.rejected` and nothing else.
+ */
+import { Clock, Context, Effect, Layer } from "effect"
+import { Audit } from "../audit/Audit.ts"
+import { auditTypes } from "../contract/AuditEvent.ts"
+import type { ErrorDetail } from "../contract/ErrorDetail.ts"
+import { newId } from "../database/Ids.ts"
+import { Registry } from "../plugin/Registry.ts"
+import { Settings } from "../plugin/Settings.ts"
+import { ToolExecutor } from "../tools/ToolExecutor.ts"
+import { Executor } from "./Executor.ts"
+import { InboxWake } from "./InboxWake.ts"
+import { Intake } from "./Intake.ts"
+import { normalise } from "./Normaliser.ts"
+import { Preparation } from "./Preparation.ts"
+import { Settlements } from "./Settlements.ts"
+import { type Accepted, type DryRun, EventNotAccepted, type EventRejected, type Settled, type SubmitOptions } from "./Submission.ts"
+
+export * from "./Submission.ts"
+
+/** As many calls may wait for a slot in this host; further ones are left to any host that has room. */
+const waitingHere = 1_000
+
+export class Pipeline extends Context.Service<Pipeline, {
+  /** Validates, routes and stores a raw event; answers once it is committed. */
+  readonly submit: (raw: unknown, options?: SubmitOptions) => Effect.Effect<Accepted, EventRejected | EventNotAccepted>
+  /** Records that something was refused before it could be read as an event (not JSON, too deep). */
+  readonly reject: (detail: ErrorDetail, channel?: string) => Effect.Effect<void>
+  /** Waits until the event's trace is settled. Never fails: interrupt it at your own time-out. */
+  readonly settled: (ids: { readonly event_id: string; readonly trace_id: string }) => Effect.Effect<Settled>
+  /** Runs the whole pipeline without any effect and without a row: the trace as it would be. */
+  readonly dryRun: (raw: unknown) => Effect.Effect<DryRun, EventRejected>
+}>()("syris/pipeline/Pipeline") {
+  static readonly layer = Layer.effect(
+    Pipeline,
+    Effect.gen(function*() {
+      const audit = yield* Audit
+      const executor = yield* Executor
+      const inbox = yield* InboxWake
+      const intake = yield* Intake
+      const preparation = yield* Preparation
+      const registry = yield* Registry
+      const settings = yield* Settings
+      const settlements = yield* Settlements
+      const tools = yield* ToolExecutor
+
+      const reject = Effect.fnUntraced(function*(detail: ErrorDetail, channel?: string) {
+        const on = channel === undefined ? "" : ` on ${channel.slice(0, 100)}`
+        yield* audit.append({
+          type: "event.rejected",
+          trace_id: newId(),
+          at: new Date(yield* Clock.currentTimeMillis),
+          summary: `An event${on} was refused: ${detail.message}`.slice(0, 500),
+          data: { error: detail }
+        }).pipe(Effect.catch((error) => Effect.logWarning(`A refused event could not be noted: ${error.message}`)))
+      })
+
+      const normalised = (raw: unknown, options?: SubmitOptions) =>
+        normalise(raw, { ...options, timezone: settings.timezone, trustOf: registry.trustOf })
+
+      const submit = Effect.fnUntraced(function*(raw: unknown, options?: SubmitOptions) {
+        const { body_hash, event } = yield* Effect.tapError(
+          normalised(raw, options),
+          (rejected) => reject(rejected.detail, channelOf(raw))
+        )
+        const { intent, plan } = yield* preparation.prepare(event, body_hash)
+        const slot = plan !== undefined && (yield* tools.takeIfFree(plan.tool))
+        const claim = slot || executor.size() < waitingHere
+        const stored = yield* intake.store({ ...intent, attempt: slot, claim }).pipe(
+          Effect.onError(() => slot && plan !== undefined ? tools.giveBack(plan.tool) : Effect.void),
+          Effect.mapError((cause) => new EventNotAccepted({ cause }))
+        )
+        if (plan === undefined) {
+          if (intent.settlement !== undefined && !stored.deduped) settlements.announce(intent.settlement, true)
+        } else {
+          const work = {
+            tool_call_id: plan.row.tool_call_id,
+            event_id: event.event_id,
+            fence: stored.fence,
+            event,
+            tool: plan.tool,
+            input: plan.input,
+            idempotency_key: plan.row.idempotency_key,
+            risk: plan.row.risk,
+            autonomy: plan.row.autonomy
+          }
+          if (stored.attempted) {
+            yield* executor.start(work)
+          } else {
+            if (slot) yield* tools.giveBack(plan.tool)
+            if (!stored.deduped) yield* claim ? executor.queue(work, 1) : Effect.sync(inbox.wake)
+          }
+        }
+        return {
+          event_id: stored.event_id,
+          trace_id: stored.trace_id,
+          deduped: stored.deduped,
+          ...(stored.conflict ? { conflict: true } : {})
+        }
+      }, Effect.uninterruptible)
+
+      const dryRun = Effect.fnUntraced(function*(raw: unknown) {
+        const { body_hash, event } = yield* normalised(raw)
+        const { facts, intent } = yield* preparation.prepare(event, body_hash)
+        const { deadline_ms: _, ...call } = intent.call ?? { deadline_ms: 0 }
+        return {
+          dry_run: true as const,
+          events: [event],
+          decisions: [intent.decision],
+          tool_calls: intent.call === undefined ? [] : [call],
+          audit: facts.map((fact) => ({
+            type: fact.type,
+            stage: auditTypes[fact.type][0],
+            outcome: auditTypes[fact.type][1],
+            summary: fact.summary,
+            tool: fact.tool,
+            risk: fact.risk,
+            data: fact.data ?? {}
+          }))
+        }
+      })
+
+      return Pipeline.of({ submit, reject, settled: settlements.await, dryRun })
+    })
+  )
+}
+
+const channelOf = (raw: unknown): string | undefined =>
+  typeof raw === "object" && raw !== null && "channel" in raw && typeof raw.channel === "string" ? raw.channel : undefined
+

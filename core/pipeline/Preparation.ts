@@ -1,0 +1,157 @@
+/**
+ * From an event to what will be stored of it: where it goes, which call it leads to, whether that may run, and the audit
+ * rows that tell it. Nothing is written and nothing runs here; a dry run ends here.
+ */
+import { Clock, Context, Effect, Layer } from "effect"
+import { Audit, type Fact } from "../audit/Audit.ts"
+import type { DecisionRow, EventRow, SettlementRow } from "../contract/Rows.ts"
+import { Settings } from "../plugin/Settings.ts"
+import { Control } from "../safety/Control.ts"
+import * as ToolCallPlan from "../tools/ToolCallPlan.ts"
+import { attemptedFact } from "../tools/ToolExecutor.ts"
+import type { Intent, Telling } from "./Intake.ts"
+import { type Routed, Router } from "./Router.ts"
+
+export interface Prepared {
+  readonly intent: Omit<Intent, "attempt" | "claim">
+  /** The call that may run, if there is one. */
+  readonly plan: ToolCallPlan.Plan | undefined
+  readonly facts: ReadonlyArray<Fact>
+}
+
+const excerpt = (event: EventRow): string => {
+  const text = event.text?.trim() ?? ""
+  if (text === "") return `An event on ${event.channel}.`
+  return `${event.channel}: ${text.length > 120 ? `${text.slice(0, 119)}…`.toWellFormed() : text}`
+}
+
+const ingested = (event: EventRow, at: Date): Fact => ({
+  type: "event.ingested",
+  trace_id: event.trace_id,
+  at,
+  summary: excerpt(event),
+  refs: { event_id: event.event_id },
+  actor: event.actor_id,
+  data: {
+    channel: event.channel,
+    connector_id: event.connector_id,
+    trust: event.trust,
+    ...(event.message_id === undefined ? {} : { message_id: event.message_id }),
+    ...(event.parent_event_id === undefined ? {} : { parent_event_id: event.parent_event_id })
+  }
+})
+
+const routedSentence = (routed: Routed): string =>
+  routed.lane === "unhandled"
+    ? "Nothing here understands this event."
+    : routed.lane === "dropped"
+    ? `It goes no further: ${routed.match.filter ?? "a rule claimed it"}.`
+    : `Goes to ${routed.chosen?.tool.definition.name ?? routed.lane} in the ${routed.lane} lane.`
+
+const routedFact = (event: EventRow, routed: Routed, at: Date): Fact => ({
+  type: routed.lane === "unhandled" ? "routing.unhandled" : routed.lane === "dropped" ? "routing.dropped" : "routing.decided",
+  trace_id: event.trace_id,
+  at,
+  summary: routedSentence(routed),
+  refs: { event_id: event.event_id },
+  tool: routed.chosen?.tool.definition.name,
+  data: {
+    lane: routed.lane,
+    ...(routed.intent === undefined ? {} : { intent: routed.intent.name }),
+    notes: routed.notes
+  }
+})
+
+const refusedFact = (event: EventRow, plan: ToolCallPlan.Plan, refused: ToolCallPlan.Refused, at: Date): Fact => ({
+  type: refused.type,
+  trace_id: event.trace_id,
+  at,
+  summary: refused.error.message.slice(0, 300),
+  refs: { event_id: event.event_id, tool_call_id: plan.row.tool_call_id },
+  tool: plan.row.tool,
+  risk: plan.row.risk,
+  autonomy: plan.row.autonomy,
+  data: {
+    reasons: refused.reasons,
+    error: refused.error,
+    ...(refused.verdict === undefined ? {} : { verdict: refused.verdict })
+  }
+})
+
+export class Preparation extends Context.Service<Preparation, {
+  /** `known`: the event is stored already, so its arrival has been told. */
+  readonly prepare: (event: EventRow, body_hash: string, known?: boolean) => Effect.Effect<Prepared>
+}>()("syris/pipeline/Preparation") {
+  static readonly layer = Layer.effect(
+    Preparation,
+    Effect.gen(function*() {
+      const audit = yield* Audit
+      const control = yield* Control
+      const router = yield* Router
+      const settings = yield* Settings
+
+      const prepare = Effect.fnUntraced(function*(event: EventRow, body_hash: string, known = false) {
+        const at = new Date(yield* Clock.currentTimeMillis)
+        const { autonomy, policy_version } = control.current()
+        const routed = yield* router.route(event)
+        const plan = routed.chosen === undefined ? undefined : yield* ToolCallPlan.plan({
+          trace_id: event.trace_id,
+          event_id: event.event_id,
+          ordinal: 0,
+          tool: routed.chosen.tool,
+          input: routed.chosen.input,
+          at,
+          autonomy,
+          granted: settings.safety.scopesOf(event.channel)
+        })
+        const refused = plan?.refused
+        const decision: DecisionRow = {
+          event_id: event.event_id,
+          trace_id: event.trace_id,
+          decided_at: at.toISOString(),
+          lane: routed.lane,
+          match: routed.match,
+          intent: routed.intent?.name,
+          tool: plan?.row.tool,
+          input: plan?.row.input,
+          required_scopes: plan?.tool.definition.scopes ?? [],
+          risk: plan?.row.risk,
+          notes: routed.notes
+        }
+        const ended = (outcome: SettlementRow["outcome"], reply?: string): SettlementRow => ({
+          event_id: event.event_id,
+          trace_id: event.trace_id,
+          lane: routed.lane,
+          outcome,
+          reply,
+          settled_at: at.toISOString()
+        })
+        const settlement = refused !== undefined
+          ? ended("failed", refused.error.message)
+          : routed.lane === "unhandled" || routed.lane === "dropped"
+          ? ended(routed.lane)
+          : undefined
+        const facts: Array<readonly [Telling["told_when"], Fact]> = known ? [] : [["stored", ingested(event, at)]]
+        facts.push(["stored", routedFact(event, routed, at)])
+        if (plan !== undefined && refused !== undefined) facts.push(["stored", refusedFact(event, plan, refused, at)])
+        if (plan !== undefined && refused === undefined) {
+          facts.push(["attempted", attemptedFact({ ...plan.row, event, tool: plan.tool }, 1, at)])
+        }
+        return {
+          intent: {
+            event,
+            body_hash,
+            decision,
+            policy_version,
+            tellings: facts.map(([told_when, fact]) => ({ row: audit.row(fact), told_when })),
+            ...(plan === undefined ? {} : { call: plan.row }),
+            ...(settlement === undefined ? {} : { settlement })
+          },
+          plan: refused === undefined ? plan : undefined,
+          facts: facts.map(([, fact]) => fact)
+        } satisfies Prepared
+      })
+      return Preparation.of({ prepare })
+    })
+  )
+}

@@ -1,0 +1,103 @@
+/**
+ * How events ended, and who waits for it. A trace is settled when nothing of it can run by itself: no row of the inbox
+ * is left, or only rows that wait for a person.
+ */
+import { Context, Effect, Layer } from "effect"
+import { SqlClient } from "effect/sql"
+import type { Lane, TraceOutcome } from "../contract/Enums.ts"
+import type { SettlementRow } from "../contract/Rows.ts"
+import type { Settled } from "./Submission.ts"
+
+interface TraceRow {
+  readonly open: boolean
+  readonly parked: boolean
+  readonly lane: Lane | null
+  readonly outcome: TraceOutcome | null
+  readonly reply: string | null
+}
+
+/** Outcomes of this process kept for whoever asks a moment later. */
+const remembered = 1_000
+
+/** What another host settles is found by looking again. */
+const lookAgain = "200 millis"
+
+export class Settlements extends Context.Service<Settlements, {
+  /** After the commit: tells whoever waits. `whole` when nothing else of the trace is under way. */
+  readonly announce: (settlement: SettlementRow, whole: boolean) => void
+  readonly await: (ids: { readonly event_id: string; readonly trace_id: string }) => Effect.Effect<Settled>
+}>()("syris/pipeline/Settlements") {
+  static readonly layer = Layer.effect(
+    Settlements,
+    Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      const recent = new Map<string, Settled>()
+      const waiting = new Map<string, Set<() => void>>()
+
+      const announce = (row: SettlementRow, whole: boolean): void => {
+        if (whole) {
+          recent.set(row.event_id, {
+            lane: row.lane,
+            outcome: row.outcome,
+            ...(row.reply === undefined ? {} : { reply: row.reply })
+          })
+          if (recent.size > remembered) recent.delete(recent.keys().next().value ?? "")
+        }
+        // A copy: whoever is woken may listen again at once.
+        for (const wake of [...waiting.get(row.trace_id) ?? []]) wake()
+      }
+
+      const look = Effect.fnUntraced(function*(ids: { readonly event_id: string; readonly trace_id: string }) {
+        const known = recent.get(ids.event_id)
+        if (known !== undefined) return known
+        const [row] = yield* sql<TraceRow>`
+          select exists (select 1 from inbox where trace_id = ${ids.trace_id} and not parked) as open,
+                 exists (select 1 from inbox where event_id = ${ids.event_id} and parked)     as parked,
+                 s.lane, s.outcome, s.reply
+          from (select ${ids.event_id}::uuid as event_id) e left join settlements s on s.event_id = e.event_id`
+        if (row === undefined || row.open) return undefined
+        if (row.parked) return { lane: row.lane ?? "fast", outcome: "unknown" } satisfies Settled
+        if (row.lane === null || row.outcome === null) return undefined
+        return {
+          lane: row.lane,
+          outcome: row.outcome,
+          ...(row.reply === null ? {} : { reply: row.reply })
+        } satisfies Settled
+      })
+
+      const changed = (traceId: string) =>
+        Effect.callback<void>((resume) => {
+          const wake = () => resume(Effect.void)
+          const wakes = waiting.get(traceId) ?? new Set()
+          wakes.add(wake)
+          waiting.set(traceId, wakes)
+          return Effect.sync(() => {
+            wakes.delete(wake)
+            if (wakes.size === 0) waiting.delete(traceId)
+          })
+        })
+
+      const awaitSettled = Effect.fnUntraced(function*(ids: { readonly event_id: string; readonly trace_id: string }) {
+        while (true) {
+          const known = recent.get(ids.event_id)
+          if (known !== undefined) return known
+          // Listens before it looks, so that nothing falls between the two.
+          const found = yield* Effect.raceFirst(
+            Effect.as(changed(ids.trace_id), undefined),
+            Effect.delay(
+              look(ids).pipe(
+                Effect.catch(() => Effect.succeed(undefined)),
+                Effect.flatMap((settled) =>
+                  settled === undefined ? Effect.as(Effect.sleep(lookAgain), undefined) : Effect.succeed(settled)
+                )
+              ),
+              "20 millis"
+            )
+          )
+          if (found !== undefined) return found
+        }
+      })
+      return Settlements.of({ announce, await: awaitSettled })
+    })
+  )
+}

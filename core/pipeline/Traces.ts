@@ -1,0 +1,177 @@
+/**
+ * The whole story of one trace, read in one snapshot.
+ */
+import { Context, Effect, Layer } from "effect"
+import { SqlClient, type SqlError } from "effect/sql"
+import { AuditLog } from "../audit/AuditLog.ts"
+import { present } from "../audit/Page.ts"
+import type { AuditEvent } from "../contract/AuditEvent.ts"
+import type { TraceOutcome } from "../contract/Enums.ts"
+import type { MessageEvent } from "../contract/Event.ts"
+import type { RoutingDecision } from "../contract/RoutingDecision.ts"
+import type { ToolCall } from "../contract/ToolCall.ts"
+import { eventColumns, type EventRow, toMessageEvent } from "./EventLog.ts"
+
+/** What a channel was told, or is owed. */
+export interface TraceReply {
+  readonly event_id: string
+  readonly channel: string
+  readonly thread_id?: string
+  readonly text: string
+  readonly at: string
+}
+
+export interface Trace {
+  readonly trace_id: string
+  /** Nothing of the trace can run by itself. */
+  readonly settled: boolean
+  readonly outcome?: TraceOutcome
+  readonly events: ReadonlyArray<MessageEvent>
+  readonly decisions: ReadonlyArray<RoutingDecision>
+  readonly tool_calls: ReadonlyArray<ToolCall>
+  readonly approvals: ReadonlyArray<unknown>
+  readonly tasks: ReadonlyArray<unknown>
+  readonly replies: ReadonlyArray<TraceReply>
+  readonly audit: ReadonlyArray<AuditEvent>
+  /** The lists that were cut at their limit; `GET /audit` and `GET /events` page through all of it. */
+  readonly truncated?: ReadonlyArray<string>
+}
+
+export class Traces extends Context.Service<Traces, {
+  /** `undefined` for a trace that nobody knows. */
+  readonly byId: (trace_id: string) => Effect.Effect<Trace | undefined, SqlError.SqlError>
+}>()("syris/pipeline/Traces") {
+  static readonly layer = Layer.effect(Traces, Effect.suspend(() => make))
+}
+
+/** Of several events of a trace the one that needs a person most speaks for it. */
+const severity: ReadonlyArray<TraceOutcome> = ["unknown", "waiting", "failed", "succeeded", "unhandled", "dropped"]
+
+/** Records of one kind in one story. */
+const limit = 500
+
+interface DecisionRow extends Omit<RoutingDecision, "decided_at"> {
+  readonly decided_at: Date
+}
+
+interface CallRow extends Omit<ToolCall, "fence" | "created_at" | "resolved_at"> {
+  readonly fence: bigint
+  readonly created_at: Date
+  readonly resolved_at: Date | null
+}
+
+interface SettlementRow {
+  readonly event_id: string
+  readonly outcome: TraceOutcome
+  readonly reply: string | null
+  readonly settled_at: Date
+  readonly channel: string
+  readonly thread_id: string | null
+}
+
+const toDecision = (row: DecisionRow): RoutingDecision =>
+  present({ ...row, decided_at: row.decided_at.toISOString() })
+
+const toToolCall = (row: CallRow): ToolCall => {
+  const { input, ...rest } = row
+  return {
+    ...present({
+      ...rest,
+      fence: Number(row.fence),
+      created_at: row.created_at.toISOString(),
+      resolved_at: row.resolved_at === null ? null : row.resolved_at.toISOString()
+    }),
+    input
+  }
+}
+
+const toReplies = (rows: ReadonlyArray<SettlementRow>): ReadonlyArray<TraceReply> =>
+  rows.flatMap((row) =>
+    row.reply === null ? [] : [present({
+      event_id: row.event_id,
+      channel: row.channel,
+      thread_id: row.thread_id,
+      text: row.reply,
+      at: row.settled_at.toISOString()
+    })]
+  )
+
+const make = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const log = yield* AuditLog
+
+  const eventsOf = (trace_id: string) => sql<EventRow>`
+    select ${sql.literal(eventColumns)}
+    from events e
+    where e.trace_id = ${trace_id}::uuid
+    order by e.event_id
+    limit ${limit + 1}`
+
+  // Decisions are found by the events' ids: the id is their only key.
+  const decisionsOf = (events: ReadonlyArray<EventRow>) => sql<DecisionRow>`
+    select d.event_id, d.trace_id, d.decided_at, d.lane, d.match, d.intent, d.confidence, d.tool, d.input,
+           d.required_scopes, d.risk, d.notes, d.prompt_hash
+    from routing_decisions d
+    where ${sql.in("d.event_id", events.map((event) => event.event_id))}
+    order by d.event_id`
+
+  const callsOf = (trace_id: string) => sql<CallRow>`
+    select c.tool_call_id, c.trace_id, c.event_id, c.task_id, c.step_id, c.tool, c.input, c.input_hash,
+           c.idempotency_key, c.effect, c.guarantee, c.risk, c.autonomy, c.status, c.fence, c.attempts, c.output,
+           c.error, c.latency_ms, c.created_at, c.resolved_at
+    from tool_calls c
+    where c.trace_id = ${trace_id}::uuid
+    order by c.tool_call_id
+    limit ${limit + 1}`
+
+  const settlementsOf = (trace_id: string) => sql<SettlementRow>`
+    select s.event_id, s.outcome, s.reply, s.settled_at, e.channel, e.thread_id
+    from settlements s
+    join events e using (event_id)
+    where s.trace_id = ${trace_id}::uuid
+    order by s.event_id
+    limit ${limit + 1}`
+
+  const openWork = (trace_id: string) => sql`
+    select 1 as open
+    from inbox i
+    where i.trace_id = ${trace_id}::uuid and not i.parked
+    limit 1`
+
+  const read = Effect.fnUntraced(function*(trace_id: string) {
+    const events = yield* eventsOf(trace_id)
+    const audit = yield* log.page({ trace_id }, { limit }).pipe(Effect.catchTag("CursorInvalid", Effect.die))
+    if (events.length === 0 && audit.items.length === 0) return undefined
+    const decisions = events.length === 0 ? [] : yield* decisionsOf(events)
+    const calls = yield* callsOf(trace_id)
+    const settlements = yield* settlementsOf(trace_id)
+    const settled = (yield* openWork(trace_id)).length === 0
+    const outcome = severity.find((one) => settlements.some((row) => row.outcome === one))
+    const truncated = [
+      ...(events.length > limit ? ["events"] : []),
+      ...(calls.length > limit ? ["tool_calls"] : []),
+      ...(audit.next_cursor === undefined ? [] : ["audit"])
+    ]
+    const trace: Trace = {
+      trace_id,
+      settled,
+      ...(settled && outcome !== undefined ? { outcome } : {}),
+      events: events.slice(0, limit).map(toMessageEvent),
+      decisions: decisions.map(toDecision),
+      tool_calls: calls.slice(0, limit).map(toToolCall),
+      approvals: [],
+      tasks: [],
+      replies: toReplies(settlements.slice(0, limit)),
+      audit: audit.items,
+      ...(truncated.length === 0 ? {} : { truncated })
+    }
+    return trace
+  })
+
+  const byId = (trace_id: string) =>
+    sql.withTransaction(read(trace_id.toLowerCase())).pipe(
+      Effect.provideService(SqlClient.BeginTransaction, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    )
+
+  return Traces.of({ byId })
+})

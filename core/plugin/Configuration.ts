@@ -1,0 +1,132 @@
+/**
+ * What the operator writes in `syris.config.ts`. Types only: `defineConfig` answers what it is given, and the host
+ * checks it when it starts (`Settings.ts`).
+ */
+import type { Duration } from "effect"
+import type { Autonomy, Risk, ToolEffect, Guarantee } from "../contract/Enums.ts"
+import type { RawEvent } from "../contract/Event.ts"
+import type { Permissions, Plugin } from "./Plugin.ts"
+import type { SecretOption } from "./Secret.ts"
+
+export interface Configuration {
+  /** IANA name. Default: the system's. */
+  readonly timezone?: string
+  /** The level at the first start; then the stored one holds. Default `A2`. */
+  readonly autonomy?: Autonomy
+  /** Falsy entries are skipped: `isDev && noop()`. */
+  readonly plugins?: ReadonlyArray<Plugin | Isolate | false | null | undefined | "" | 0>
+  readonly safety?: SafetyConfiguration
+  /** By the name of a tool: stricter or wider bounds than its plugin gave it. */
+  readonly tools?: Readonly<Record<string, { readonly concurrency?: number; readonly timeout?: Duration.Input }>>
+  readonly llm?: LlmConfiguration
+  readonly mcp?: Readonly<Record<string, McpServerConfiguration>>
+  readonly rules?: ReadonlyArray<RuleConfiguration>
+  readonly policy?: ReadonlyArray<PolicyConfiguration>
+}
+
+export interface SafetyConfiguration {
+  /**
+   * The scopes that a channel is granted: names, `kitchen.*` or `*`. A channel that is not named has the entry `"*"`,
+   * and all scopes where there is none.
+   *
+   * @example scopes: { webhook: [], chat: ["*"], "*": ["timers", "kitchen.*"] }
+   */
+  readonly scopes?: Readonly<Record<string, ReadonlyArray<string>>>
+  /** How long an approval can be given. Default 15 minutes. */
+  readonly approvalTtl?: Duration.Input
+  /** Least time between two writes of one tool to one target. Default 30 seconds. */
+  readonly antiflapCooldown?: Duration.Input
+  /** Default 20. */
+  readonly notificationsPerHour?: number
+  /** From how many things on a call counts as one more risk. Default 5. */
+  readonly blastRadius?: number
+  readonly quietHours?: ReadonlyArray<{
+    /** `HH:MM`; an end before the start runs over midnight. */
+    readonly start: string
+    readonly end: string
+    readonly timezone?: string
+    readonly days?: ReadonlyArray<"mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun">
+  }>
+}
+
+export interface LlmConfiguration {
+  readonly provider: string
+  readonly baseURL?: string
+  readonly apiKey?: SecretOption
+  readonly model: string
+  readonly fallback?: ReadonlyArray<string>
+  readonly budget?: { readonly perTraceTokens?: number; readonly perDayUsd?: number }
+}
+
+export type McpServerConfiguration =
+  & (
+    | { readonly command: string; readonly args?: ReadonlyArray<string>; readonly env?: Readonly<Record<string, string>> }
+    | { readonly url: string }
+  )
+  & {
+    readonly timeout?: Duration.Input
+    readonly trust?: McpTrust & { readonly tools?: Readonly<Record<string, McpTrust>> }
+  }
+
+export interface McpTrust {
+  readonly risk?: Risk
+  readonly effect?: ToolEffect
+  readonly scopes?: ReadonlyArray<string>
+  readonly guarantee?: Guarantee
+}
+
+export type Condition =
+  | { readonly path: string; readonly op: string; readonly value?: unknown }
+  | { readonly all: ReadonlyArray<Condition> }
+  | { readonly any: ReadonlyArray<Condition> }
+  | { readonly none: ReadonlyArray<Condition> }
+
+export interface RuleConfiguration {
+  readonly name: string
+  readonly when: Condition
+  readonly then: ReadonlyArray<
+    | { readonly emit: RawEvent }
+    | { readonly task: unknown }
+    | { readonly tool: string; readonly input: unknown }
+    | { readonly notify: { readonly text: string; readonly channel?: string; readonly urgency?: string } }
+  >
+  readonly priority?: number
+  readonly stop?: boolean
+  readonly debounceMs?: number
+}
+
+export interface PolicyConfiguration {
+  readonly tool: string
+  readonly when?: Condition
+  readonly risk: Risk
+}
+
+/** Identity plus types: `export default defineConfig({ plugins: [timers()] })`. */
+export const defineConfig = (configuration: Configuration): Configuration => configuration
+
+export interface IsolateOptions {
+  readonly options?: unknown
+  readonly runtime?: "thread" | "process" | "deno"
+  /** Exactly what the plugin may do; nothing else. */
+  readonly allow?: Permissions
+  readonly limits?: { readonly memoryMb?: number; readonly timeoutMs?: number }
+}
+
+const IsolateTypeId = "~syris/Isolate"
+
+/** A plugin that runs apart from the host, with what it was granted and nothing else. */
+export interface Isolate {
+  readonly [IsolateTypeId]: typeof IsolateTypeId
+  readonly path: string
+  readonly options: IsolateOptions
+}
+
+/** Lists a plugin to run in an isolate. This version has none: the host refuses to start with such an entry. */
+export const isolate = (path: string, options: IsolateOptions = {}): Isolate => ({
+  [IsolateTypeId]: IsolateTypeId,
+  path,
+  options
+})
+
+export const isIsolate = (value: unknown): value is Isolate =>
+  typeof value === "object" && value !== null && IsolateTypeId in value

@@ -1,0 +1,119 @@
+/**
+ * Finds the intent whose pattern is the whole text, trimmed and in any case; groups keep the case they were written in.
+ *
+ * - Linear time whatever the text: patterns run on RE2 (`re2js`), and one that needs backtracking (look-around, back
+ *   references) is refused when the plugin is loaded. As in RE2, `\s`, `\w` and `\d` are ASCII.
+ * - One pass over all patterns: they are combined into automata, indexed by the literal first word where a pattern has
+ *   one, so a thousand intents cost about what one does.
+ * - Where several match, the first in the configuration's order wins.
+ */
+import { RE2JS, RE2Set } from "re2js"
+import { maximumTextLength } from "../contract/Event.ts"
+import type { IntentMatch, RegisteredIntent } from "./Registry.ts"
+
+/** A pattern as RE2 has it, or a sentence without its subject that says why it can't be. */
+export const translatePattern = (pattern: RegExp): { readonly source: string } | { readonly problem: string } => {
+  if (pattern.source.length > 5_000) return { problem: "is longer than 5,000 characters" }
+  const flags = `${pattern.dotAll ? "s" : ""}${pattern.multiline ? "m" : ""}`
+  try {
+    const source = `(?${flags}:${RE2JS.translateRegExp(pattern.source)})`
+    RE2JS.compile(source, RE2JS.CASE_INSENSITIVE)
+    return { source }
+  } catch (error) {
+    const why = error instanceof Error ? error.message.replace(/^error parsing regexp: /, "") : String(error)
+    return { problem: `can't be matched in linear time (${why}): write it without look-around and back references` }
+  }
+}
+
+interface Entry {
+  readonly order: number
+  readonly intent: RegisteredIntent
+  readonly source: string
+  readonly firstWord: string | undefined
+}
+
+/** Patterns that share an automaton. */
+const batch = 256
+
+/** Builds the automata; patterns that `translatePattern` refuses are left out. */
+export const makeIntentMatcher = (
+  intents: ReadonlyArray<RegisteredIntent>
+): (text: string) => IntentMatch | undefined => {
+  const entries: Array<Entry> = []
+  for (const intent of intents) {
+    for (const pattern of intent.patterns) {
+      const translated = translatePattern(pattern)
+      if ("problem" in translated) continue
+      entries.push({
+        order: entries.length,
+        intent,
+        source: translated.source,
+        firstWord: pattern.multiline ? undefined : literalFirstWord(pattern.source)
+      })
+    }
+  }
+  const anywhere = compileSets(entries.filter((entry) => entry.firstWord === undefined))
+  const byFirstWord = new Map(
+    [...Map.groupBy(entries.filter((entry) => entry.firstWord !== undefined), (entry) => entry.firstWord!)]
+      .map(([word, group]) => [word, compileSets(group)])
+  )
+  const compiled = new Map<number, RE2JS>()
+
+  return (given) => {
+    const text = given.trim()
+    if (text === "" || text.length > maximumTextLength) return undefined
+    const word = fold(/^\S+/.exec(text)![0])
+    let found: Entry | undefined
+    for (const { entries, set } of [...anywhere, ...(byFirstWord.get(word) ?? [])]) {
+      for (const index of set.match(text)) {
+        const entry = entries[index]!
+        if (found === undefined || entry.order < found.order) found = entry
+      }
+    }
+    if (found === undefined) return undefined
+    let pattern = compiled.get(found.order)
+    if (pattern === undefined) {
+      compiled.set(found.order, pattern = RE2JS.compile(found.source, RE2JS.CASE_INSENSITIVE))
+    }
+    const matcher = pattern.matcher(text)
+    if (!matcher.matches()) return undefined
+    const groups: Record<string, string | undefined> = {}
+    for (const name of Object.keys(pattern.namedGroups())) groups[name] = matcher.group(name) ?? undefined
+    return { intent: found.intent, groups }
+  }
+}
+
+const compileSets = (entries: ReadonlyArray<Entry>) => {
+  const sets: Array<{ readonly entries: ReadonlyArray<Entry>; readonly set: RE2Set }> = []
+  for (let start = 0; start < entries.length; start += batch) {
+    const part = entries.slice(start, start + batch)
+    const set = new RE2Set(RE2Set.ANCHOR_BOTH, RE2JS.CASE_INSENSITIVE)
+    for (const entry of part) set.add(entry.source)
+    set.compile()
+    sets.push({ entries: part, set })
+  }
+  return sets
+}
+
+const fold = (word: string): string => word.toUpperCase().toLowerCase()
+
+/** The word that every text of this pattern begins with, followed by white space or the end; undefined where unsure. */
+const literalFirstWord = (source: string): string | undefined => {
+  const found = /^\^?([A-Za-z0-9]+)(?:(?: |\\s\+)(?![*?{])|\$?$)/.exec(source)
+  return found === null || hasTopLevelAlternative(source) ? undefined : fold(found[1]!)
+}
+
+const hasTopLevelAlternative = (source: string): boolean => {
+  let depth = 0
+  let inClass = false
+  for (let i = 0; i < source.length; i++) {
+    const char = source[i]
+    if (char === "\\") i++
+    else if (inClass) inClass = char !== "]"
+    else if (char === "[") inClass = true
+    else if (char === "(") depth++
+    else if (char === ")") depth--
+    else if (char === "|" && depth === 0) return true
+  }
+  return false
+}

@@ -1,0 +1,164 @@
+/**
+ * What a plugin is: a name, options, and a `setup` that hands over its parts. The operator calls the factory in
+ * `syris.config.ts`; nothing runs before the host has validated the options.
+ */
+import type { Duration, Schema } from "effect"
+import type { RawEvent } from "../contract/Event.ts"
+import type { Trust } from "../contract/Enums.ts"
+import type { SecretRef } from "./Secret.ts"
+import type { Awaitable, Log, ToolDefinition } from "./Tool.ts"
+
+/** A sentence that the host understands without a model. A full match on trimmed, case-folded text. */
+export interface Intent {
+  /** Dotted, unique: `coffee.brew`. Also what `content.structured.intent` may name. */
+  readonly name: string
+  readonly patterns: ReadonlyArray<RegExp>
+  readonly tool: string
+  /** The tool's input from the pattern's named groups. Default: the groups themselves. */
+  readonly input?: (groups: Record<string, string | undefined>) => unknown
+}
+
+/** Hands a raw event to the pipeline; answers its ids once it is durable. */
+export type Emit = (event: RawEvent) => Promise<{
+  readonly event_id: string
+  readonly trace_id: string
+  readonly deduped: boolean
+}>
+
+export interface ChannelContext {
+  readonly emit: Emit
+  readonly log: Log
+  /** Aborted when the host stops. */
+  readonly signal: AbortSignal
+  readonly secret: (ref: SecretRef | string) => Promise<string>
+}
+
+/** What a signed webhook is checked with: the raw body, exactly as it came. */
+export interface WebhookRequest {
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Uint8Array
+}
+
+/** Thrown by a channel's `webhook`: the signature is right, the body can't be taken. The message goes to the caller. */
+export class WebhookRefused extends Error {
+  override readonly name = "WebhookRefused"
+}
+
+/** What a channel's `webhook` answers to a call that is no event, such as the question whether the address is alive. */
+export class WebhookReply {
+  readonly contentType: string
+  readonly body: string
+  constructor(contentType: string, body: string) {
+    this.contentType = contentType
+    this.body = body
+  }
+}
+
+/** A way in, a way out, or both. */
+export interface Channel {
+  /** The channel that its events carry: `email`. Several connectors may share one, with one trust. */
+  readonly name: string
+  /** Unique among the channels of a host. Default: the channel's name. */
+  readonly connector_id?: string
+  readonly trust: Trust
+  /** Starts to listen; ends when `ctx.signal` aborts. */
+  readonly receive?: (ctx: ChannelContext) => Awaitable<void>
+  /**
+   * Serves `POST /hooks/<connector_id>`: checks the signature and answers the event, or `undefined` for 401. Throws
+   * `WebhookRefused` for 400. A `WebhookReply` answers the caller without an event.
+   */
+  readonly webhook?: (request: WebhookRequest, ctx: ChannelContext) => Awaitable<RawEvent | WebhookReply | undefined>
+  /** Becomes the tool `<channel>.send`. */
+  readonly send?: Omit<ToolDefinition, "name"> & { readonly name?: string }
+}
+
+export interface Watcher {
+  readonly name: string
+  readonly interval: Duration.Input
+  readonly tick: (now: Date, state: unknown, ctx: ChannelContext) => Awaitable<unknown>
+}
+
+/** An HTTP route under `/plugins/<name>/`, behind the host's authentication. */
+export interface Route {
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE"
+  readonly path: `/${string}`
+  readonly handle: (request: Request) => Awaitable<Response>
+}
+
+/** A kind of long work, run as a job. */
+export interface JobKind {
+  readonly name: string
+  readonly input: Schema.Codec<any, any>
+  readonly limits?: { readonly timeoutMs?: number; readonly memoryMb?: number }
+  readonly run: (
+    input: any,
+    ctx: {
+      readonly progress: (progress: { readonly percent?: number; readonly message?: string }) => void
+      readonly signal: AbortSignal
+    }
+  ) => Awaitable<unknown>
+}
+
+/** Everything that a plugin can bring. */
+export interface PluginParts {
+  readonly tools?: ReadonlyArray<ToolDefinition>
+  readonly intents?: ReadonlyArray<Intent>
+  readonly channels?: ReadonlyArray<Channel>
+  readonly watchers?: ReadonlyArray<Watcher>
+  readonly rules?: ReadonlyArray<unknown>
+  readonly jobs?: ReadonlyArray<JobKind>
+  readonly routes?: ReadonlyArray<Route>
+}
+
+export interface SetupContext<Options> {
+  readonly options: Options
+  /** The plugin's name in this host, `<name>` or `<name>.<instance>`. */
+  readonly name: string
+  readonly log: Log
+  /** Refers to a secret; its value is there inside a run (`ctx.secret`). */
+  readonly secret: (name: string, key: string) => SecretRef
+  /** The host's time zone, as the configuration has it. */
+  readonly timezone: string
+}
+
+/** What a plugin would like to be granted when it runs in an isolate. */
+export interface Permissions {
+  readonly net?: ReadonlyArray<string>
+  readonly read?: ReadonlyArray<string>
+  readonly write?: ReadonlyArray<string>
+  readonly env?: ReadonlyArray<string>
+  readonly secrets?: ReadonlyArray<string>
+  readonly tools?: ReadonlyArray<string>
+}
+
+export interface PluginSpec<A, E> {
+  /** Lower case, unique among the plugins of a host. */
+  readonly name: string
+  /**
+   * For a plugin that may be listed more than once: what tells this entry from the others. The entry is then named
+   * `<name>.<instance>`.
+   */
+  readonly instance?: (options: A) => string | undefined
+  readonly version?: string
+  readonly options?: Schema.Codec<A, E>
+  readonly permissions?: Permissions
+  readonly setup: (ctx: SetupContext<A>) => Awaitable<PluginParts>
+}
+
+const PluginTypeId = "~syris/Plugin"
+
+/** A plugin with the options that the operator wrote, not yet validated. */
+export interface Plugin {
+  readonly [PluginTypeId]: typeof PluginTypeId
+  readonly spec: PluginSpec<any, any>
+  readonly options: unknown
+}
+
+export const isPlugin = (value: unknown): value is Plugin =>
+  typeof value === "object" && value !== null && PluginTypeId in value
+
+type Factory<E> = {} extends E ? (options?: E) => Plugin : (options: E) => Plugin
+
+/** Makes the factory that the operator calls: `plugins: [coffee({ host: "10.0.0.9" })]`. */
+export const definePlugin = <A = {}, E = {}>(spec: PluginSpec<A, E>): Factory<E> =>
+  ((options?: E) => ({ [PluginTypeId]: PluginTypeId, spec, options: options ?? {} })) as Factory<E>

@@ -1,0 +1,165 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Effect, Fiber, Layer, Logger, Redacted, Schema } from "effect"
+import { TestClock } from "effect/testing"
+import { makeRedaction, Redactor } from "../secrets/Redactor.ts"
+import { SecretsStore } from "../secrets/SecretsStore.ts"
+import { definePlugin, type Plugin } from "./Plugin.ts"
+import * as PluginHost from "./PluginHost.ts"
+import { Registry } from "./Registry.ts"
+import { secret, SecretOption } from "./Secret.ts"
+import { Settings } from "./Settings.ts"
+import { defineTool } from "./Tool.ts"
+
+/** Starts a host with these plugins; answers its registry and what it logged. */
+const start = Effect.fnUntraced(function*(...plugins: ReadonlyArray<Plugin>) {
+  const lines: Array<string> = []
+  const redaction = makeRedaction(undefined, () => {})
+  const layer = PluginHost.layer.pipe(
+    Layer.provide(Settings.layerOf({ timezone: "Europe/London", plugins })),
+    Layer.provide(Layer.mock(SecretsStore)({ missing: (names) => Effect.succeed(names.filter(({ key }) => key === "missing")) })),
+    Layer.provide(Layer.succeed(Redactor, redaction)),
+    Layer.provide(Logger.layer([Logger.make(({ fiber, message }) =>
+      void lines.push(JSON.stringify([message, fiber.currentLogAnnotations ?? {}])))]))
+  )
+  const registry = yield* Registry.use(Effect.succeed).pipe(Effect.provide(layer))
+  return { registry, lines, redaction }
+})
+
+const brew = defineTool({
+  name: "coffee.brew",
+  description: "Brew coffee.",
+  input: Schema.Struct({}),
+  effect: "write",
+  risk: "low",
+  scopes: [],
+  run: () => 1
+})
+
+describe("PluginHost", () => {
+  it.effect("takes a value, a Promise or an Effect, in the configuration's order", () =>
+    Effect.gen(function*() {
+      const named = (name: string) => ({ tools: [{ ...brew, name: `${name}.run` }], channels: [{ name, trust: "trusted" as const }] })
+      const { registry } = yield* start(
+        definePlugin({ name: "a", setup: () => named("a") })(),
+        definePlugin({ name: "b", setup: async () => named("b") })(),
+        definePlugin({ name: "c", setup: () => Effect.succeed(named("c")) })()
+      )
+      assert.deepStrictEqual(registry.tools().map((tool) => [tool.plugin, tool.definition.name]), [["a", "a.run"], ["b", "b.run"], ["c", "c.run"]])
+      assert.deepStrictEqual(["a", "chat", "elsewhere", "constructor"].map(registry.trustOf), ["trusted", "operator", "untrusted", "untrusted"])
+      assert.strictEqual(registry.tool("a.run")?.timeoutMs, 30_000)
+      assert.strictEqual(registry.tool("constructor"), undefined)
+      assert.strictEqual(registry.connector("b")?.plugin, "b")
+      assert.deepStrictEqual(registry.plugins().map(({ name, runtime, version }) => [name, runtime, version]), [
+        ["a", "inline", "0.0.0"], ["b", "inline", "0.0.0"], ["c", "inline", "0.0.0"]
+      ])
+    }))
+
+  it.effect("makes a channel's send a tool", () =>
+    Effect.gen(function*() {
+      const { name: _, ...send } = brew
+      const { registry } = yield* start(definePlugin({ name: "mail", setup: () => ({ channels: [{ name: "email", trust: "untrusted", send }] }) })())
+      assert.isDefined(registry.tool("email.send"))
+    }))
+
+  it.effect("gives set-up its options, name, zone and secrets", () =>
+    Effect.gen(function*() {
+      const seen: Array<unknown> = []
+      const plugin = definePlugin({
+        name: "hook",
+        options: Schema.Struct({ name: Schema.String, timeout: Schema.optionalKey(Schema.Duration) }),
+        instance: ({ name }) => name,
+        setup: ({ name, options, secret, timezone }) => {
+          seen.push(name, options.name, timezone, String(secret("a", "b")))
+          return {}
+        }
+      })
+      const { registry } = yield* start(plugin({ name: "one" }), plugin({ name: "two" }))
+      assert.deepStrictEqual(seen, ["hook.one", "one", "Europe/London", "secret(a, b)", "hook.two", "two", "Europe/London", "secret(a, b)"])
+      assert.deepStrictEqual(registry.plugins().map(({ name }) => name), ["hook.one", "hook.two"])
+      assert.strictEqual((yield* Effect.flip(start(plugin({ name: "A B" })))).message, "Plugin hook, options: \"A B\" can't name it: use lower-case letters, digits, _ and -.")
+    }))
+
+  it.effect("warns about a secret that is written out, and hides it from then on", () =>
+    Effect.gen(function*() {
+      const plugin = definePlugin({
+        name: "mail",
+        options: Schema.Struct({
+          smtp: Schema.Struct({ password: SecretOption, user: Schema.String }),
+          keys: Schema.optionalKey(Schema.Array(SecretOption)),
+          other: Schema.optional(Schema.Union([Schema.Struct({ token: SecretOption }), Schema.Number]))
+        }),
+        setup: ({ log, options }) => {
+          log.info(`my password is ${String(options.smtp.password)}`, { error: new Error(String(options.smtp.password)) })
+          return {}
+        }
+      })
+      const { lines, redaction } = yield* start(plugin({
+        smtp: { password: "hunter2-hunter2", user: "sam-the-user" },
+        keys: [secret("a", "b"), "another-value"],
+        other: { token: "third-value" }
+      }))
+      yield* Effect.yieldNow
+      assert.lengthOf(lines, 4)
+      for (const option of ["smtp.password", "keys[1]", "other.token"]) {
+        assert.isTrue(lines.some((line) => line.includes(`Plugin mail: the option \\"${option}\\" is written out`)), option)
+      }
+      assert.notMatch(lines.join("\n"), /hunter2|another-value|third-value/)
+      assert.include(lines[3], "my password is [secret mail.smtp.password]")
+      assert.strictEqual(redaction.redactText("another-value sam-the-user"), "[secret mail.keys[1]] sam-the-user")
+    }))
+
+  it.effect("names every missing secret", () =>
+    Effect.gen(function*() {
+      const plugin = definePlugin({
+        name: "p",
+        options: Schema.Struct({ a: SecretOption, b: Schema.Array(SecretOption) }),
+        setup: () => ({})
+      })
+      const error = yield* Effect.flip(start(plugin({ a: secret("x", "missing"), b: [secret("y", "missing"), secret("y", "there")] })))
+      assert.deepStrictEqual([error.message, ...error.more], [
+        "Plugin p, secrets: The secret x missing is missing. Set it with: syris secrets set x missing",
+        "Plugin p, secrets: The secret y missing is missing. Set it with: syris secrets set y missing"
+      ])
+    }))
+
+  it.effect("says who is slow after 5 seconds and stops after 60", () =>
+    Effect.gen(function*() {
+      const begun = yield* Deferred.make<void>()
+      const lines: Array<string> = []
+      const plugin = definePlugin({ name: "slow", setup: () => Effect.andThen(Deferred.succeed(begun, undefined), Effect.never) })
+      const fiber = yield* Effect.forkChild(Effect.flip(start(plugin())).pipe(
+        Effect.provide(Logger.layer([Logger.make(({ message }) => void lines.push(String(message)))]))
+      ))
+      yield* Deferred.await(begun)
+      yield* TestClock.adjust("61 seconds")
+      assert.strictEqual((yield* Fiber.join(fiber)).message, "Plugin slow, setup: it did not end within 60 seconds.")
+    }))
+
+  it.effect("refuses connectors and channels that clash, by the names of both plugins", () =>
+    Effect.gen(function*() {
+      const channel = (plugin: string, connector_id: string, trust: "trusted" | "untrusted") =>
+        definePlugin({ name: plugin, setup: () => ({ channels: [{ name: "hook", connector_id, trust }] }) })()
+      const message = (...plugins: ReadonlyArray<Plugin>) => Effect.map(Effect.flip(start(...plugins)), (error) => error.message)
+      assert.strictEqual(
+        yield* message(channel("a", "x", "trusted"), channel("b", "x", "trusted")),
+        "Plugin b, channels: the connector x is provided by plugin a already: remove one of the two."
+      )
+      assert.strictEqual(
+        yield* message(channel("a", "x", "trusted"), channel("b", "y", "untrusted")),
+        "Plugin b, channels: the channel hook is untrusted here and trusted in plugin a: make them agree."
+      )
+    }))
+
+  it.effect("says what it does not run", () =>
+    Effect.gen(function*() {
+      const plugin = definePlugin({ name: "w", setup: () => ({ watchers: [{ name: "x", interval: "1 second", tick: () => 1 }] }) })
+      const { lines } = yield* start(plugin())
+      yield* Effect.yieldNow
+      assert.match(lines.join(), /Plugin w brings watchers, which this version does not run\./)
+    }))
+
+  it("keeps a secret's value out of what a reference shows", () => {
+    assert.strictEqual(`${secret("a", "b")} ${JSON.stringify(secret("a", "b"))}`, "secret(a, b) {\"secret\":[\"a\",\"b\"]}")
+    assert.notInclude(String(Redacted.make("x-value")), "x-value")
+  })
+})

@@ -1,0 +1,71 @@
+/**
+ * What the host can do right now: the tools, intents, channels and plugins that were set up, by name.
+ * Read from memory on the hot path; only the plugin host writes it.
+ */
+import { Context, type Effect } from "effect"
+import type { Risk, Trust } from "../contract/Enums.ts"
+import type { Channel, Intent, Permissions, PluginParts, Route } from "./Plugin.ts"
+import type { BoundLog } from "./PluginLog.ts"
+import type { ToolDefinition } from "./Tool.ts"
+
+export interface RegisteredTool {
+  readonly plugin: string
+  readonly definition: ToolDefinition
+  /** SHA-256 over name, description, input schema, effect, risk, scopes and guarantee: what an approval is bound to. */
+  readonly pin: string
+  readonly inputSchema: object
+  readonly outputSchema: object | undefined
+  readonly timeoutMs: number
+  readonly concurrency: number
+  /** Decodes an input from JSON; fails with a sentence that names the field. Unknown keys are refused. */
+  readonly decodeInput: (input: unknown) => Effect.Effect<any, string>
+  /** Encodes an output to plain JSON of at most 1 MiB and 64 levels, in fresh objects; fails with a sentence. */
+  readonly encodeOutput: (output: unknown) => Effect.Effect<unknown, string>
+  /** The tool's own risk for an input that was decoded. Throws what the tool's function throws, or when it gives no risk. */
+  readonly riskOf: (input: any) => Risk
+  readonly log: BoundLog
+}
+
+export interface RegisteredIntent extends Intent {
+  readonly plugin: string
+}
+
+/** An intent whose pattern is the whole text; the groups are as they were written. */
+export interface IntentMatch {
+  readonly intent: RegisteredIntent
+  readonly groups: Record<string, string | undefined>
+}
+
+export interface RegisteredChannel {
+  readonly plugin: string
+  readonly connector_id: string
+  readonly channel: Channel
+  readonly log: BoundLog
+}
+
+export interface RegisteredRoute extends Route {
+  readonly plugin: string
+}
+
+export interface PluginInfo {
+  readonly name: string
+  readonly version: string
+  readonly runtime: "inline"
+  readonly permissions: Permissions
+  readonly parts: PluginParts
+}
+
+export class Registry extends Context.Service<Registry, {
+  readonly tool: (name: string) => RegisteredTool | undefined
+  readonly tools: () => ReadonlyArray<RegisteredTool>
+  readonly intents: () => ReadonlyArray<RegisteredIntent>
+  /** The first intent, in the configuration's order, that the whole trimmed text matches in any case. */
+  readonly matchIntent: (text: string) => IntentMatch | undefined
+  readonly channels: () => ReadonlyArray<RegisteredChannel>
+  /** The channel that serves `POST /hooks/<connector_id>` and the like. */
+  readonly connector: (connectorId: string) => RegisteredChannel | undefined
+  readonly routes: () => ReadonlyArray<RegisteredRoute>
+  /** Trust of a channel's events: a plugin's word, `chat` and `api` are the operator's, any other is untrusted. */
+  readonly trustOf: (channel: string) => Trust
+  readonly plugins: () => ReadonlyArray<PluginInfo>
+}>()("syris/plugin/Registry") {}

@@ -1,0 +1,220 @@
+/**
+ * Checks a tool's definition and makes it ready to run: decoding, encoding, JSON Schema, limits, pin.
+ *
+ * - The pin is SHA-256 over the canonical JSON of name, description, input schema, effect, risk (where it is not a
+ *   function), scopes (sorted) and guarantee: the same definition has the same pin on every machine.
+ * - An input is JSON; unknown keys are refused by name. An output is plain JSON of at most 1 MiB and 64 levels.
+ */
+import canonicalize from "canonicalize"
+import { Duration, Effect, Option, Result, Schema } from "effect"
+import { createHash } from "node:crypto"
+import { Guarantee, Risk, ToolEffect, Trust } from "../contract/Enums.ts"
+import { check, explain, isEmptyStruct, unknownKey } from "./Explain.ts"
+import { isTooLong, NotPlainJson, toPlainJson } from "./PlainJson.ts"
+import type { BoundLog } from "./PluginLog.ts"
+import type { RegisteredTool } from "./Registry.ts"
+import type { ToolDefinition } from "./Tool.ts"
+
+export const defaultTimeoutMs = 30_000
+export const maximumTimeoutMs = 3_600_000
+export const defaultConcurrency = 10
+
+export interface ToolOverride {
+  readonly concurrency?: number
+  readonly timeoutMs?: number
+}
+
+/** The tool, or what is wrong with its definition: a sentence without its full stop. */
+export const registerTool = (
+  plugin: string,
+  given: unknown,
+  log: BoundLog,
+  override: ToolOverride = {}
+): RegisteredTool | string => {
+  const problem = problemOf(given)
+  if (problem !== undefined) return problem
+  const definition = given as ToolDefinition
+  const { name } = definition
+  let inputSchema: Record<string, unknown>
+  let outputSchema: Record<string, unknown> | undefined
+  try {
+    inputSchema = jsonSchema(definition.input)
+    outputSchema = definition.output === undefined ? undefined : jsonSchema(definition.output)
+  } catch (error) {
+    return `tool ${name} has a schema that JSON Schema can't express: ${firstLine(error)}`
+  }
+  if (!isObjectSchema(inputSchema)) return `the input of tool ${name} must be an object: use Schema.Struct`
+  return {
+    plugin,
+    definition,
+    pin: pinOf(definition, inputSchema),
+    inputSchema,
+    outputSchema,
+    timeoutMs: override.timeoutMs ?? durationMs(definition.timeout) ?? defaultTimeoutMs,
+    concurrency: override.concurrency ?? definition.concurrency ?? defaultConcurrency,
+    decodeInput: inputDecoder(definition),
+    encodeOutput: outputEncoder(definition),
+    riskOf: riskOf(definition),
+    log: log.with({ tool: name })
+  }
+}
+
+const toolKeys = [
+  "name", "description", "input", "output", "effect", "risk", "scopes", "guarantee", "trust", "target", "action",
+  "blastRadius", "timeout", "concurrency", "preview", "probe", "compensate", "run"
+]
+const namePattern = /^[a-z0-9_-]+(\.[a-z0-9_-]+)+$/
+const scopePattern = /^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/
+
+const problemOf = (given: unknown): string | undefined => {
+  if (typeof given !== "object" || given === null) return "a tool must be what defineTool gives back"
+  const tool = given as Record<string, unknown>
+  const { name } = tool
+  if (typeof name !== "string" || !namePattern.test(name) || name.length > 100) {
+    return `a tool is named ${JSON.stringify(name)}, but a name has parts of lower-case letters, digits, _ and -, ` +
+      "joined by dots, as in coffee.brew"
+  }
+  const say = (rest: string): string => `tool ${name} ${rest}`
+  const unknown = Object.keys(tool).find((key) => !toolKeys.includes(key))
+  if (unknown !== undefined) return `tool ${name}: ${unknownKey(unknown, toolKeys, "property")}`
+  if (typeof tool["description"] !== "string" || tool["description"].trim() === "") return say("needs a description")
+  if (!Schema.isSchema(tool["input"])) return say("needs an input: use Schema.Struct({ … })")
+  if (tool["output"] !== undefined && !Schema.isSchema(tool["output"])) return say("has an output that is not a Schema")
+  for (const [key, literals] of [["effect", ToolEffect], ["guarantee", Guarantee], ["trust", Trust], ["risk", Risk]] as const) {
+    const value = tool[key]
+    if ((key === "guarantee" || key === "trust") && value === undefined) continue
+    if (key === "risk" && typeof value === "function") continue
+    if (!literals.literals.some((literal) => literal === value)) {
+      return say(`needs ${key}: ${literals.literals.map((literal) => `"${literal}"`).join(", ")}` +
+        (key === "risk" ? " or a function" : ""))
+    }
+  }
+  const { scopes } = tool
+  if (!Array.isArray(scopes)) return say("needs scopes: a list of names, [] for none")
+  const scope: unknown = scopes.find((item) => typeof item !== "string" || !scopePattern.test(item))
+  if (scope !== undefined) return say(`has the scope ${JSON.stringify(scope)}; write it as in kitchen.control`)
+  for (const key of ["run", "preview", "probe", "compensate", "target", "action", "blastRadius"]) {
+    if (typeof tool[key] !== "function" && (key === "run" || tool[key] !== undefined)) return say(`needs ${key} to be a function`)
+  }
+  const { effect, guarantee = "none" } = tool
+  if (guarantee === "probe" && tool["probe"] === undefined) return say("has guarantee \"probe\" and no probe function")
+  if (guarantee !== "probe" && tool["probe"] !== undefined) return say("has a probe function: give it guarantee \"probe\"")
+  if (guarantee === "transactional" && effect === "irreversible") {
+    return say("can't be transactional and irreversible: a transaction can be taken back")
+  }
+  if (effect === "read" && tool["compensate"] !== undefined) return say("only reads, so it has nothing to compensate")
+  const { concurrency, timeout } = tool
+  if (concurrency !== undefined && !(Number.isSafeInteger(concurrency) && Number(concurrency) >= 1)) {
+    return say("needs a concurrency of 1 or more, a whole number")
+  }
+  if (timeout !== undefined) {
+    const ms = durationMs(timeout as Duration.Input)
+    if (ms === undefined || !(ms > 0 && ms <= maximumTimeoutMs)) {
+      return say("needs a timeout above zero and of at most 1 hour, such as \"30 seconds\"")
+    }
+  }
+  return undefined
+}
+
+const durationMs = (input: Duration.Input | undefined): number | undefined => {
+  if (input === undefined) return undefined
+  try {
+    return Option.getOrUndefined(Option.map(Duration.fromInput(input), Duration.toMillis))
+  } catch {
+    return undefined
+  }
+}
+
+const jsonSchema = (schema: Schema.Codec<any, any>): Record<string, unknown> => {
+  if (isEmptyStruct(schema.ast)) return { type: "object", properties: {}, additionalProperties: false }
+  const document = Schema.toJsonSchemaDocument(schema, { onExcessProperty: "error" })
+  return Object.keys(document.definitions).length === 0
+    ? document.schema
+    : { ...document.schema, $defs: document.definitions }
+}
+
+const isObjectSchema = (schema: Record<string, unknown>): boolean => {
+  const resolve = (node: unknown, depth: number): boolean => {
+    if (typeof node !== "object" || node === null || depth > 8) return false
+    const { $ref, allOf, anyOf, oneOf, type } = node as Record<string, unknown>
+    if (typeof $ref === "string") {
+      return resolve((schema["$defs"] as Record<string, unknown> | undefined)?.[$ref.replace("#/$defs/", "")], depth + 1)
+    }
+    const choices = anyOf ?? oneOf
+    if (Array.isArray(choices)) return choices.every((choice) => resolve(choice, depth + 1))
+    if (type === undefined && Array.isArray(allOf)) return allOf.some((part) => resolve(part, depth + 1))
+    return type === "object"
+  }
+  return resolve(schema, 0)
+}
+
+const pinOf = (definition: ToolDefinition, inputSchema: object): string => {
+  const text = canonicalize({
+    name: definition.name,
+    description: definition.description,
+    input: inputSchema,
+    effect: definition.effect,
+    ...(typeof definition.risk === "function" ? {} : { risk: definition.risk }),
+    scopes: [...definition.scopes].sort(),
+    guarantee: definition.guarantee ?? "none"
+  })
+  return createHash("sha256").update(text ?? "").digest("hex")
+}
+
+const inputDecoder = (definition: ToolDefinition): RegisteredTool["decodeInput"] => {
+  const decode = check(isEmptyStruct(definition.input.ast) ? definition.input : Schema.toCodecJson(definition.input), "field")
+  return (input) =>
+    Effect.suspend(() => {
+      const refuse = (rest: string) => Effect.fail(`The input of ${definition.name}: ${rest}${/[.?]$/.test(rest) ? "" : "."}`)
+      let json: unknown
+      try {
+        json = toPlainJson(input ?? {})
+      } catch (error) {
+        if (error instanceof NotPlainJson) return refuse(`it ${error.message}`)
+        throw error
+      }
+      if (isTooLong(json)) return refuse("it is longer than 1 MiB")
+      const checked = decode(json)
+      return checked.ok ? Effect.succeed(checked.value) : refuse(checked.mistakes[0])
+    })
+}
+
+const outputEncoder = (definition: ToolDefinition): RegisteredTool["encodeOutput"] => {
+  const encode = definition.output === undefined
+    ? undefined
+    : Schema.encodeUnknownResult(Schema.toCodecJson(definition.output))
+  return (output) =>
+    Effect.suspend(() => {
+      const refuse = (rest: string) => Effect.fail(`The output of ${definition.name} ${rest}.`)
+      let value: unknown = output ?? null
+      if (encode !== undefined) {
+        const encoded = encode(output)
+        if (Result.isFailure(encoded)) {
+          const [first = "it can't be encoded"] = explain(encoded.failure.issue, definition.output!.ast, "field")
+          return refuse(`breaks its schema: ${first}`)
+        }
+        value = encoded.success
+      }
+      try {
+        value = toPlainJson(value)
+      } catch (error) {
+        if (error instanceof NotPlainJson) return refuse(error.message)
+        throw error
+      }
+      return isTooLong(value) ? refuse("is longer than 1 MiB") : Effect.succeed(value)
+    })
+}
+
+const riskOf = ({ name, risk }: ToolDefinition): (input: any) => Risk => {
+  if (typeof risk !== "function") return () => risk
+  return (input) => {
+    const given: unknown = risk(input)
+    if (Risk.literals.some((literal) => literal === given)) return given as Risk
+    throw new Error(`The risk of ${name} must be one of ${Risk.literals.join(", ")}, but its function gave something else.`)
+  }
+}
+
+const firstLine = (error: unknown): string => {
+  const [line = "", place = ""] = (error instanceof Error ? error.message : String(error)).split("\n")
+  return `${line}${place === "" ? "" : ` ${place.trim()}`}`
+}

@@ -1,0 +1,50 @@
+/**
+ * `syris`: everything that a plugin or a configuration imports. Loads no part of the host.
+ */
+export { Effect, Schema } from "effect"
+export * from "../contract/Enums.ts"
+export type { ErrorDetail } from "../contract/ErrorDetail.ts"
+export type { MessageEvent, RawEvent } from "../contract/Event.ts"
+export {
+  type Condition,
+  type Configuration,
+  defineConfig,
+  type Isolate,
+  isolate,
+  type IsolateOptions,
+  type LlmConfiguration,
+  type McpServerConfiguration,
+  type PolicyConfiguration,
+  type RuleConfiguration,
+  type SafetyConfiguration
+} from "./Configuration.ts"
+export {
+  type Channel,
+  type ChannelContext,
+  definePlugin,
+  type Emit,
+  type Intent,
+  type JobKind,
+  type Permissions,
+  type Plugin,
+  type PluginParts,
+  type PluginSpec,
+  type Route,
+  type SetupContext,
+  type Watcher,
+  WebhookRefused,
+  WebhookReply,
+  type WebhookRequest
+} from "./Plugin.ts"
+export { secret, SecretOption, type SecretRef } from "./Secret.ts"
+export {
+  type Awaitable,
+  defineTool,
+  type Log,
+  type NewSchedule,
+  type ToolContext,
+  type ToolDefinition,
+  ToolRefused,
+  ToolUnknown,
+  type TransactionalContext
+} from "./Tool.ts"

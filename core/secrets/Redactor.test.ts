@@ -1,0 +1,97 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, Redacted } from "effect"
+import * as fc from "fast-check"
+import { formsOf, makeRedaction, Redactor } from "./Redactor.ts"
+import { SecretsStore } from "./SecretsStore.ts"
+
+const withSecrets = (...values: ReadonlyArray<string>) => {
+  const short: Array<string> = []
+  const redaction = makeRedaction(undefined, (label) => short.push(label))
+  values.forEach((value, i) => redaction.add(`s${i}.k`, Redacted.make(value)))
+  return { ...redaction, short }
+}
+const marker = /\[secret s\d+\.k\]/g
+/** A value that the marker itself can't hold. */
+const secretValue = fc.string({ minLength: 6, maxLength: 60, unit: "binary" }).filter((value) =>
+  !formsOf(value).some((form) => "[secret s0.k][secret s1.k]".includes(form))
+)
+const encodings: ReadonlyArray<(value: string) => string> = [
+  (value) => value,
+  (value) => Buffer.from(value).toString("base64"),
+  (value) => Buffer.from(value).toString("base64url"),
+  (value) => Buffer.from(value).toString("hex"),
+  (value) => Buffer.from(value).toString("hex").toUpperCase(),
+  (value) => encodeURIComponent(value.toWellFormed()),
+  (value) => new URLSearchParams({ q: value }).toString(),
+  (value) => JSON.stringify(value)
+]
+
+describe("Redactor", () => {
+  it("finds a value in every form, anywhere in a text", () => {
+    fc.assert(fc.property(secretValue, fc.string(), fc.string(), fc.nat(encodings.length - 1), (value, before, after, i) => {
+      const { redactText } = withSecrets(value)
+      const text = redactText(`${before} ${encodings[i]!(value)} ${after}`)
+      assert.match(text, /\[secret s0\.k\]/)
+      for (const form of formsOf(value)) assert.notInclude(text.replaceAll(marker, "\u0000"), form)
+    }))
+  })
+
+  it("finds a long value inside a longer base64 text", () => {
+    fc.assert(fc.property(fc.string({ minLength: 12, maxLength: 40 }), fc.string(), fc.string(), (value, before, after) => {
+      const { redactText } = withSecrets(value)
+      assert.match(redactText(`Basic ${Buffer.from(before + value + after).toString("base64")}`), /\[secret s0\.k\]/)
+    }))
+  })
+
+  it("leaves everything else as it is, and the same object", () => {
+    fc.assert(fc.property(fc.json(), (json) => {
+      const { redactJson } = withSecrets("correct horse battery staple")
+      const value: unknown = JSON.parse(json)
+      assert.strictEqual(redactJson(value), value)
+    }))
+  })
+
+  it("copies what it changes and never the original; keys, numbers and deep values too", () => {
+    const { redactJson } = withSecrets("hunter2-hunter2", "123456789")
+    const when = new Date()
+    const value = { a: ["x", { b: "my hunter2-hunter2!" }], "hunter2-hunter2": 1, n: 123456789, when, same: { c: 1 } }
+    const before = structuredClone(value)
+    const result = redactJson(value) as Record<string, unknown>
+    assert.deepStrictEqual(value, before)
+    assert.deepStrictEqual(result, {
+      a: ["x", { b: "my [secret s0.k]!" }],
+      "[secret s0.k]": 1,
+      n: "[secret s1.k]",
+      when,
+      same: { c: 1 }
+    })
+    assert.strictEqual(result["same"], value.same)
+  })
+
+  it("prefers the longest of two values that begin alike, and treats a value as no pattern", () => {
+    const { redactText } = withSecrets("abc.def", "abc.def.ghi", "$&$1^.*")
+    assert.strictEqual(redactText("abc.def.ghi abc.def abcxdef $&$1^.*"), "[secret s1.k] [secret s0.k] abcxdef [secret s2.k]")
+  })
+
+  it("warns once about a value that is too short, and skips it", () => {
+    const { add, redactText, short } = withSecrets("12345")
+    add("s0.k", Redacted.make("12345"))
+    assert.deepStrictEqual(short, ["s0.k"])
+    assert.strictEqual(redactText("12345"), "12345")
+  })
+
+  it.effect("follows the store, and still hides what was replaced", () =>
+    Effect.gen(function*() {
+      let value = "first-value"
+      let revision = 1
+      const store = Layer.mock(SecretsStore)({
+        revision: () => revision,
+        values: () => [{ name: "a", key: "b", value: Redacted.make(value) }]
+      })
+      const redactor = yield* Redactor.use(Effect.succeed).pipe(Effect.provide(Redactor.layer.pipe(Layer.provide(store))))
+      assert.strictEqual(redactor.redactText("first-value"), "[secret a.b]")
+      value = "second-value"
+      revision++
+      assert.strictEqual(redactor.redactText("first-value second-value"), "[secret a.b] [secret a.b]")
+    }))
+})

@@ -1,0 +1,157 @@
+/**
+ * Takes the values of known secrets out of whatever is about to be written: logs, audit rows, answers.
+ *
+ * - Found as they are, and as base64 (alone, or inside a longer text such as `user:password`), base64url, URL encoding,
+ *   hex and JSON text; each occurrence becomes `[secret name.key]`.
+ * - A value that was known once stays hidden until the host ends, also after it was changed or removed.
+ * - Costs one comparison while there are no secrets.
+ * - Not found: a value of fewer than 6 characters (a warning says so), one that was split, or encoded otherwise.
+ */
+import { Context, Effect, Layer, Redacted } from "effect"
+import { SecretsStore } from "./SecretsStore.ts"
+
+/** Values shorter than this would be found by accident everywhere. */
+export const minimumLength = 6
+
+export interface Redaction {
+  readonly redactText: (text: string) => string
+  /** Answers the value itself where nothing was found; else a copy. Dates and other class instances stay as they are. */
+  readonly redactJson: <A>(value: A) => A
+  /** Hides one more value, which is not in the store (a token, an option given as plain text). */
+  readonly add: (label: string, value: Redacted.Redacted) => void
+}
+
+export class Redactor extends Context.Service<Redactor, Redaction>()("syris/secrets/Redactor") {
+  static readonly layer = Layer.effect(
+    Redactor,
+    Effect.gen(function*() {
+      const store = yield* SecretsStore
+      const context = yield* Effect.context<never>()
+      const warn = (label: string) =>
+        Effect.runSyncWith(context)(Effect.logWarning(
+          `The secret ${label} is shorter than ${minimumLength} characters, so it can't be hidden where it shows up. ` +
+            "Use a longer one."
+        ))
+      const source = {
+        revision: store.revision,
+        values: () => store.values().map(({ key, name, value }) => [`${name}.${key}`, value] as const)
+      }
+      const redaction = makeRedaction(source, warn)
+      redaction.redactText("")
+      return Redactor.of(redaction)
+    })
+  )
+  /** Knows no secret. */
+  static readonly layerEmpty = Layer.sync(Redactor, () => makeRedaction(undefined, () => {}))
+}
+
+interface Source {
+  readonly revision: () => number
+  readonly values: () => ReadonlyArray<readonly [label: string, value: Redacted.Redacted]>
+}
+
+export const makeRedaction = (source: Source | undefined, tooShort: (label: string) => void): Redaction => {
+  /** Needle to label, longest first. */
+  let needles: ReadonlyMap<string, string> = new Map()
+  let anyNeedle = /(?!)/g
+  let anyNumber = false
+  let seen = -1
+  const known = new Map<string, string>()
+
+  const learn = (label: string, value: string): void => {
+    if (known.has(value)) return
+    known.set(value, label)
+    if (value.length < minimumLength) return tooShort(label)
+    const found = new Map(needles)
+    for (const form of formsOf(value)) if (!found.has(form)) found.set(form, label)
+    needles = new Map([...found].sort(([a], [b]) => b.length - a.length))
+    anyNeedle = new RegExp([...needles.keys()].map((needle) => needle.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&")).join("|"), "g")
+    anyNumber = [...needles.keys()].some((needle) => /^-?\d+(\.\d+)?$/.test(needle))
+  }
+  const refresh = (): void => {
+    if (source === undefined || source.revision() === seen) return
+    seen = source.revision()
+    for (const [label, value] of source.values()) learn(label, Redacted.value(value))
+  }
+  const text = (given: string): string => {
+    if (given.length < minimumLength) return given
+    for (const needle of needles.keys()) {
+      if (given.includes(needle)) return given.replace(anyNeedle, (found) => mark(needles.get(found)!))
+    }
+    return given
+  }
+  const json = (value: unknown, depth: number): unknown => {
+    if (typeof value === "string") return text(value)
+    if (typeof value === "number") {
+      if (!anyNumber) return value
+      const shown = String(value)
+      const hidden = text(shown)
+      return hidden === shown ? value : hidden
+    }
+    if (typeof value !== "object" || value === null) return value
+    if (depth > maximumDepth) return "[too deep]"
+    if (Array.isArray(value)) {
+      let copy: Array<unknown> | undefined
+      for (let i = 0; i < value.length; i++) {
+        const item = json(value[i], depth + 1)
+        if (item !== value[i] && copy === undefined) copy = value.slice(0, i)
+        if (copy !== undefined) copy.push(item)
+      }
+      return copy ?? value
+    }
+    const prototype: unknown = Object.getPrototypeOf(value)
+    if (prototype !== Object.prototype && prototype !== null) return value
+    const entries = Object.entries(value)
+    let changed = false
+    const copy = entries.map(([key, item]) => {
+      const next = [text(key), json(item, depth + 1)] as const
+      changed ||= next[0] !== key || next[1] !== item
+      return next
+    })
+    return changed ? Object.fromEntries(copy) : value
+  }
+  return {
+    redactText: (given) => {
+      refresh()
+      return needles.size === 0 ? given : text(given)
+    },
+    redactJson: (value) => {
+      refresh()
+      return needles.size === 0 ? value : json(value, 0) as typeof value
+    },
+    add: (label, value) => learn(label, Redacted.value(value))
+  }
+}
+
+const maximumDepth = 256
+
+const mark = (label: string): string => `[secret ${label}]`
+
+/** Every way of writing a value that is looked for. */
+export const formsOf = (value: string): ReadonlyArray<string> => {
+  const bytes = Buffer.from(value, "utf8")
+  const encoded = encodeURIComponent(value.toWellFormed())
+  const forms = new Set([
+    value,
+    JSON.stringify(value).slice(1, -1),
+    encoded,
+    encoded.replace(/%[0-9A-F]{2}/g, (escape) => escape.toLowerCase()),
+    encoded.replaceAll("%20", "+"),
+    new URLSearchParams([["", value]]).toString().slice(1),
+    bytes.toString("hex"),
+    bytes.toString("hex").toUpperCase(),
+    ...base64Cores(bytes)
+  ])
+  return [...forms].filter((form) => form.length >= minimumLength)
+}
+
+/** What base64 makes of these bytes wherever they lie in a longer text, in both alphabets, and the whole with its padding. */
+const base64Cores = (bytes: Buffer): ReadonlyArray<string> => {
+  const forms = [bytes.toString("base64"), bytes.toString("base64url")]
+  for (let offset = 0; offset < 3; offset++) {
+    const shifted = Buffer.concat([Buffer.alloc(offset), bytes]).toString("base64url")
+    const core = shifted.slice(Math.ceil(offset * 8 / 6), Math.floor((offset + bytes.length) * 8 / 6))
+    if (core.length >= 8) forms.push(core, core.replaceAll("-", "+").replaceAll("_", "/"))
+  }
+  return forms
+}

@@ -1,0 +1,31 @@
+/**
+ * A throw-away database with all migrations, on the server that `SYRIS_TEST_DATABASE_URL` names. Dropped with the
+ * scope, whoever is still connected.
+ */
+import { PgClient } from "@effect/sql-pg"
+import { Config, Effect, Layer, Redacted } from "effect"
+import { SqlClient } from "effect/sql"
+import * as crypto from "node:crypto"
+import { layerPool, migrate } from "../database/Database.ts"
+
+/** Makes an empty database and answers its URL. */
+export const emptyDatabase = Effect.gen(function*() {
+  const server = yield* Config.Redacted("SYRIS_TEST_DATABASE_URL")
+  const name = `syris_test_${crypto.randomBytes(6).toString("hex")}`
+  const onServer = <E>(statement: (sql: SqlClient.SqlClient) => Effect.Effect<unknown, E>) =>
+    Effect.flatMap(SqlClient.SqlClient, statement).pipe(
+      Effect.provide(Layer.fresh(PgClient.layer({ url: server, maxConnections: 1 }))),
+      Effect.orDie
+    )
+  yield* Effect.acquireRelease(
+    onServer((sql) => sql.unsafe(`create database ${name}`)),
+    () => onServer((sql) => sql.unsafe(`drop database if exists ${name} with (force)`))
+  )
+  const url = new URL(Redacted.value(server))
+  url.pathname = `/${name}`
+  return Redacted.make(url.href)
+})
+
+/** `SqlClient` and `PgClient` on a migrated database of its own. */
+export const layerTestDatabase = Layer.unwrap(Effect.map(emptyDatabase, (url) =>
+  Layer.effectDiscard(migrate).pipe(Layer.provideMerge(layerPool({ url })))))

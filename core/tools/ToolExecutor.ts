@@ -1,0 +1,265 @@
+/**
+ * Runs attempted calls and writes their outcomes. A call comes here with its intent committed and leaves with its
+ * outcome committed; in between nothing interrupts it but its own deadline or the stop of the host, and both of these
+ * are endings that the ledger knows.
+ */
+import { Cause, Clock, Context, Effect, Layer, Semaphore } from "effect"
+import { SqlClient, type SqlError } from "effect/sql"
+import { Audit, type Fact } from "../audit/Audit.ts"
+import type { Autonomy, Risk } from "../contract/Enums.ts"
+import type { EventRow } from "../contract/Rows.ts"
+import { isTransient } from "../database/Transient.ts"
+import type { RegisteredTool } from "../plugin/Registry.ts"
+import type { SecretOption } from "../plugin/Secret.ts"
+import { readSecret } from "../plugin/SecretAccess.ts"
+import { Redactor } from "../secrets/Redactor.ts"
+import { SecretsStore } from "../secrets/SecretsStore.ts"
+import { type Ending, leavesNoTrace } from "./Ending.ts"
+import * as OutcomeTransaction from "./OutcomeTransaction.ts"
+import { type Held, type Outcome, ToolLedger } from "./ToolLedger.ts"
+import * as ToolRun from "./ToolRun.ts"
+
+/** What a call needs of the event that led to it. */
+export type Origin = Pick<EventRow, "event_id" | "trace_id" | "trust" | "depth" | "timezone">
+
+export interface Work extends Held {
+  readonly event: Origin
+  readonly tool: RegisteredTool
+  /** As `decodeInput` gave it. */
+  readonly input: unknown
+  readonly idempotency_key: string
+  readonly risk: Risk
+  readonly autonomy: Autonomy
+}
+
+export interface Attempted extends Work {
+  /** Which attempt this is, from 1. */
+  readonly attempt: number
+  /** Attempts whose effect could still land, this one included. */
+  readonly open_attempts: number
+}
+
+/** What the lane adds to an outcome, in the outcome's transaction. */
+export interface Conclusion {
+  readonly settlement: Outcome["settlement"]
+  readonly emitted: Outcome["emitted"]
+}
+
+/** The lane that a call runs for: what its ending leads to, and who is told after the commit. */
+export interface Lane {
+  readonly conclude: (work: Attempted, ending: Ending, left: ToolRun.Left, at: Date) => Effect.Effect<Conclusion>
+  readonly settled: (conclusion: Conclusion) => void
+}
+
+/** After this many attempts a call whose outcome is not known waits for a person. */
+const maximumAttempts = 5
+
+/** Before the call is looked at again: doubles with each attempt. */
+const againAfterMs = (attempt: number): number => 1_000 * 2 ** attempt
+
+const describe: Record<Ending["status"], (tool: string, message: string) => string> = {
+  succeeded: (tool, message) => message === "" ? `${tool} was done.` : `${tool} was done: ${message}`,
+  failed: (tool, message) => `${tool} was not done: ${message}`,
+  unknown: (tool, message) => `It is not known whether ${tool} was done: ${message}`
+}
+
+/** One sentence for a person. */
+export const endingSentence = (tool: RegisteredTool, ending: Ending): string =>
+  describe[ending.status](tool.definition.name, ending.error?.message ?? "")
+
+export const attemptedFact = (
+  work: Pick<Work, "event" | "tool" | "tool_call_id" | "risk" | "autonomy">,
+  attempt: number,
+  at: Date
+): Fact => ({
+  type: "tool_call.attempted",
+  trace_id: work.event.trace_id,
+  at,
+  summary: attempt === 1 ? `${work.tool.definition.name} is called.` : `${work.tool.definition.name} is called again.`,
+  refs: { event_id: work.event.event_id, tool_call_id: work.tool_call_id },
+  tool: work.tool.definition.name,
+  risk: work.risk,
+  autonomy: work.autonomy,
+  data: { attempt, guarantee: work.tool.definition.guarantee ?? "none" }
+})
+
+const endedFact = (work: Attempted, ending: Ending, latency_ms: number, at: Date): Fact => ({
+  type: `tool_call.${ending.status}`,
+  trace_id: work.event.trace_id,
+  at,
+  summary: endingSentence(work.tool, ending).slice(0, 300),
+  refs: { event_id: work.event_id, tool_call_id: work.tool_call_id },
+  tool: work.tool.definition.name,
+  risk: work.risk,
+  autonomy: work.autonomy,
+  latency_ms,
+  data: { attempt: work.attempt, ...(ending.error === undefined ? {} : { error: ending.error }) }
+})
+
+/** Somebody else has taken the call over: what was written under the old claim is rolled back. */
+class NotOurs {
+  readonly _tag = "NotOurs"
+}
+
+const nothing: ToolRun.Left = { schedules: [], canceled: [], emitted: [] }
+
+export class ToolExecutor extends Context.Service<ToolExecutor, {
+  /** Takes a slot of the tool if one is free right now. */
+  readonly takeIfFree: (tool: RegisteredTool) => Effect.Effect<boolean>
+  /** Waits for a slot of the tool. */
+  readonly take: (tool: RegisteredTool) => Effect.Effect<void>
+  readonly giveBack: (tool: RegisteredTool) => Effect.Effect<void>
+  /** Runs an attempted call that holds a slot, gives the slot back, and commits the outcome. */
+  readonly run: (work: Attempted, lane: Lane) => Effect.Effect<void>
+  /** Asks a tool that can say it whether the call has happened. */
+  readonly probe: (work: Work) => Effect.Effect<"done" | "not_done" | "unknown">
+  /** Aborts what runs, for a stop of the host. */
+  readonly stop: () => void
+}>()("syris/tools/ToolExecutor") {
+  static readonly layer = Layer.effect(
+    ToolExecutor,
+    Effect.gen(function*() {
+      const audit = yield* Audit
+      const ledger = yield* ToolLedger
+      const secrets = yield* SecretsStore
+      const redactor = yield* Redactor
+      const sql = yield* SqlClient.SqlClient
+      const clock = yield* Clock.Clock
+      const stop = new AbortController()
+      const slots = new Map<string, Semaphore.Semaphore>()
+
+      const slotsOf = (tool: RegisteredTool): Semaphore.Semaphore => {
+        const known = slots.get(tool.definition.name)
+        if (known !== undefined) return known
+        const made = Semaphore.makeUnsafe(tool.concurrency)
+        slots.set(tool.definition.name, made)
+        return made
+      }
+
+      const requestOf = (work: Work) => ({
+        tool: work.tool,
+        input: work.input,
+        idempotencyKey: work.idempotency_key,
+        traceId: work.event.trace_id,
+        timeoutMs: work.tool.timeoutMs,
+        clock,
+        stop: stop.signal,
+        secret: (first: SecretOption, key?: string) => Effect.runPromise(readSecret(secrets, first, key))
+      })
+
+      const outcomeOf = Effect.fnUntraced(function*(work: Attempted, ran: ToolRun.RunResult, lane: Lane) {
+        const at = new Date(yield* Clock.currentTimeMillis)
+        // While an older attempt could still land, not done can't be said yet.
+        const ending: Ending = redactor.redactJson(
+          ran.ending.status === "failed" && work.open_attempts > 1
+            ? { status: "unknown", error: ran.ending.error }
+            : ran.ending
+        )
+        const conclusion = yield* lane.conclude(work, ending, ran.left, at)
+        const guarantee = work.tool.definition.guarantee ?? "none"
+        const again = ending.status === "unknown" && guarantee !== "none" && work.attempt < maximumAttempts
+        const outcome: Outcome = {
+          tool_call_id: work.tool_call_id,
+          event_id: work.event_id,
+          fence: work.fence,
+          status: ending.status,
+          output: ending.status === "succeeded" ? ending.output : undefined,
+          error: ending.error,
+          latency_ms: ran.latencyMs,
+          at: at.toISOString(),
+          again_ms: again ? againAfterMs(work.attempt) : undefined,
+          ...conclusion,
+          schedules: ran.left.schedules.map((schedule) => ({
+            schedule_id: schedule.schedule_id,
+            name: schedule.name,
+            type: "one_shot",
+            spec: schedule.at.toISOString(),
+            timezone: work.event.timezone,
+            payload: schedule.payload,
+            trust: work.event.trust,
+            trace_id: work.event.trace_id,
+            made_by: work.tool_call_id,
+            next_run_at: schedule.at.toISOString(),
+            at: at.toISOString()
+          })),
+          canceled_schedules: ran.left.canceled,
+          rows: [audit.row(endedFact(work, ending, ran.latencyMs, at))]
+        }
+        return { conclusion, outcome }
+      })
+
+      /** Writes the outcome, together with what the tool wrote itself where it asked for the transaction. */
+      const write = (
+        outcome: Outcome,
+        transaction: OutcomeTransaction.OutcomeTransaction | undefined
+      ): Effect.Effect<boolean, SqlError.SqlError> => {
+        if (transaction === undefined || !transaction.isOpen()) return ledger.settle(outcome)
+        if (outcome.status !== "succeeded") return Effect.andThen(transaction.rollback, ledger.settle(outcome))
+        const together = Effect.filterOrFail(ledger.settleHere(outcome), (mine) => mine, () => new NotOurs())
+        return Effect.catchTag(transaction.commit(together), "NotOurs", () => Effect.succeed(false))
+      }
+
+      /** The database refused the outcome: what was to be written with it is not there, an effect outside is. */
+      const refusedOutcome = (work: Work, ran: ToolRun.RunResult, error: SqlError.SqlError): ToolRun.RunResult => {
+        const { effect, guarantee = "none" } = work.tool.definition
+        const happened = ran.ending.status === "succeeded" && !leavesNoTrace({ effect, guarantee })
+        const why = { code: "tool.output_refused", message: error.message, retryable: false }
+        return {
+          ...ran,
+          left: nothing,
+          ending: happened ? { status: "succeeded", error: why } : { status: "failed", error: why }
+        }
+      }
+
+      const settle = Effect.fnUntraced(function*(
+        work: Attempted,
+        ran: ToolRun.RunResult,
+        lane: Lane,
+        transaction: OutcomeTransaction.OutcomeTransaction | undefined
+      ) {
+        const first = yield* outcomeOf(work, ran, lane)
+        const written = yield* Effect.result(write(first.outcome, transaction))
+        let { conclusion } = first
+        let mine = written._tag === "Success" && written.success
+        if (written._tag === "Failure") {
+          // Refused by the database: nothing that the call left is there. An unknown fate is settled by the fence.
+          if (isTransient(written.failure) && transaction?.isOpen() !== true) return yield* written.failure
+          const second = yield* outcomeOf(work, refusedOutcome(work, ran, written.failure), lane)
+          conclusion = second.conclusion
+          mine = yield* ledger.settle(second.outcome)
+        }
+        if (mine) return lane.settled(conclusion)
+        yield* ledger.keepEvidence(work, { ending: ran.ending, latency_ms: ran.latencyMs, attempt: work.attempt })
+        yield* Effect.logWarning(
+          `A call of ${work.tool.definition.name} was settled by somebody else; what this host knows is kept as evidence.`
+        )
+      })
+
+      const giveBack = (tool: RegisteredTool) => Effect.asVoid(slotsOf(tool).release(1))
+
+      const run = (work: Attempted, lane: Lane): Effect.Effect<void> =>
+        Effect.gen(function*() {
+          const transaction = work.tool.definition.guarantee === "transactional"
+            ? yield* Effect.provideService(OutcomeTransaction.make, SqlClient.SqlClient, sql)
+            : undefined
+          const ran = yield* Effect.ensuring(ToolRun.run({ ...requestOf(work), transaction }), giveBack(work.tool))
+          yield* settle(work, ran, lane, transaction)
+        }).pipe(
+          // The row stays attempted under our claim: whoever recovers it knows what to do.
+          Effect.catchCause((cause) =>
+            Effect.logError(`The outcome of a call of ${work.tool.definition.name} was not written.`, Cause.squash(cause))
+          ),
+          Effect.uninterruptible
+        )
+
+      return ToolExecutor.of({
+        takeIfFree: (tool) => slotsOf(tool).takeIfAvailable(1),
+        take: (tool) => Effect.asVoid(slotsOf(tool).take(1)),
+        giveBack,
+        run,
+        probe: (work) => ToolRun.probe(requestOf(work)),
+        stop: () => stop.abort()
+      })
+    })
+  )
+}

@@ -1,0 +1,180 @@
+/**
+ * Runs a tool once, bounded: time, size and shape of the answer, and nothing after its deadline.
+ *
+ * - The run is not waited for past its time-out, however it behaves; its signal is aborted then.
+ * - What it asks the host to do besides (schedules, child events) is kept and goes into the outcome's transaction.
+ */
+import { Cause, type Clock, Deferred, Effect, Exit } from "effect"
+import { SqlClient } from "effect/sql"
+import type { RawEvent } from "../contract/Event.ts"
+import { newId } from "../database/Ids.ts"
+import type { RegisteredTool } from "../plugin/Registry.ts"
+import type { SecretOption } from "../plugin/Secret.ts"
+import type { NewSchedule, ToolContext, TransactionalContext } from "../plugin/Tool.ts"
+import { type Ending, type Kind, stopped, thrown, timedOut, unusable } from "./Ending.ts"
+import type { OutcomeTransaction } from "./OutcomeTransaction.ts"
+
+/** What a run wants to leave behind, all of it with the outcome. */
+export interface Left {
+  readonly schedules: ReadonlyArray<NewSchedule & { readonly schedule_id: string }>
+  readonly canceled: ReadonlyArray<string>
+  readonly emitted: ReadonlyArray<RawEvent>
+}
+
+export interface RunRequest {
+  readonly tool: RegisteredTool
+  /** As `decodeInput` gave it. */
+  readonly input: unknown
+  readonly idempotencyKey: string
+  readonly traceId: string
+  readonly timeoutMs: number
+  readonly clock: Clock.Clock
+  /** Aborted when the host stops. */
+  readonly stop: AbortSignal
+  readonly secret: (first: SecretOption, key?: string) => Promise<string>
+  readonly transaction: OutcomeTransaction | undefined
+}
+
+export interface RunResult {
+  readonly ending: Ending
+  readonly left: Left
+  readonly latencyMs: number
+}
+
+const refuseScheme = (input: string | URL | Request): void => {
+  const url = new URL(input instanceof Request ? input.url : input)
+  if (url.protocol !== "http:" && url.protocol !== "https:") throw new Error(`${url.protocol} is not http or https.`)
+}
+
+/** The context of one run; `left` gathers what the tool asks for until `close`. */
+const makeContext = (request: RunRequest, signal: AbortSignal) => {
+  const schedules: Array<NewSchedule & { readonly schedule_id: string }> = []
+  const canceled: Array<string> = []
+  const emitted: Array<RawEvent> = []
+  const base: ToolContext = {
+    now: () => new Date(request.clock.currentTimeMillisUnsafe()),
+    idempotencyKey: request.idempotencyKey,
+    traceId: request.traceId,
+    signal,
+    log: request.tool.log,
+    secret: request.secret,
+    fetch: (input, init) => {
+      refuseScheme(input)
+      return globalThis.fetch(input, { ...init, signal: init?.signal ?? signal })
+    },
+    emit: (event) => {
+      emitted.push(event)
+    },
+    progress: (progress) => request.tool.log.debug("progress", { ...progress, trace_id: request.traceId })
+  }
+  const { transaction } = request
+  const context: ToolContext | TransactionalContext = transaction === undefined ? base : {
+    ...base,
+    sql: (strings, ...values) =>
+      Effect.runPromise(transaction.within(Effect.flatMap(
+        SqlClient.SqlClient,
+        (sql) => sql(strings, ...values) as Effect.Effect<ReadonlyArray<any>, unknown>
+      ))),
+    schedules: {
+      create: (schedule) => {
+        if (!(schedule.at instanceof Date) || Number.isNaN(schedule.at.getTime())) {
+          throw new TypeError("schedules.create needs a valid Date in `at`.")
+        }
+        const schedule_id = newId()
+        schedules.push({ ...schedule, schedule_id })
+        return schedule_id
+      },
+      cancel: (scheduleId) => {
+        canceled.push(scheduleId)
+      }
+    }
+  }
+  const close = (): Left => ({ schedules: [...schedules], canceled: [...canceled], emitted: [...emitted] })
+  return { context, close }
+}
+
+const nothing: Left = { schedules: [], canceled: [], emitted: [] }
+
+/** Turns whatever a plugin's function gives back into an effect. */
+const settle = (
+  call: () => unknown,
+  provide: (effect: Effect.Effect<unknown, unknown, SqlClient.SqlClient>) => Effect.Effect<unknown, unknown> = (effect) =>
+    effect as Effect.Effect<unknown, unknown>
+): Effect.Effect<unknown, unknown> =>
+  Effect.suspend((): Effect.Effect<unknown, unknown> => {
+    const given = call()
+    if (Effect.isEffect(given)) return provide(given as Effect.Effect<unknown, unknown, SqlClient.SqlClient>)
+    return isPromiseLike(given)
+      ? Effect.tryPromise({ try: () => Promise.resolve(given), catch: (error) => error })
+      : Effect.succeed(given)
+  })
+
+/** Calls the tool. An effect of a transactional tool finds the outcome's transaction under `SqlClient`. */
+const invoke = (request: RunRequest, context: ToolContext): Effect.Effect<unknown, unknown> =>
+  settle(
+    () => request.tool.definition.run(request.input, context as TransactionalContext),
+    request.transaction?.within
+  )
+
+const isPromiseLike = (value: unknown): value is PromiseLike<unknown> =>
+  typeof value === "object" && value !== null && "then" in value && typeof value.then === "function"
+
+export const run = Effect.fnUntraced(function*(request: RunRequest): Effect.fn.Return<RunResult> {
+  const kind: Kind = {
+    effect: request.tool.definition.effect,
+    guarantee: request.tool.definition.guarantee ?? "none"
+  }
+  const controller = new AbortController()
+  const { close, context } = makeContext(request, controller.signal)
+  const end = yield* Deferred.make<{ readonly cut: Ending } | { readonly exit: Exit.Exit<unknown, unknown> }>()
+  const cutShort = (ending: Ending) => () => void Deferred.doneUnsafe(end, Exit.succeed({ cut: ending }))
+  const onStop = cutShort(stopped(kind))
+  const started = performance.now()
+  const timer = setTimeout(cutShort(timedOut(kind, request.timeoutMs)), request.timeoutMs)
+  if (request.stop.aborted) onStop()
+  request.stop.addEventListener("abort", onStop, { once: true })
+  // Detached: a run that ignores its interruption is left behind, never waited for.
+  const fiber = yield* Effect.forkDetach(
+    Effect.flatMap(Effect.exit(invoke(request, context)), (exit) => Deferred.succeed(end, { exit })),
+    { startImmediately: true }
+  )
+  const first = yield* Deferred.await(end)
+  clearTimeout(timer)
+  request.stop.removeEventListener("abort", onStop)
+  const latencyMs = Math.round((performance.now() - started) * 1000) / 1000
+  if ("cut" in first) {
+    controller.abort()
+    fiber.interruptUnsafe()
+    return { ending: first.cut, left: nothing, latencyMs }
+  }
+  if (Exit.isFailure(first.exit)) {
+    controller.abort()
+    return { ending: thrown(kind, Cause.squash(first.exit.cause)), left: nothing, latencyMs }
+  }
+  const encoded = yield* Effect.result(request.tool.encodeOutput(first.exit.value))
+  const ending: Ending = encoded._tag === "Failure"
+    ? unusable(kind, encoded.failure)
+    : { status: "succeeded", ...(encoded.success === undefined ? {} : { output: encoded.success }) }
+  return { ending, left: ending.status === "succeeded" ? close() : nothing, latencyMs }
+})
+
+/** How long a probe may take, milliseconds. */
+const probeTimeoutMs = 10_000
+
+/** Asks the tool whether a call has happened. Whatever goes wrong with the question, the answer is `unknown`. */
+export const probe = (request: Omit<RunRequest, "transaction">): Effect.Effect<"done" | "not_done" | "unknown"> =>
+  Effect.suspend(() => {
+    const ask = request.tool.definition.probe
+    if (ask === undefined) return Effect.succeed("unknown" as const)
+    const controller = new AbortController()
+    const { context } = makeContext({ ...request, transaction: undefined }, controller.signal)
+    return settle(() => ask(request.input, context)).pipe(
+      Effect.timeoutOption(probeTimeoutMs),
+      Effect.map((answer) => answer._tag === "Some" && isAnswer(answer.value) ? answer.value : "unknown"),
+      Effect.catchCause(() => Effect.succeed("unknown" as const)),
+      Effect.ensuring(Effect.sync(() => controller.abort()))
+    )
+  })
+
+const isAnswer = (value: unknown): value is "done" | "not_done" | "unknown" =>
+  value === "done" || value === "not_done" || value === "unknown"

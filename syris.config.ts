@@ -1,0 +1,17 @@
+// What this SYRIS does. Every plugin is a line; the README of a plugin names its options.
+import { defineConfig } from "syris"
+import noop from "./plugins/noop/index.ts"
+import timers from "./plugins/timers/index.ts"
+import webhook from "./plugins/webhook/index.ts"
+
+export default defineConfig({
+  // timezone: "Europe/London",   // default: this computer's
+  autonomy: "A2", // how much it may do by itself at the first start; change it later with `syris autonomy`
+
+  plugins: [
+    timers(), // "set a timer for 5 minutes", "remind me in 2 hours to call Sam"
+    noop(), // "noop": does nothing, and shows that everything works
+    webhook() // takes events of the channel `webhook`; for signed hooks add, for example:
+    // webhook({ name: "github", secret: secret("github", "webhook"), style: "github" })
+  ]
+})
