@@ -11,7 +11,7 @@ import { Audit } from "./audit/Audit.ts"
 import { AuditLog } from "./audit/AuditLog.ts"
 import { AuditWake } from "./audit/AuditWake.ts"
 import { formatBanner, withoutPassword } from "./cli/banner.ts"
-import { type Connection, layerPool, migrate } from "./database/Database.ts"
+import { type Connection, fromUrl, layerPool, migrate } from "./database/Database.ts"
 import * as EmbeddedPostgres from "./database/EmbeddedPostgres.ts"
 import { Environment } from "./database/Environment.ts"
 import * as HomeLock from "./database/HomeLock.ts"
@@ -35,7 +35,7 @@ import { Traces } from "./pipeline/Traces.ts"
 import * as ConfigLoader from "./plugin/ConfigLoader.ts"
 import * as PluginHost from "./plugin/PluginHost.ts"
 import { Registry } from "./plugin/Registry.ts"
-import { Settings } from "./plugin/Settings.ts"
+import { ConfigError, Settings } from "./plugin/Settings.ts"
 import { Control } from "./safety/Control.ts"
 import { Redactor } from "./secrets/Redactor.ts"
 import { SecretsStore } from "./secrets/SecretsStore.ts"
@@ -88,7 +88,7 @@ interface Place {
 
 const findDatabase = Effect.fnUntraced(function*(lock: HomeLock.HomeLock) {
   const { databaseUrl } = yield* Environment
-  if (databaseUrl !== undefined) return { connection: { url: databaseUrl }, embedded: undefined } satisfies Place
+  if (databaseUrl !== undefined) return { connection: fromUrl(databaseUrl), embedded: undefined } satisfies Place
   const embedded = yield* EmbeddedPostgres.start({ home: lock.home, lock })
   return { connection: embedded.connection, embedded } satisfies Place
 })
@@ -197,6 +197,8 @@ export const runHost = (options: { readonly verbose: boolean }): Effect.Effect<n
 
 const hostError = (cause: Cause.Cause<unknown>): HostError => {
   const error = Cause.squash(cause)
-  return new HostError({ detail: error instanceof Error ? error.message : String(error), cause: error })
+  const more = error instanceof ConfigError ? error.more : []
+  const detail = error instanceof Error ? error.message : String(error)
+  return new HostError({ detail: [detail, ...more].join("\n"), cause: error })
 }
 

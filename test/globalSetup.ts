@@ -18,7 +18,7 @@ export default async function setup(): Promise<() => Promise<void>> {
   const home = fs.mkdtempSync(path.join(os.tmpdir(), "syris-tests-"))
   const scope = Scope.makeUnsafe()
   const { connection } = await Effect.runPromise(Scope.provide(EmbeddedPostgres.start({ home }), scope))
-  const host = encodeURIComponent(connection.path)
+  const host = encodeURIComponent(path.dirname(connection.path))
   process.env["SYRIS_TEST_DATABASE_URL"] = `postgres://${connection.username}@localhost/${connection.database}?host=${host}`
   return async () => {
     await Effect.runPromise(Scope.close(scope, Exit.void))

@@ -26,7 +26,7 @@ const openTransaction = (work: Effect.Effect<void, unknown, SqlClient.SqlClient 
       work.pipe(Effect.andThen(Deferred.succeed(written, undefined)), Effect.andThen(Deferred.await(commit)))
     ).pipe(Effect.forkScoped)
     yield* Deferred.await(written)
-    return Deferred.succeed(commit, undefined).pipe(Effect.andThen(Fiber.join(fiber)))
+    return { commit: Deferred.succeed(commit, undefined).pipe(Effect.andThen(Fiber.join(fiber))) }
   })
 
 layer(services, { timeout: "60 seconds", excludeTestServices: true })("the audit", (it) => {
@@ -100,7 +100,7 @@ layer(services, { timeout: "60 seconds", excludeTestServices: true })("the audit
         Effect.timeoutOption("300 millis")
       )
       assert.strictEqual(early._tag, "None")
-      yield* slow
+      yield* slow.commit
       assert.deepStrictEqual(yield* bySeq(seen.at(-1)?.seq ?? 0n), [])
       const rows = yield* Fiber.join(live)
       assert.deepStrictEqual(rows.map((row) => row.event.summary), ["slow", "quick"])

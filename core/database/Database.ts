@@ -20,10 +20,24 @@ export class DatabaseError extends Schema.TaggedError<DatabaseError>()("Database
   }
 }
 
-/** Where the database is: a URL, or the unix socket of the embedded one. */
+/** Where the database is: a URL, or a unix socket (its whole path). */
 export type Connection =
   | { readonly url: Redacted.Redacted }
   | { readonly path: string; readonly database: string; readonly username: string; readonly password?: Redacted.Redacted }
+
+/** As libpq reads it: a `host` that begins with `/` is the folder of a unix socket. */
+export const fromUrl = (url: Redacted.Redacted): Connection => {
+  const parsed = URL.parse(Redacted.value(url))
+  const folder = parsed?.searchParams.get("host") ?? decodeURIComponent(parsed?.hostname ?? "")
+  if (parsed === null || !folder.startsWith("/")) return { url }
+  const port = parsed.searchParams.get("port") ?? (parsed.port === "" ? "5432" : parsed.port)
+  return {
+    path: path.join(folder, `.s.PGSQL.${port}`),
+    database: decodeURIComponent(parsed.pathname.slice(1)),
+    username: decodeURIComponent(parsed.username),
+    ...(parsed.password === "" ? {} : { password: Redacted.make(decodeURIComponent(parsed.password)) })
+  }
+}
 
 /** At most this many connections a host. */
 export const poolSize = 10

@@ -194,8 +194,9 @@ describe("EmbeddedPostgres", () => {
 
   it.live("refuses a second host in the same home and leaves the first alone", () =>
     Effect.gen(function*() {
-      const home = yield* makeHome
+      const home = yield* folder(0o700) // an empty folder of root's is opened just enough, so that all stays in it
       const running = yield* EmbeddedPostgres.start({ home })
+      assert.strictEqual(running.dataDir, path.join(home, "postgres"))
       const refusal = yield* Effect.flip(Effect.scoped(EmbeddedPostgres.start({ home })))
       assert.strictEqual(
         refusal.message,
@@ -206,8 +207,7 @@ describe("EmbeddedPostgres", () => {
 
   it.live("lets exactly one of many take over the home of a dead host", () =>
     Effect.gen(function*() {
-      const home = yield* makeHome
-      fs.mkdirSync(home)
+      const home = yield* folder(0o700)
       for (let round = 0; round < 20; round++) {
         fs.writeFileSync(path.join(home, "host.lock"), round % 2 === 0 ? "" : JSON.stringify({ pid: 1, start: "0", boot: "", token: `${round}` }))
         const scope = yield* Scope.make()

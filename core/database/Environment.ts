@@ -1,8 +1,10 @@
 /**
  * The host from outside: its environment variables, read once at the start.
  */
-import { Config, Context, Effect, Layer, Option, type Redacted } from "effect"
+import { Config, Context, Effect, Layer, Option, type Redacted, Schema } from "effect"
 import * as path from "node:path"
+
+const Port = Schema.NumberFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 0, maximum: 65_535 }))
 
 export class Environment extends Context.Service<Environment, {
   /** `SYRIS_HOME`, absolute. Default `.syris` in the working folder. Database, token, secrets, artifacts. */
@@ -22,7 +24,7 @@ export class Environment extends Context.Service<Environment, {
       const env = yield* Config.all({
         home: Config.NonEmptyString("SYRIS_HOME").pipe(Config.withDefault(".syris")),
         host: Config.NonEmptyString("SYRIS_HOST").pipe(Config.withDefault("127.0.0.1")),
-        port: Config.Port("SYRIS_PORT").pipe(Config.withDefault(4747)),
+        port: Config.schema(Port, "SYRIS_PORT").pipe(Config.withDefault(4747)),
         config: Config.NonEmptyString("SYRIS_CONFIG").pipe(Config.withDefault("syris.config.ts")),
         databaseUrl: Config.option(Config.Redacted("DATABASE_URL"))
       })

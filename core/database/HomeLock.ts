@@ -96,9 +96,11 @@ const attempt = <A>(home: string, body: () => A): Effect.Effect<A, HomeLockError
 
 const makeHome = (home: string): string => {
   const first = fs.mkdirSync(home, { recursive: true, mode: 0o700 })
-  if (first !== undefined && process.getuid?.() === 0) {
-    // PostgreSQL does not run as root: its user passes through what was made here, and sees nothing.
-    for (let folder = home; folder.length >= first.length; folder = path.dirname(folder)) fs.chmodSync(folder, 0o711)
+  if (process.getuid?.() === 0 && (first !== undefined || fs.readdirSync(home).length === 0)) {
+    // PostgreSQL does not run as root: its user passes through what is new or empty here, and sees nothing.
+    for (let folder = home; folder.length >= (first ?? home).length; folder = path.dirname(folder)) {
+      if (fs.statSync(folder).uid === 0) fs.chmodSync(folder, fs.statSync(folder).mode & 0o777 | 0o011)
+    }
   }
   return fs.realpathSync(home)
 }

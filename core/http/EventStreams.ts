@@ -1,9 +1,10 @@
 /**
- * Server-sent events. At most sixteen streams are open at once; a client that does not read is dropped at 1 MiB, and
- * resumes by the id of the last event that it got. Every stream ends at once when the host stops.
+ * Server-sent events. At most sixteen streams are open at once. At most 1 MiB waits for a client; one that takes
+ * nothing of it for ten seconds is dropped, and resumes by the id of the last event that it got. Every stream ends
+ * at once when the host stops.
  */
 import { NodeHttpServerRequest } from "@effect/platform-node"
-import { Context, Deferred, Effect, Layer, Schedule, Stream } from "effect"
+import { Context, Deferred, type Duration, Effect, Layer, Schedule, Stream } from "effect"
 import { type HttpServerRequest, HttpServerResponse } from "effect/http"
 import type { ServerResponse } from "node:http"
 import { problem, type Problem } from "./Problem.ts"
@@ -16,10 +17,14 @@ export interface ServerSentEvent {
 }
 
 export const maximumStreams = 16
-const maximumBuffered = 1024 * 1024
 const pingEvery = "15 seconds"
 /** How soon a client that lost its stream comes back, in milliseconds. */
 const retryAfter = 2000
+
+/** How much waits for a client that reads slowly, and for how long. */
+export const StreamLimits = Context.Reference("syris/http/StreamLimits", {
+  defaultValue: () => ({ buffered: 1024 * 1024, patience: "10 seconds" as Duration.Input })
+})
 
 export class EventStreams extends Context.Service<EventStreams, {
   /** Answers a request with a stream until the client goes, the stream ends or the host stops. */
@@ -35,30 +40,39 @@ export class EventStreams extends Context.Service<EventStreams, {
     Effect.gen(function*() {
       const traffic = yield* Traffic
       const stopping = yield* Deferred.make<void>()
+      const { buffered, patience } = yield* StreamLimits
       let open = 0
 
       const send = Effect.fnUntraced(function*(response: ServerResponse, events: Stream.Stream<ServerSentEvent>) {
-        const dropped = yield* Deferred.make<void>()
-        const write = (text: string) => {
-          if (response.destroyed) return
-          if (response.writableLength + text.length > maximumBuffered) {
-            response.destroy()
-            Deferred.doneUnsafe(dropped, Effect.void)
-          } else response.write(text)
-        }
+        const drained = Effect.callback<void>((resume) => {
+          const done = () => resume(Effect.void)
+          response.once("drain", done)
+          return Effect.sync(() => response.off("drain", done))
+        })
+        const write = Effect.fnUntraced(function*(text: string) {
+          if (response.writableLength > buffered) {
+            const read = yield* Effect.timeoutOption(drained, patience)
+            if (read._tag === "None") response.destroy()
+          }
+          if (response.destroyed) return yield* Effect.interrupt
+          response.write(text)
+        })
         response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store", "x-accel-buffering": "no" })
-        write(`retry: ${retryAfter}\n\n`)
-        const ping = Effect.sync(() => write(": ping\n\n")).pipe(Effect.delay(pingEvery), Effect.repeat(Schedule.forever))
-        const events_ = Stream.runForEach(events, ({ data, id }) =>
-          Effect.sync(() => write(`${id === undefined ? "" : `id: ${id}\n`}data: ${data}\n\n`)))
-        yield* Effect.raceAll([events_, ping, Deferred.await(dropped), Deferred.await(stopping)])
+        response.write(`retry: ${retryAfter}\n\n`)
+        const ping = Effect.sync(() => response.writableLength > 0 || response.write(": ping\n\n")).pipe(
+          Effect.delay(pingEvery),
+          Effect.repeat(Schedule.forever)
+        )
+        const sending = Stream.runForEach(events, ({ data, id }) =>
+          write(`${id === undefined ? "" : `id: ${id}\n`}data: ${data}\n\n`))
+        yield* Effect.raceAllFirst([sending, ping, Deferred.await(stopping)])
         if (!response.destroyed) response.end()
         return HttpServerResponse.empty()
       })
 
       const serve: EventStreams["Service"]["serve"] = Effect.fnUntraced(function*(request, events) {
         if (Deferred.isDoneUnsafe(stopping)) return yield* Effect.fail(problem("server.stopping", "The host is stopping."))
-        if (request.method === "HEAD") return HttpServerResponse.empty({ headers: { "content-type": "text/event-stream" } })
+        if (request.method === "HEAD") return HttpServerResponse.empty({ status: 200, headers: { "content-type": "text/event-stream" } })
         if (open >= maximumStreams) {
           return yield* Effect.fail(problem("stream.too_many", `${maximumStreams} streams are open; close one first.`, { "retry-after": "5" }))
         }

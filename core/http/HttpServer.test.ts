@@ -117,7 +117,7 @@ layer(
           ? Effect.die(new Error("secret internals"))
           : Effect.succeed({ ...ids, deduped: text === "again", ...(text === "again" ? { conflict: true } : {}) })
       },
-      settled: () => Effect.succeed({ lane: "fast", outcome: "succeeded", reply: "Done." }).pipe(Effect.delay("50 millis"))
+      settled: () => Effect.delay(Effect.succeed({ lane: "fast" as const, outcome: "succeeded" as const, reply: "Done." }), "50 millis")
     }
   }),
   live
@@ -454,19 +454,22 @@ describe("the server starts", () => {
   it.live("and stops: a running request finishes, a held one is let go", () =>
     Effect.gen(function*() {
       const entered = yield* Deferred.make<void>()
+      const waiting = yield* Deferred.make<void>()
       const release = yield* Deferred.make<void>()
       const server = layerTestServer({
         pipeline: {
           submit: (raw) =>
             (raw as { text: string }).text === "slow"
               ? Effect.as(Effect.andThen(Deferred.succeed(entered, undefined), Deferred.await(release)), { ...ids, deduped: false })
-              : Effect.succeed({ ...ids, deduped: false })
+              : Effect.succeed({ ...ids, deduped: false }),
+          settled: () => Effect.andThen(Deferred.succeed(waiting, undefined), Effect.never)
         }
       })
       const answers = yield* Effect.gen(function*() {
         const slow = yield* send("/events", { body: { channel: "chat", text: "slow" } }).pipe(Effect.forkDetach)
         const held = yield* send("/events", { body: event, headers: { prefer: "wait=30" } }).pipe(Effect.forkDetach)
         yield* Deferred.await(entered)
+        yield* Deferred.await(waiting)
         return [slow, held] as const
       }).pipe(
         Effect.tap(() => Effect.forkDetach(Effect.andThen(Effect.sleep("200 millis"), Deferred.succeed(release, undefined)))),

@@ -115,7 +115,7 @@ const listenAll = Effect.fnUntraced(function*(host: string, port: number) {
   const second = yield* listen("::1", bound).pipe(
     Effect.catch((error) => {
       // Somebody else on ::1 would be taken for this server by whoever says "localhost".
-      if (error.code !== "EADDRINUSE" || port === 0) return Effect.succeed(undefined)
+      if (error.code !== "EADDRINUSE" || port === 0) return Effect.void
       return Effect.andThen(Effect.sync(() => first.close()), Effect.fail(explain("::1", bound)(error)))
     })
   )
@@ -135,9 +135,9 @@ const make = Effect.gen(function*() {
   // Made before the listening and so closed after it: a stop lets running requests finish.
   const scope = yield* Scope.fork(yield* Effect.scope)
   const stopping = yield* Deferred.make<void>()
-  const stopped = new AbortController()
+  const stopped = yield* Effect.abortSignal
   const intake = yield* makeEventIntake(stopping)
-  const webhooks = yield* makeWebhooks(stopped.signal)
+  const webhooks = yield* makeWebhooks(stopped)
   const pluginRoutes = yield* makePluginRoutes
   const app = yield* application
   const routed = yield* NodeHttpServer.makeHandler(app, { scope })
@@ -147,7 +147,6 @@ const make = Effect.gen(function*() {
       yield* Deferred.succeed(stopping, undefined)
       yield* streams.stop
       yield* close(servers)
-      stopped.abort()
     }))
   const door = makeFrontDoor({ host, port: bound, token })
 

@@ -2,7 +2,7 @@
  * `POST /hooks/{connector_id}`: the raw body goes to the channel, which checks its own signature; without one nothing
  * is parsed. Answered as soon as the event is durable. Twenty a second from each source and connector.
  */
-import { Effect } from "effect"
+import { Data, Effect } from "effect"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { type Accepted, Pipeline } from "../pipeline/Pipeline.ts"
 import { type ChannelContext, WebhookRefused, WebhookReply, type WebhookRequest } from "../plugin/Plugin.ts"
@@ -22,11 +22,17 @@ import { readBody } from "./RequestBody.ts"
 const maximumHookBody = 256 * 1024
 const perSecond = 20
 
-export const settle = <A>(work: () => Awaitable<A>): Effect.Effect<A, unknown> =>
-  Effect.flatMap(Effect.try({ try: work, catch: (cause) => cause }), (result) =>
+/** What a plugin's function threw or failed with. */
+export class PluginFailure extends Data.TaggedError("PluginFailure")<{ readonly cause: unknown }> {}
+
+/** Runs a plugin's function to its end, whichever kind of answer it gives. */
+export const settle = <A>(work: () => Awaitable<A>): Effect.Effect<A, PluginFailure> => {
+  const failed = (cause: unknown) => new PluginFailure({ cause })
+  return Effect.flatMap(Effect.try({ try: work, catch: failed }), (result) =>
     Effect.isEffect(result)
-      ? result as Effect.Effect<A, unknown>
-      : Effect.tryPromise({ try: async () => await result, catch: (cause) => cause }))
+      ? Effect.mapError(result as Effect.Effect<A, unknown>, failed)
+      : Effect.tryPromise({ try: async () => await result, catch: failed }))
+}
 
 const flatHeaders = (request: IncomingMessage): Record<string, string> => {
   const headers: Record<string, string> = {}
@@ -65,7 +71,7 @@ export const makeWebhooks = (stopped: AbortSignal) =>
     const receive = Effect.fnUntraced(function*(registered: RegisteredChannel, id: string, request: WebhookRequest) {
       const { channel } = registered
       const event = yield* settle(() => channel.webhook?.(request, contextOf(registered))).pipe(
-        Effect.catch((cause): Effect.Effect<never, Problem> =>
+        Effect.catch(({ cause }): Effect.Effect<never, Problem> =>
           cause instanceof WebhookRefused
             ? Effect.fail(problem("hook.refused", cause.message))
             : Effect.andThen(

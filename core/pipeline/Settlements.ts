@@ -44,7 +44,7 @@ export class Settlements extends Context.Service<Settlements, {
           if (recent.size > remembered) recent.delete(recent.keys().next().value ?? "")
         }
         // A copy: whoever is woken may listen again at once.
-        for (const wake of [...waiting.get(row.trace_id) ?? []]) wake()
+        for (const wake of Array.from(waiting.get(row.trace_id) ?? [])) wake()
       }
 
       const look = Effect.fnUntraced(function*(ids: { readonly event_id: string; readonly trace_id: string }) {

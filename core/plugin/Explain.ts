@@ -17,7 +17,12 @@ export const check = <S extends Schema.Codec<any, any>>(schema: S, noun: Noun): 
   const empty = isEmptyStruct(schema.ast)
   return (value) => {
     if (empty) return checkEmpty(value, noun)
-    const result = decode(value, { onExcessProperty: "error", errors: "all" })
+    let result: ReturnType<typeof decode>
+    try {
+      result = decode(value, { onExcessProperty: "error", errors: "all" })
+    } catch (error) {
+      return { ok: false, mistakes: [`the ${noun}s can't be checked: ${error instanceof Error ? error.message : String(error)}`] }
+    }
     if (Result.isSuccess(result)) return { ok: true, value: result.success }
     const mistakes = explain(result.failure.issue, schema.ast, noun)
     return { ok: false, mistakes: mistakes.length === 0 ? [`the ${noun}s are wrong`] : mistakes as [string] }

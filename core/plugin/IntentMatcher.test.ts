@@ -21,6 +21,14 @@ describe("IntentMatcher", () => {
     for (const text of ["", "   ", "x".repeat(65_537)]) assert.strictEqual(match(text, /.*/s), undefined)
   })
 
+  it("reads escapes as JavaScript does", () => {
+    for (const pattern of [/\u00e9\/\x41/, /\u{1F600}é\/A/u, /\p{L}+\/\w/u, /[^]+/, /é[/]\bA/, /\S\u002fA/]) {
+      const text = pattern.source.includes("1F600") ? "😀é/A" : "é/A"
+      const expected = new RegExp(`^(?:${pattern.source})$`, pattern.flags).test(text)
+      assert.strictEqual(match(text, pattern)?.[0], expected ? "i0" : undefined, String(pattern))
+    }
+  })
+
   it("takes the first of several, whichever index it is found by", () => {
     assert.strictEqual(match("call sam", /(?:please )?call .+/, /call .+/)?.[0], "i0")
     assert.strictEqual(match("call sam", /call .+/, /(?:please )?call .+/)?.[0], "i0")
@@ -43,7 +51,7 @@ describe("IntentMatcher", () => {
   })
 
   it("refuses what needs backtracking, and never backtracks", () => {
-    for (const pattern of [/(?=a)b/, /(?<!a)b/, /(a)\1/, /(?<n>a)\k<n>/, new RegExp("a".repeat(5001))]) {
+    for (const pattern of [/(?=a)b/, /(?<!a)b/, /(a)\1/, /(?<n>a)\k<n>/, /\z/, /\pL/, /[[:alpha:]]/, /[a--b]/v, new RegExp("a".repeat(5001))]) {
       assert.property(translatePattern(pattern), "problem", String(pattern))
     }
     const started = performance.now()

@@ -14,6 +14,8 @@ import type { IntentMatch, RegisteredIntent } from "./Registry.ts"
 /** A pattern as RE2 has it, or a sentence without its subject that says why it can't be. */
 export const translatePattern = (pattern: RegExp): { readonly source: string } | { readonly problem: string } => {
   if (pattern.source.length > 5_000) return { problem: "is longer than 5,000 characters" }
+  const strange = strangeIn(pattern)
+  if (strange !== undefined) return { problem: `has ${strange}, which the host does not know: write it another way` }
   const flags = `${pattern.dotAll ? "s" : ""}${pattern.multiline ? "m" : ""}`
   try {
     const source = `(?${flags}:${RE2JS.translateRegExp(pattern.source)})`
@@ -23,6 +25,17 @@ export const translatePattern = (pattern: RegExp): { readonly source: string } |
     const why = error instanceof Error ? error.message.replace(/^error parsing regexp: /, "") : String(error)
     return { problem: `can't be matched in linear time (${why}): write it without look-around and back references` }
   }
+}
+
+/** What RE2 would read as something else than JavaScript does, or would let pass as plain letters. */
+const strangeIn = (pattern: RegExp): string | undefined => {
+  if (pattern.unicodeSets) return "the flag v"
+  const [posix] = /\[\[[:.=]/.exec(pattern.source) ?? []
+  if (posix !== undefined) return posix
+  for (const [escape, letter = ""] of pattern.source.matchAll(/\\([\s\S])/g)) {
+    if (/[A-Za-z]/.test(letter) && !(pattern.unicode ? /[dDwWsSbBtnrfvxupP]/ : /[dDwWsSbBtnrfvxu]/).test(letter)) return escape
+  }
+  return undefined
 }
 
 interface Entry {

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer, Logger, Redacted, Schema } from "effect"
+import { Deferred, Effect, Fiber, Layer, Logger, Redacted, References, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { makeRedaction, Redactor } from "../secrets/Redactor.ts"
 import { SecretsStore } from "../secrets/SecretsStore.ts"
@@ -16,10 +16,14 @@ const start = Effect.fnUntraced(function*(...plugins: ReadonlyArray<Plugin>) {
   const redaction = makeRedaction(undefined, () => {})
   const layer = PluginHost.layer.pipe(
     Layer.provide(Settings.layerOf({ timezone: "Europe/London", plugins })),
-    Layer.provide(Layer.mock(SecretsStore)({ missing: (names) => Effect.succeed(names.filter(({ key }) => key === "missing")) })),
+    Layer.provide(Layer.mock(SecretsStore)({
+      missing: (names) => Effect.succeed(names.filter(({ key }) => key === "missing")),
+      values: () => [],
+      revision: () => 0
+    })),
     Layer.provide(Layer.succeed(Redactor, redaction)),
     Layer.provide(Logger.layer([Logger.make(({ fiber, message }) =>
-      void lines.push(JSON.stringify([message, fiber.currentLogAnnotations ?? {}])))]))
+      void lines.push(JSON.stringify([message, fiber.getRef(References.CurrentLogAnnotations)])))]))
   )
   const registry = yield* Registry.use(Effect.succeed).pipe(Effect.provide(layer))
   return { registry, lines, redaction }
@@ -86,7 +90,7 @@ describe("PluginHost", () => {
         options: Schema.Struct({
           smtp: Schema.Struct({ password: SecretOption, user: Schema.String }),
           keys: Schema.optionalKey(Schema.Array(SecretOption)),
-          other: Schema.optional(Schema.Union([Schema.Struct({ token: SecretOption }), Schema.Number]))
+          other: Schema.optional(Schema.Union([Schema.Struct({ token: SecretOption }), Schema.Finite]))
         }),
         setup: ({ log, options }) => {
           log.info(`my password is ${String(options.smtp.password)}`, { error: new Error(String(options.smtp.password)) })
@@ -104,6 +108,7 @@ describe("PluginHost", () => {
         assert.isTrue(lines.some((line) => line.includes(`Plugin mail: the option \\"${option}\\" is written out`)), option)
       }
       assert.notMatch(lines.join("\n"), /hunter2|another-value|third-value/)
+      assert.include(lines[3], "{\"plugin\":\"mail\"}")
       assert.include(lines[3], "my password is [secret mail.smtp.password]")
       assert.strictEqual(redaction.redactText("another-value sam-the-user"), "[secret mail.keys[1]] sam-the-user")
     }))

@@ -89,7 +89,7 @@ describe("ToolRegistration", () => {
     assert.strictEqual(register({ scopes: ["a", "kitchen.control"], run: () => 2, timeout: "1 minute" }).pin, pin)
     const changes = [
       { name: "coffee.brewed" }, { description: "Brew." }, { effect: "read" }, { risk: "low" }, { risk: () => "low" },
-      { scopes: ["a"] }, { guarantee: "native_key" }, { input: Schema.Struct({ cups: Schema.Number }) }
+      { scopes: ["a"] }, { guarantee: "native_key" }, { input: Schema.Struct({ cups: Schema.Finite }) }
     ]
     assert.strictEqual(new Set([pin, ...changes.map((change) => register(change).pin)]).size, changes.length + 1)
   })

@@ -27,8 +27,8 @@ export class Redactor extends Context.Service<Redactor, Redaction>()("syris/secr
     Effect.gen(function*() {
       const store = yield* SecretsStore
       const context = yield* Effect.context<never>()
-      const warn = (label: string) =>
-        Effect.runSyncWith(context)(Effect.logWarning(
+      const warn = (label: string): void =>
+        void Effect.runForkWith(context)(Effect.logWarning(
           `The secret ${label} is shorter than ${minimumLength} characters, so it can't be hidden where it shows up. ` +
             "Use a longer one."
         ))

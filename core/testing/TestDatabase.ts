@@ -6,7 +6,7 @@ import { PgClient } from "@effect/sql-pg"
 import { Config, Effect, Layer, Redacted } from "effect"
 import { SqlClient } from "effect/sql"
 import * as crypto from "node:crypto"
-import { layerPool, migrate } from "../database/Database.ts"
+import { fromUrl, layerPool, migrate } from "../database/Database.ts"
 
 /** Makes an empty database and answers its URL. */
 export const emptyDatabase = Effect.gen(function*() {
@@ -14,7 +14,7 @@ export const emptyDatabase = Effect.gen(function*() {
   const name = `syris_test_${crypto.randomBytes(6).toString("hex")}`
   const onServer = <E>(statement: (sql: SqlClient.SqlClient) => Effect.Effect<unknown, E>) =>
     Effect.flatMap(SqlClient.SqlClient, statement).pipe(
-      Effect.provide(Layer.fresh(PgClient.layer({ url: server, maxConnections: 1 }))),
+      Effect.provide(Layer.fresh(PgClient.layer({ ...fromUrl(server), maxConnections: 1 }))),
       Effect.orDie
     )
   yield* Effect.acquireRelease(
@@ -28,4 +28,4 @@ export const emptyDatabase = Effect.gen(function*() {
 
 /** `SqlClient` and `PgClient` on a migrated database of its own. */
 export const layerTestDatabase = Layer.unwrap(Effect.map(emptyDatabase, (url) =>
-  Layer.effectDiscard(migrate).pipe(Layer.provideMerge(layerPool({ url })))))
+  Layer.effectDiscard(migrate).pipe(Layer.provideMerge(layerPool(fromUrl(url))))))

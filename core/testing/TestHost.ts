@@ -13,7 +13,7 @@ import { Audit, type Fact } from "../audit/Audit.ts"
 import { AuditLog } from "../audit/AuditLog.ts"
 import type { AuditEvent } from "../contract/AuditEvent.ts"
 import type { RawEvent } from "../contract/Event.ts"
-import { layerPool } from "../database/Database.ts"
+import { fromUrl, layerPool } from "../database/Database.ts"
 import * as EmbeddedPostgres from "../database/EmbeddedPostgres.ts"
 import { Environment } from "../database/Environment.ts"
 import { HttpAddress } from "../http/HttpServer.ts"
@@ -62,13 +62,13 @@ type Services = Layer.Success<typeof layerCore> | SqlClient.SqlClient
 
 const layerDatabase = (home: string) =>
   Layer.unwrap(Effect.gen(function*() {
-    if (process.env["SYRIS_TEST_DATABASE_URL"] !== undefined) return layerPool({ url: yield* emptyDatabase })
+    if (process.env["SYRIS_TEST_DATABASE_URL"] !== undefined) return layerPool(fromUrl(yield* emptyDatabase))
     const running = yield* EmbeddedPostgres.start({ home })
     return layerPool(running.connection)
   }))
 
 const layerOf = (
-  { home: _, http: listens = false, verbose = false, ...configuration }: TestHostOptions,
+  { http: listens = false, verbose = false, ...configuration }: Omit<TestHostOptions, "home">,
   home: string,
   clock: Clock.Clock
 ): Layer.Layer<Services, unknown> => {
@@ -84,9 +84,10 @@ const layerOf = (
 
 /** Starts a host with a configuration in memory. Call `stop` at the end, always. */
 export const testHost = async (options: TestHostOptions = {}): Promise<TestHost> => {
-  const home = options.home ?? fs.mkdtempSync(path.join(os.tmpdir(), "syris-test-"))
+  const { home: given, ...rest } = options
+  const home = given ?? fs.mkdtempSync(path.join(os.tmpdir(), "syris-test-"))
   const clock = VirtualClock.make()
-  const runtime = ManagedRuntime.make(Layer.fresh(layerOf(options, home, clock)))
+  const runtime = ManagedRuntime.make(Layer.fresh(layerOf(rest, home, clock)))
   const run = <A, E>(effect: Effect.Effect<A, E, Services>): Promise<A> =>
     runtime.runPromise(Effect.provideService(effect, Clock.Clock, clock))
   const address = await run(Effect.serviceOption(HttpAddress))
@@ -113,7 +114,7 @@ export const testHost = async (options: TestHostOptions = {}): Promise<TestHost>
     }))),
     stop: async () => {
       await runtime.dispose()
-      if (options.home === undefined) fs.rmSync(home, { recursive: true, force: true })
+      if (given === undefined) fs.rmSync(home, { recursive: true, force: true })
     }
   }
 }

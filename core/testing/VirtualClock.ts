@@ -48,7 +48,7 @@ export const make = (): VirtualClock => {
       }),
     advance: (by) => {
       offset += Duration.toMillis(Duration.fromInputUnsafe(by))
-      for (const sleeper of [...sleepers]) if (sleeper.until <= millis()) sleeper.wake()
+      for (const sleeper of Array.from(sleepers)) if (sleeper.until <= millis()) sleeper.wake()
     },
     now: () => new Date(millis())
   }

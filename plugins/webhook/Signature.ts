@@ -60,7 +60,7 @@ export const isSigned = (style: Style, request: SignedRequest, secrets: Readonly
     case "standard": {
       const id = header("webhook-id")
       const timestamp = header("webhook-timestamp")
-      const given = header("webhook-signature").split(" ").filter((part) => part.startsWith("v1,"))
+      const given = header("webhook-signature").split(" ").filter((part) => /^v1,[A-Za-z0-9+/]{43}=$/.test(part))
       return id !== "" && fresh(timestamp) && matches(
         given.map((part) => part.slice(3)),
         "base64",

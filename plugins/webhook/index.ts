@@ -25,17 +25,22 @@ export default definePlugin({
   version: "0.1.0",
   options: Options,
   instance: ({ name }) => name,
-  setup: ({ options: { name = "webhook", secret, style = "standard" } }) => {
+  setup: ({ log, options: { name = "webhook", secret, style } }) => {
     const channel = { name: "webhook", connector_id: name, trust: "untrusted" as const }
     const secrets = secret === undefined ? [] : Array.isArray(secret) ? secret : [secret as SecretOption]
-    if (secrets.length === 0) return { channels: [channel] }
+    if (secrets.length === 0) {
+      if (style !== undefined) log.warn(`The hook /hooks/${name} is off: it has no secret.`)
+      return { channels: [channel] }
+    }
     return {
       channels: [{
         ...channel,
         webhook: async (request, ctx) => {
           const values = await Promise.all(secrets.map((one) => ctx.secret(one)))
           const signed = { headers: lowerCase(request.headers), body: request.body }
-          return isSigned(style, signed, values, new Date()) ? eventOf(style, name, signed) : undefined
+          return isSigned(style ?? "standard", signed, values, new Date())
+            ? eventOf(style ?? "standard", name, signed)
+             : undefined
         }
       }]
     }

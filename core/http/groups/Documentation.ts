@@ -24,9 +24,7 @@ const degraded = Metric.gauge("syris_degraded_subsystems", { description: "Subsy
 const memory = Metric.gauge("process_resident_memory_bytes", { description: "Resident memory" })
 const cpu = Metric.counter("process_cpu_seconds_total", { description: "CPU time, user and system", incremental: true })
 
-const metrics = Effect.gen(function*() {
-  const traffic = yield* Traffic
-  const health = yield* Health
+const metrics = (traffic: Traffic["Service"], health: Health["Service"]) => {
   let cpuBefore = 0
   return Effect.gen(function*() {
     for (const [route, count] of traffic.takeRequests()) yield* Metric.update(Metric.withAttributes(requests, { route }), count)
@@ -42,7 +40,7 @@ const metrics = Effect.gen(function*() {
     yield* Metric.update(memory, process.memoryUsage.rss())
     return HttpServerResponse.text(yield* PrometheusMetrics.format(), { contentType: "text/plain; version=0.0.4; charset=utf-8" })
   })
-})
+}
 
 export const documentationRoutes = <Id extends string, Groups extends HttpApiGroup.Constraint>(
   document: HttpApi.HttpApi<Id, Groups>
@@ -52,6 +50,6 @@ export const documentationRoutes = <Id extends string, Groups extends HttpApiGro
     HttpRouter.use(Effect.fnUntraced(function*(router) {
       const openapi = HttpServerResponse.text(JSON.stringify(OpenApi.fromApi(document)), { contentType: "application/json" })
       yield* router.add("GET", "/openapi.json", openapi)
-      yield* router.add("GET", "/metrics", yield* metrics)
+      yield* router.add("GET", "/metrics", metrics(yield* Traffic, yield* Health))
     }))
   )

@@ -17,7 +17,7 @@ const ToolRecord = Schema.Struct({
   guarantee: Guarantee,
   trust: Trust,
   scopes: Schema.Array(Schema.String),
-  timeout_ms: Schema.Number,
+  timeout_ms: Schema.Finite,
   concurrency: Schema.Int,
   pin: Schema.String,
   input_schema: Schema.Unknown,
@@ -31,7 +31,7 @@ export class ToolsGroup extends HttpApiGroup.make("tools").add(
   HttpApiEndpoint.get("list", "/tools", { success: ToolList })
 ) {}
 
-const toRecord = (tool: RegisteredTool, health: typeof HealthStatus.Type): typeof ToolRecord.Type => ({
+const toRecord = (tool: RegisteredTool, health: HealthStatus): typeof ToolRecord.Type => ({
   name: tool.definition.name,
   plugin: tool.plugin,
   description: tool.definition.description,
