@@ -83,13 +83,16 @@ layer(services, { timeout: "60 seconds", excludeTestServices: true })("the audit
       const sql = yield* SqlClient.SqlClient
       const trace_id = newId()
       yield* append(trace_id, "before")
-      const before = yield* audit.stream({ trace_id }, Buffer.from("row:0:0").toString("base64url")).pipe(Stream.runHead)
+      const before = yield* audit.stream({ trace_id }, Buffer.from("row:0:0").toString("base64url")).pipe(
+        Stream.runHead
+      )
       const resume = before._tag === "Some" ? before.value.id : ""
       const slow = yield* openTransaction(append(trace_id, "slow"))
       yield* append(trace_id, "quick")
 
       // Red control: a reader that goes by `seq` alone shows "quick", and its next read is past "slow" for ever.
-      const bySeq = (after: bigint) => sql<{ readonly seq: bigint; readonly summary: string }>`
+      const bySeq = (after: bigint) =>
+        sql<{ readonly seq: bigint; readonly summary: string }>`
         select seq, summary from audit_events where trace_id = ${trace_id} and seq > ${after} order by seq`
       const seen = yield* bySeq(0n)
       assert.deepStrictEqual(seen.map((row) => row.summary), ["before", "quick"])

@@ -73,9 +73,24 @@ const readInterval = 25
 /** Fits `xid8` and `bigint`. */
 const digits = /^\d{1,18}$/
 
-const toEvent = ({ commit: _, data, ...row }: Row): AuditEvent => ({
-  ...present({ ...row, seq: Number(row.seq), timestamp: row.timestamp.toISOString() }),
-  data
+const toEvent = (row: Row): AuditEvent => ({
+  seq: Number(row.seq),
+  audit_id: row.audit_id,
+  timestamp: row.timestamp.toISOString(),
+  trace_id: row.trace_id,
+  stage: row.stage,
+  type: row.type,
+  outcome: row.outcome,
+  summary: row.summary,
+  refs: row.refs,
+  ...present({
+    actor: row.actor,
+    tool: row.tool,
+    risk: row.risk,
+    autonomy: row.autonomy,
+    latency_ms: row.latency_ms
+  }),
+  data: row.data
 })
 
 const positionOf = (kind: string, id: string): Position | undefined => {
@@ -101,16 +116,17 @@ const make = Effect.gen(function*() {
 
   const where = (filter: AuditFilter) => [
     ...(filter.trace_id === undefined ? [] : [sql`a.trace_id  =  ${filter.trace_id}::uuid`]),
-    ...(filter.type === undefined     ? [] : [sql`a.type      =  ${filter.type}`]),
-    ...(filter.stage === undefined    ? [] : [sql`a.stage     =  ${filter.stage}`]),
-    ...(filter.outcome === undefined  ? [] : [sql`a.outcome   =  ${filter.outcome}`]),
-    ...(filter.tool === undefined     ? [] : [sql`a.tool      =  ${filter.tool}`]),
-    ...(filter.task_id === undefined  ? [] : [sql`a.refs->>'task_id' = ${filter.task_id}`]),
-    ...(filter.since === undefined    ? [] : [sql`a.timestamp >= ${filter.since}`]),
-    ...(filter.until === undefined    ? [] : [sql`a.timestamp <  ${filter.until}`])
+    ...(filter.type === undefined ? [] : [sql`a.type      =  ${filter.type}`]),
+    ...(filter.stage === undefined ? [] : [sql`a.stage     =  ${filter.stage}`]),
+    ...(filter.outcome === undefined ? [] : [sql`a.outcome   =  ${filter.outcome}`]),
+    ...(filter.tool === undefined ? [] : [sql`a.tool      =  ${filter.tool}`]),
+    ...(filter.task_id === undefined ? [] : [sql`a.refs->>'task_id' = ${filter.task_id}`]),
+    ...(filter.since === undefined ? [] : [sql`a.timestamp >= ${filter.since}`]),
+    ...(filter.until === undefined ? [] : [sql`a.timestamp <  ${filter.until}`])
   ]
 
-  const oldestFirst = (filter: AuditFilter, limit: number, after: Position | undefined) => sql<Row>`
+  const oldestFirst = (filter: AuditFilter, limit: number, after: Position | undefined) =>
+    sql<Row>`
     select ${columns}
     from audit_events a
     where ${sql.and([...where(filter), ...(after === undefined ? [] : [sql`a.seq > ${after.seq}::bigint`])])}

@@ -40,7 +40,9 @@ layer(
       const first = yield* rowOf(host.hostId)
       assert.isNull(first?.end_proof)
       assert.isAbove(first?.left ?? 0, 0.5)
-      yield* Effect.repeat(rowOf(host.hostId), { until: (row) => (row?.beat_at.getTime() ?? 0) > (first?.beat_at.getTime() ?? 0) })
+      yield* Effect.repeat(rowOf(host.hostId), {
+        until: (row) => (row?.beat_at.getTime() ?? 0) > (first?.beat_at.getTime() ?? 0)
+      })
       const homeId = fs.readFileSync(path.join(home, "home_id"), "utf8")
       yield* stop
       assert.strictEqual((yield* rowOf(host.hostId))?.end_proof, "stopped")
@@ -81,7 +83,10 @@ layer(
       const living = yield* add(machine, process.pid, processStarted("self") ?? "")
       const elsewhere = yield* add("another machine", 2 ** 22 + 1, "5")
       const { stop } = yield* start()
-      const proofs = yield* Effect.forEach([gone, reused, living, elsewhere], (id) => Effect.map(rowOf(id), (row) => row?.end_proof))
+      const proofs = yield* Effect.forEach(
+        [gone, reused, living, elsewhere],
+        (id) => Effect.map(rowOf(id), (row) => row?.end_proof)
+      )
       assert.deepEqual(proofs, ["pid_gone", "pid_gone", null, null])
       yield* stop
     }))

@@ -56,7 +56,10 @@ const readHomeId = (home: string): Effect.Effect<string, HostError> =>
       return made
     },
     catch: (cause) =>
-      new HostError({ detail: `The home ${home} can't be used: ${cause instanceof Error ? cause.message : String(cause)}.`, cause })
+      new HostError({
+        detail: `The home ${home} can't be used: ${cause instanceof Error ? cause.message : String(cause)}.`,
+        cause
+      })
   })
 
 const make = Effect.fnUntraced(function*(times: LeaseTimes) {
@@ -99,7 +102,9 @@ const make = Effect.fnUntraced(function*(times: LeaseTimes) {
             clock_timestamp() + ${leaseMs}::int * interval '1 millisecond')`
     return last !== undefined && last.end_proof !== "stopped" ? "crash" as const : undefined
   })).pipe(
-    Effect.mapError((cause) => new HostError({ detail: `The host can't be entered in the database: ${cause.message}`, cause }))
+    Effect.mapError((cause) =>
+      new HostError({ detail: `The host can't be entered in the database: ${cause.message}`, cause })
+    )
   )
 
   const renew = sql<{ readonly host_id: string }>`

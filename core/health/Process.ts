@@ -14,9 +14,10 @@ const read = (work: () => string): string | undefined => {
 }
 
 /** Where pids can be compared. Without `/proc` nothing can: then every process is a machine of its own. */
-export const machine: string = read(() =>
-  `${fs.readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()} ${fs.readlinkSync("/proc/self/ns/pid")}`
-) ?? `unknown ${crypto.randomUUID()}`
+export const machine: string =
+  read(() =>
+    `${fs.readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()} ${fs.readlinkSync("/proc/self/ns/pid")}`
+  ) ?? `unknown ${crypto.randomUUID()}`
 
 /** When a process of this machine started, in clock ticks since boot; `undefined` if there is none. */
 export const processStarted = (pid: number | "self"): string | undefined =>

@@ -25,7 +25,12 @@ export interface State {
   }
   /** Accepted events that are not settled and wait for nobody. */
   readonly queue_depth: number
-  readonly versions: { readonly syris: string; readonly node: string; readonly postgres: string; readonly schema: number }
+  readonly versions: {
+    readonly syris: string
+    readonly node: string
+    readonly postgres: string
+    readonly schema: number
+  }
   readonly hosts: ReadonlyArray<{
     readonly host_id: string
     readonly version: string

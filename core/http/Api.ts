@@ -38,7 +38,8 @@ export const Document = Api
   .annotateMerge(OpenApi.annotations({
     title: "SYRIS",
     version,
-    description: "The automation host of one operator. Every address but a few takes the bearer token from $SYRIS_HOME/token.",
+    description:
+      "The automation host of one operator. Every address but a few takes the bearer token from $SYRIS_HOME/token.",
     transform: (document) => {
       document["components"].securitySchemes = { bearer: { type: "http", scheme: "bearer" } }
       document["security"] = [{ bearer: [] }]

@@ -9,7 +9,15 @@ import { SqlError } from "effect/sql"
 import { CursorInvalid } from "../audit/AuditLog.ts"
 import { isTransient } from "../database/Transient.ts"
 import { checkContentType, parseJson } from "./JsonBody.ts"
-import { commonProblems, isProblem, problem, type Problem, problemBody, type ProblemCode, problemType } from "./Problem.ts"
+import {
+  commonProblems,
+  isProblem,
+  problem,
+  type Problem,
+  problemBody,
+  type ProblemCode,
+  problemType
+} from "./Problem.ts"
 import { readQuery } from "./Query.ts"
 
 export class Checked extends HttpApiMiddleware.Service<Checked>()("syris/http/Checked", { error: commonProblems }) {
@@ -43,7 +51,9 @@ export const serverFailed = problem("server.failed", "Something went wrong here;
 export const tooLarge = (limit: number) =>
   problem("request.too_large", `The body may have at most ${limit.toLocaleString("en")} bytes.`)
 
-export const databaseAway = problem("database.unavailable", "The database does not answer. Try again.", { "retry-after": "2" })
+export const databaseAway = problem("database.unavailable", "The database does not answer. Try again.", {
+  "retry-after": "2"
+})
 
 type ReadingProblem = Problem<400> | Problem<500> | Problem<503>
 
@@ -83,9 +93,11 @@ const checkBody = Effect.fnUntraced(function*(request: HttpServerRequest.HttpSer
   // Kept by the request: the endpoint's own decoding reads the same bytes.
   const bytes = yield* request.arrayBuffer.pipe(
     Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(maximumBody)),
-    Effect.mapError((error) => error.reason._tag === "RequestParseError" && error.reason.reason === "BodyTooLarge"
-      ? tooLarge(maximumBody)
-      : problem("request.malformed", "The body did not arrive whole.")),
+    Effect.mapError((error) =>
+      error.reason._tag === "RequestParseError" && error.reason.reason === "BodyTooLarge"
+        ? tooLarge(maximumBody)
+        : problem("request.malformed", "The body did not arrive whole.")
+    ),
     Effect.result
   )
   return bytes._tag === "Failure" ? bytes.failure : parseJson(Buffer.from(bytes.success)).problem

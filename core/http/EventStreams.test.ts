@@ -28,7 +28,10 @@ const connect = Effect.fnUntraced(function*(target: string, lastEventId?: string
         host: "127.0.0.1",
         path: target,
         agent: false,
-        headers: { authorization: `Bearer ${token}`, ...(lastEventId === undefined ? {} : { "last-event-id": lastEventId }) }
+        headers: {
+          authorization: `Bearer ${token}`,
+          ...(lastEventId === undefined ? {} : { "last-event-id": lastEventId })
+        }
       }, (response) => resume(Effect.succeed(response)))
     }),
     (response) => Effect.sync(() => response.destroy())
@@ -57,84 +60,99 @@ const append = Effect.fnUntraced(function*(trace_id: string, summary: string, da
   const sql = yield* SqlClient.SqlClient
   yield* sql`
     insert into audit_events (audit_id, timestamp, trace_id, stage, type, outcome, summary, refs, data)
-    values (${newId()}, now(), ${trace_id}, 'system', 'system.started', 'info', ${summary}, '{}', ${JSON.stringify(data)})`
+    values (${newId()}, now(), ${trace_id}, 'system', 'system.started', 'info', ${summary}, '{}', ${
+    JSON.stringify(data)
+  })`
   yield* sql.afterCommit((yield* AuditWake).wake)
 })
 
 const impatient = Layer.succeed(StreamLimits, { buffered: 1024 * 1024, patience: "1 second" })
 
-layer(layerTestServer().pipe(Layer.provide(impatient)), { timeout: "60 seconds", excludeTestServices: true })("the live audit", (it) => {
-  it.effect("is resumed without a gap while transactions end in another order than they began", () =>
-    Effect.gen(function*() {
-      const sql = yield* SqlClient.SqlClient
-      const trace_id = newId()
-      const target = `/audit/stream?trace_id=${trace_id}`
-      const first = yield* Scope.make()
-      const client = yield* connect(target).pipe(Scope.provide(first))
-      assert.strictEqual(client.response.statusCode, 200)
-      assert.strictEqual(client.response.headers["content-type"], "text/event-stream")
-      yield* append(trace_id, "one")
-      const [one] = yield* client.frames(1)
-      assert.strictEqual(one?.summary, "one")
-      yield* Scope.close(first, Exit.void)
+layer(layerTestServer().pipe(Layer.provide(impatient)), { timeout: "60 seconds", excludeTestServices: true })(
+  "the live audit",
+  (it) => {
+    it.effect("is resumed without a gap while transactions end in another order than they began", () =>
+      Effect.gen(function*() {
+        const sql = yield* SqlClient.SqlClient
+        const trace_id = newId()
+        const target = `/audit/stream?trace_id=${trace_id}`
+        const first = yield* Scope.make()
+        const client = yield* connect(target).pipe(Scope.provide(first))
+        assert.strictEqual(client.response.statusCode, 200)
+        assert.strictEqual(client.response.headers["content-type"], "text/event-stream")
+        yield* append(trace_id, "one")
+        const [one] = yield* client.frames(1)
+        assert.strictEqual(one?.summary, "one")
+        yield* Scope.close(first, Exit.void)
 
-      const written = yield* Deferred.make<void>()
-      const commit = yield* Deferred.make<void>()
-      const slow = yield* sql.withTransaction(
-        append(trace_id, "two, slowly").pipe(Effect.andThen(Deferred.succeed(written, undefined)), Effect.andThen(Deferred.await(commit)))
-      ).pipe(Effect.forkScoped)
-      yield* Deferred.await(written)
-      yield* append(trace_id, "three")
+        const written = yield* Deferred.make<void>()
+        const commit = yield* Deferred.make<void>()
+        const slow = yield* sql.withTransaction(
+          append(trace_id, "two, slowly").pipe(
+            Effect.andThen(Deferred.succeed(written, undefined)),
+            Effect.andThen(Deferred.await(commit))
+          )
+        ).pipe(Effect.forkScoped)
+        yield* Deferred.await(written)
+        yield* append(trace_id, "three")
 
-      const resumed = yield* connect(target, one?.id)
-      yield* append(trace_id, "four")
-      assert.strictEqual(resumed.seen.length, 0)
-      yield* Deferred.succeed(commit, undefined)
-      yield* Fiber.join(slow)
-      assert.deepEqual((yield* resumed.frames(3)).map((frame) => frame.summary), ["two, slowly", "three", "four"])
-      assert.notInclude(resumed.seen.map((frame) => frame.summary), "one")
-    }))
+        const resumed = yield* connect(target, one?.id)
+        yield* append(trace_id, "four")
+        assert.strictEqual(resumed.seen.length, 0)
+        yield* Deferred.succeed(commit, undefined)
+        yield* Fiber.join(slow)
+        assert.deepEqual((yield* resumed.frames(3)).map((frame) => frame.summary), ["two, slowly", "three", "four"])
+        assert.notInclude(resumed.seen.map((frame) => frame.summary), "one")
+      }))
 
-  it.effect("begins with now, knows its own ids only, and takes no other filter", () =>
-    Effect.gen(function*() {
-      assert.strictEqual((yield* send("/audit/stream", { headers: { "last-event-id": "17" } })).json.code, "request.cursor")
-      assert.strictEqual((yield* send("/audit/stream?since=2026-01-01")).json.code, "request.parameter")
-      assert.strictEqual((yield* send("/audit/stream", { method: "HEAD" })).status, 200)
-    }))
+    it.effect("begins with now, knows its own ids only, and takes no other filter", () =>
+      Effect.gen(function*() {
+        assert.strictEqual(
+          (yield* send("/audit/stream", { headers: { "last-event-id": "17" } })).json.code,
+          "request.cursor"
+        )
+        assert.strictEqual((yield* send("/audit/stream?since=2026-01-01")).json.code, "request.parameter")
+        assert.strictEqual((yield* send("/audit/stream", { method: "HEAD" })).status, 200)
+      }))
 
-  it.effect("has room for sixteen; the next one is told when to come back", () =>
-    Effect.gen(function*() {
-      const open = yield* Scope.make()
-      for (let i = 0; i < maximumStreams; i++) yield* connect("/audit/stream?stage=rule").pipe(Scope.provide(open))
-      const refused = yield* send("/audit/stream")
-      assert.deepEqual([refused.status, refused.json.code, refused.headers["retry-after"]], [429, "stream.too_many", "5"])
-      yield* Scope.close(open, Exit.void)
-      const again = yield* connect("/audit/stream?stage=rule").pipe(
-        Effect.map(({ response }) => response.statusCode),
-        Effect.scoped,
-        Effect.repeat({ until: (status) => status === 200, times: 1000 })
-      )
-      assert.strictEqual(again, 200)
-    }))
+    it.effect("has room for sixteen; the next one is told when to come back", () =>
+      Effect.gen(function*() {
+        const open = yield* Scope.make()
+        for (let i = 0; i < maximumStreams; i++) yield* connect("/audit/stream?stage=rule").pipe(Scope.provide(open))
+        const refused = yield* send("/audit/stream")
+        assert.deepEqual([refused.status, refused.json.code, refused.headers["retry-after"]], [
+          429,
+          "stream.too_many",
+          "5"
+        ])
+        yield* Scope.close(open, Exit.void)
+        const again = yield* connect("/audit/stream?stage=rule").pipe(
+          Effect.map(({ response }) => response.statusCode),
+          Effect.scoped,
+          Effect.repeat({ until: (status) => status === 200, times: 1000 })
+        )
+        assert.strictEqual(again, 200)
+      }))
 
-  it.effect("drops a client that does not read, and keeps the others", () =>
-    Effect.gen(function*() {
-      const trace_id = newId()
-      const target = `/audit/stream?trace_id=${trace_id}`
-      const deaf = yield* connect(target)
-      const closed = Effect.callback<void>((resume) => void deaf.response.on("close", () => resume(Effect.void)))
-      deaf.response.pause()
-      deaf.response.socket.pause()
-      const good = yield* connect(target)
-      const large = "x".repeat(500_000)
-      // The kernel takes some megabytes for the client before the server's own buffer grows.
-      for (let i = 0; i < 40; i++) yield* append(trace_id, `row ${i}`, { large })
-      assert.strictEqual((yield* good.frames(40)).length, 40)
-      const open = Effect.map(send("/metrics"), ({ text }) => /^syris_http_streams (\d+)$/m.exec(text)?.[1])
-      yield* Effect.repeat(open, { until: (count) => count === "1" }).pipe(Effect.timeout("10 seconds"))
-      deaf.response.resume()
-      deaf.response.socket.resume()
-      yield* closed.pipe(Effect.timeout("10 seconds"))
-      assert.isBelow(deaf.seen.length, 40)
-    }))
-})
+    it.effect("drops a client that does not read, and keeps the others", () =>
+      Effect.gen(function*() {
+        const trace_id = newId()
+        const target = `/audit/stream?trace_id=${trace_id}`
+        const deaf = yield* connect(target)
+        const closed = Effect.callback<void>((resume) => void deaf.response.on("close", () => resume(Effect.void)))
+        deaf.response.pause()
+        deaf.response.socket.pause()
+        const good = yield* connect(target)
+        const large = "x".repeat(500_000)
+        // The kernel takes some megabytes for the client before the server's own buffer grows.
+        for (let i = 0; i < 40; i++) yield* append(trace_id, `row ${i}`, { large })
+        assert.strictEqual((yield* good.frames(40)).length, 40)
+        const open = Effect.map(send("/metrics"), ({ text }) => /^syris_http_streams (\d+)$/m.exec(text)?.[1])
+        yield* Effect.repeat(open, { until: (count) => count === "1" }).pipe(Effect.timeout("10 seconds"))
+        deaf.response.resume()
+        deaf.response.socket.resume()
+        yield* closed.pipe(Effect.timeout("10 seconds"))
+        assert.isBelow(deaf.seen.length, 40)
+      }))
+  }
+)

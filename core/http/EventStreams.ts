@@ -57,24 +57,36 @@ export class EventStreams extends Context.Service<EventStreams, {
           if (response.destroyed) return yield* Effect.interrupt
           response.write(text)
         })
-        response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store", "x-accel-buffering": "no" })
+        response.writeHead(200, {
+          "content-type": "text/event-stream",
+          "cache-control": "no-store",
+          "x-accel-buffering": "no"
+        })
         response.write(`retry: ${retryAfter}\n\n`)
         const ping = Effect.sync(() => response.writableLength > 0 || response.write(": ping\n\n")).pipe(
           Effect.delay(pingEvery),
           Effect.repeat(Schedule.forever)
         )
-        const sending = Stream.runForEach(events, ({ data, id }) =>
-          write(`${id === undefined ? "" : `id: ${id}\n`}data: ${data}\n\n`))
+        const sending = Stream.runForEach(
+          events,
+          ({ data, id }) => write(`${id === undefined ? "" : `id: ${id}\n`}data: ${data}\n\n`)
+        )
         yield* Effect.raceAllFirst([sending, ping, Deferred.await(stopping)])
         if (!response.destroyed) response.end()
         return HttpServerResponse.empty()
       })
 
       const serve: EventStreams["Service"]["serve"] = Effect.fnUntraced(function*(request, events) {
-        if (Deferred.isDoneUnsafe(stopping)) return yield* Effect.fail(problem("server.stopping", "The host is stopping."))
-        if (request.method === "HEAD") return HttpServerResponse.empty({ status: 200, headers: { "content-type": "text/event-stream" } })
+        if (Deferred.isDoneUnsafe(stopping)) {
+          return yield* Effect.fail(problem("server.stopping", "The host is stopping."))
+        }
+        if (request.method === "HEAD") {
+          return HttpServerResponse.empty({ status: 200, headers: { "content-type": "text/event-stream" } })
+        }
         if (open >= maximumStreams) {
-          return yield* Effect.fail(problem("stream.too_many", `${maximumStreams} streams are open; close one first.`, { "retry-after": "5" }))
+          return yield* Effect.fail(
+            problem("stream.too_many", `${maximumStreams} streams are open; close one first.`, { "retry-after": "5" })
+          )
         }
         open++
         traffic.stream(1)

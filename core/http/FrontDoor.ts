@@ -43,9 +43,13 @@ export const makeFrontDoor = (
     if (authorization !== undefined) {
       const wait = wrongCredentials.wrong(canonicalAddress(request.socket.remoteAddress), performance.now())
       if (wait > 0) {
-        return problem("request.too_many_wrong", "Wrong credentials came too often from here. The right token still works.", {
-          "retry-after": String(wait)
-        })
+        return problem(
+          "request.too_many_wrong",
+          "Wrong credentials came too often from here. The right token still works.",
+          {
+            "retry-after": String(wait)
+          }
+        )
       }
     }
     return problem(
@@ -53,17 +57,26 @@ export const makeFrontDoor = (
       authorization === undefined
         ? "Send the token from $SYRIS_HOME/token as Authorization: Bearer <token>."
         : "This is not the token of this host; it is in $SYRIS_HOME/token.",
-      { "www-authenticate": authorization === undefined ? "Bearer realm=\"syris\"" : "Bearer realm=\"syris\", error=\"invalid_token\"" }
+      {
+        "www-authenticate": authorization === undefined
+          ? "Bearer realm=\"syris\""
+          : "Bearer realm=\"syris\", error=\"invalid_token\""
+      }
     )
   }
 
   return {
     refuse: (request, path) => {
       const { headers } = request
-      if (path.charCodeAt(0) !== 47) return problem("request.malformed", "The target of a request is a path that begins with /.")
+      if (path.charCodeAt(0) !== 47) {
+        return problem("request.malformed", "The target of a request is a path that begins with /.")
+      }
       const host = headers.host
       if (host === undefined || !(hosts.has(host) || hosts.has(host.toLowerCase()))) {
-        return problem("request.host", "This server answers as 127.0.0.1, localhost and [::1] with its port, and under no other name.")
+        return problem(
+          "request.host",
+          "This server answers as 127.0.0.1, localhost and [::1] with its port, and under no other name."
+        )
       }
       const origin = headers.origin
       if (origin !== undefined && !origins.has(origin.toLowerCase())) {

@@ -17,7 +17,9 @@ const live = { timeout: "60 seconds", excludeTestServices: true } as const
 const event = { channel: "chat", text: "hello" }
 const nested = (depth: number) => `{"channel":"chat","structured":{"a":${"[".repeat(depth)}${"]".repeat(depth)}}}`
 
-const isProblem = (answer: { readonly status: number; readonly headers: http.IncomingHttpHeaders; readonly json: any }) => {
+const isProblem = (
+  answer: { readonly status: number; readonly headers: http.IncomingHttpHeaders; readonly json: any }
+) => {
   assert.match(answer.headers["content-type"] ?? "", /^application\/problem\+json/)
   assert.strictEqual(answer.json.status, answer.status)
   for (const field of ["type", "title", "detail", "code"]) assert.isString(answer.json[field], field)
@@ -44,22 +46,56 @@ layer(layerTestServer(), live)("an event comes in", (it) => {
       assert.strictEqual((yield* send("/events?dry_run=false", { body: event })).status, 202)
     }))
 
-  const bad: ReadonlyArray<readonly [name: string, body: string | Buffer, status: number, code: string, says?: RegExp]> = [
+  const bad: ReadonlyArray<
+    readonly [name: string, body: string | Buffer, status: number, code: string, says?: RegExp]
+  > = [
     ["nothing at all", "", 400, "request.not_json", /empty/],
     ["not JSON", "{channel: chat}", 400, "request.not_json"],
     ["half a document", "{\"channel\":\"chat\"", 400, "request.not_json"],
     ["a form", "channel=chat&text=hello", 400, "request.not_json"],
-    ["bytes that are not UTF-8", Buffer.from([0x7b, 0x22, 0xc3, 0x28, 0x22, 0x3a, 0x31, 0x7d]), 400, "request.not_json", /UTF-8/],
+    [
+      "bytes that are not UTF-8",
+      Buffer.from([0x7b, 0x22, 0xc3, 0x28, 0x22, 0x3a, 0x31, 0x7d]),
+      400,
+      "request.not_json",
+      /UTF-8/
+    ],
     ["2 MB", `{"channel":"chat","text":"${"x".repeat(2_000_000)}"}`, 413, "request.too_large", /1,048,576/],
     ["30 MB", Buffer.alloc(30_000_000, 0x20), 413, "request.too_large"],
     ["5 000 levels", nested(5_000), 400, "request.too_deep", /64/],
     ["65 levels", nested(63), 400, "request.too_deep"],
-    ["12 000 keys", JSON.stringify({ channel: "chat", structured: Object.fromEntries(Array.from({ length: 12_000 }, (_, i) => [`k${i}`, 1])) }), 400, "request.too_many_keys"],
-    ["__proto__", "{\"channel\":\"chat\",\"structured\":{\"__proto__\":{\"admin\":true}}}", 400, "request.forbidden_key", /__proto__/],
+    [
+      "12 000 keys",
+      JSON.stringify({
+        channel: "chat",
+        structured: Object.fromEntries(Array.from({ length: 12_000 }, (_, i) => [`k${i}`, 1]))
+      }),
+      400,
+      "request.too_many_keys"
+    ],
+    [
+      "__proto__",
+      "{\"channel\":\"chat\",\"structured\":{\"__proto__\":{\"admin\":true}}}",
+      400,
+      "request.forbidden_key",
+      /__proto__/
+    ],
     ["__proto__ in escapes", "{\"channel\":\"chat\",\"\\u005f_proto__\":1}", 400, "request.forbidden_key"],
-    ["constructor", "{\"channel\":\"chat\",\"structured\":[{\"constructor\":1}]}", 400, "request.forbidden_key", /constructor/],
+    [
+      "constructor",
+      "{\"channel\":\"chat\",\"structured\":[{\"constructor\":1}]}",
+      400,
+      "request.forbidden_key",
+      /constructor/
+    ],
     ["a NUL", "{\"channel\":\"chat\",\"text\":\"a\\u0000b\"}", 400, "request.forbidden_text", /"text"/],
-    ["half a surrogate pair", "{\"channel\":\"chat\",\"structured\":{\"a\":[\"\\ud83d\"]}}", 400, "request.forbidden_text", /structured\.a\[0\]/]
+    [
+      "half a surrogate pair",
+      "{\"channel\":\"chat\",\"structured\":{\"a\":[\"\\ud83d\"]}}",
+      400,
+      "request.forbidden_text",
+      /structured\.a\[0\]/
+    ]
   ]
   for (const [name, body, status, code, says] of bad) {
     it.effect(`${name}: refused with a sentence, kept as event.rejected`, () =>
@@ -80,23 +116,39 @@ layer(layerTestServer(), live)("an event comes in", (it) => {
   it.effect("64 levels and an emoji in escapes are fine", () =>
     Effect.gen(function*() {
       assert.strictEqual((yield* send("/events", { body: nested(62) })).status, 202)
-      assert.strictEqual((yield* send("/events", { body: "{\"channel\":\"chat\",\"text\":\"\\ud83d\\ude00\"}" })).status, 202)
+      assert.strictEqual(
+        (yield* send("/events", { body: "{\"channel\":\"chat\",\"text\":\"\\ud83d\\ude00\"}" })).status,
+        202
+      )
       assert.deepInclude((yield* Seen).submitted.at(-1) as object, { text: "😀" })
     }))
 
   it.effect("only as JSON, uncompressed", () =>
     Effect.gen(function*() {
-      for (const headers of [{ "content-type": "text/plain" }, { "content-type": "application/json; charset=utf-16" }, { "content-encoding": "gzip" }]) {
+      for (
+        const headers of [{ "content-type": "text/plain" }, { "content-type": "application/json; charset=utf-16" }, {
+          "content-encoding": "gzip"
+        }]
+      ) {
         const answer = yield* send("/events", { body: event, headers })
         assert.strictEqual(answer.status, 415)
         assert.strictEqual(isProblem(answer), "request.content_type")
       }
-      assert.strictEqual((yield* send("/events", { body: event, headers: { "content-type": "application/json; charset=UTF-8" } })).status, 202)
+      assert.strictEqual(
+        (yield* send("/events", { body: event, headers: { "content-type": "application/json; charset=UTF-8" } }))
+          .status,
+        202
+      )
     }))
 
   it.effect("a parameter that is unknown or comes twice is refused by name", () =>
     Effect.gen(function*() {
-      for (const [target, says] of [["/events?dryrun=true", /"dryrun"/], ["/events?dry_run=true&dry_run=true", /"dry_run".*once/], ["/events?dry_run=yes", /true or false/]] as const) {
+      for (
+        const [target, says] of [["/events?dryrun=true", /"dryrun"/], [
+          "/events?dry_run=true&dry_run=true",
+          /"dry_run".*once/
+        ], ["/events?dry_run=yes", /true or false/]] as const
+      ) {
         const answer = yield* send(target, { body: event })
         assert.strictEqual(answer.status, 400)
         assert.match(answer.json.detail, says)
@@ -110,21 +162,31 @@ layer(
       submit: (raw) => {
         const { text } = raw as { text: string }
         return text === "rejected"
-          ? Effect.fail(new EventRejected({ detail: { code: "event.invalid", message: "occurred_at: give a moment from 1970 on", retryable: false } }))
+          ? Effect.fail(
+            new EventRejected({
+              detail: { code: "event.invalid", message: "occurred_at: give a moment from 1970 on", retryable: false }
+            })
+          )
           : text === "away"
           ? Effect.fail(new EventNotAccepted({ cause: "gone" }))
           : text === "broken"
           ? Effect.die(new Error("secret internals"))
           : Effect.succeed({ ...ids, deduped: text === "again", ...(text === "again" ? { conflict: true } : {}) })
       },
-      settled: () => Effect.delay(Effect.succeed({ lane: "fast" as const, outcome: "succeeded" as const, reply: "Done." }), "50 millis")
+      settled: () =>
+        Effect.delay(
+          Effect.succeed({ lane: "fast" as const, outcome: "succeeded" as const, reply: "Done." }),
+          "50 millis"
+        )
     }
   }),
   live
 )("the pipeline's answer", (it) => {
   it.effect("a refusal keeps its code; a database that is away says when to come back; a defect says nothing", () =>
     Effect.gen(function*() {
-      const rejected = yield* send("/events", { body: { channel: "chat", text: "rejected", occurred_at: "-271821-04-20" } })
+      const rejected = yield* send("/events", {
+        body: { channel: "chat", text: "rejected", occurred_at: "-271821-04-20" }
+      })
       assert.strictEqual(rejected.status, 400)
       assert.strictEqual(isProblem(rejected), "event.invalid")
       assert.match(rejected.json.detail, /occurred_at/)
@@ -149,7 +211,14 @@ layer(
       const settled = yield* send("/events", { body: event, headers: { prefer: "respond-async, wait=300" } })
       assert.strictEqual(settled.status, 200)
       assert.strictEqual(settled.headers["preference-applied"], "wait=60")
-      assert.deepEqual(settled.json, { ...ids, deduped: false, settled: true, lane: "fast", outcome: "succeeded", reply: "Done." })
+      assert.deepEqual(settled.json, {
+        ...ids,
+        deduped: false,
+        settled: true,
+        lane: "fast",
+        outcome: "succeeded",
+        reply: "Done."
+      })
       const early = yield* send("/events", { body: event, headers: { prefer: "wait=0" } })
       assert.strictEqual(early.status, 202)
       assert.deepEqual(early.json, { ...ids, deduped: false, settled: false })
@@ -160,7 +229,19 @@ layer(
 layer(layerTestServer(), live)("who may come in", (it) => {
   it.effect("nobody without the token, but to /health and /docs", () =>
     Effect.gen(function*() {
-      for (const target of ["/state", "/events", "/audit", "/tools", "/openapi.json", "/metrics", "/nowhere", "/plugins/x/y", "/health/x"]) {
+      for (
+        const target of [
+          "/state",
+          "/events",
+          "/audit",
+          "/tools",
+          "/openapi.json",
+          "/metrics",
+          "/nowhere",
+          "/plugins/x/y",
+          "/health/x"
+        ]
+      ) {
         const answer = yield* send(target, { token: false })
         assert.strictEqual(answer.status, 401, target)
         assert.strictEqual(isProblem(answer), "request.unauthorized")
@@ -198,12 +279,28 @@ layer(layerTestServer(), live)("who may come in", (it) => {
         assert.strictEqual((yield* send("/health", { headers: { host } })).status, 200, host)
         assert.strictEqual((yield* send("/health", { headers: { origin: `http://${host}` } })).status, 200)
       }
-      for (const host of ["evil.example", "127.0.0.1", `evil.localhost:${port}`, `127.0.0.1:${port + 1}`, `localhost:${port}.evil.example`]) {
+      for (
+        const host of [
+          "evil.example",
+          "127.0.0.1",
+          `evil.localhost:${port}`,
+          `127.0.0.1:${port + 1}`,
+          `localhost:${port}.evil.example`
+        ]
+      ) {
         const answer = yield* send("/health", { headers: { host } })
         assert.strictEqual(answer.status, 403, host)
         assert.strictEqual(isProblem(answer), "request.host")
       }
-      for (const origin of ["null", "http://evil.example", `https://127.0.0.1:${port}`, "http://127.0.0.1", `http://localhost:${port}@evil.example`]) {
+      for (
+        const origin of [
+          "null",
+          "http://evil.example",
+          `https://127.0.0.1:${port}`,
+          "http://127.0.0.1",
+          `http://localhost:${port}@evil.example`
+        ]
+      ) {
         const answer = yield* send("/state", { headers: { origin } })
         assert.strictEqual(answer.status, 403, origin)
         assert.strictEqual(isProblem(answer), "request.origin")
@@ -218,10 +315,11 @@ layer(layerTestServer(), live)("who may come in", (it) => {
       const { port } = yield* HttpAddress
       const reached = yield* Effect.callback<boolean>((resume) => {
         const socket = net.connect({ host: "::1", port })
-        socket.on("connect", () => resume(Effect.sync(() => {
-          socket.destroy()
-          return true
-        })))
+        socket.on("connect", () =>
+          resume(Effect.sync(() => {
+            socket.destroy()
+            return true
+          })))
         socket.on("error", () => resume(Effect.succeed(false)))
       })
       if (reached) assert.strictEqual((yield* send("/health", { host: "::1" })).status, 200)
@@ -234,7 +332,13 @@ layer(layerTestServer(), live)("an address", (it) => {
       const nowhere = yield* send("/nowhere")
       assert.strictEqual(nowhere.status, 404)
       assert.strictEqual(isProblem(nowhere), "request.not_found")
-      for (const [method, target, allow] of [["DELETE", "/events", "GET, HEAD, OPTIONS, POST"], ["POST", "/state", "GET, HEAD, OPTIONS"], ["PUT", `/traces/${ids.trace_id}`, "GET, HEAD, OPTIONS"]] as const) {
+      for (
+        const [method, target, allow] of [["DELETE", "/events", "GET, HEAD, OPTIONS, POST"], [
+          "POST",
+          "/state",
+          "GET, HEAD, OPTIONS"
+        ], ["PUT", `/traces/${ids.trace_id}`, "GET, HEAD, OPTIONS"]] as const
+      ) {
         const answer = yield* send(target, { method })
         assert.strictEqual(answer.status, 405)
         assert.strictEqual(isProblem(answer), "request.method")
@@ -248,22 +352,24 @@ layer(layerTestServer(), live)("an address", (it) => {
 
   it.effect("refuses parameters and parts of the path by name", () =>
     Effect.gen(function*() {
-      for (const [target, says] of [
-        ["/events?chanel=chat", /"chanel"/],
-        ["/state?x=1", /takes none/],
-        ["/audit?type=a&type=b", /"type".*once/],
-        ["/events?limit=0", /limit/],
-        ["/events?limit=501", /limit.*1 to 500/],
-        ["/events?limit=ten", /limit/],
-        ["/events?limit=1.5", /limit/],
-        ["/events?since=yesterday", /since.*ISO 8601/],
-        ["/events?until=9999-99-99", /until/],
-        ["/events?trace_id=x", /trace_id.*UUID/],
-        ["/events/not-a-uuid", /id.*UUID/],
-        ["/traces/1", /trace_id.*UUID/],
-        ["/events?cursor=x", /cursor/],
-        ["/audit?cursor=eA", /cursor/]
-      ] as const) {
+      for (
+        const [target, says] of [
+          ["/events?chanel=chat", /"chanel"/],
+          ["/state?x=1", /takes none/],
+          ["/audit?type=a&type=b", /"type".*once/],
+          ["/events?limit=0", /limit/],
+          ["/events?limit=501", /limit.*1 to 500/],
+          ["/events?limit=ten", /limit/],
+          ["/events?limit=1.5", /limit/],
+          ["/events?since=yesterday", /since.*ISO 8601/],
+          ["/events?until=9999-99-99", /until/],
+          ["/events?trace_id=x", /trace_id.*UUID/],
+          ["/events/not-a-uuid", /id.*UUID/],
+          ["/traces/1", /trace_id.*UUID/],
+          ["/events?cursor=x", /cursor/],
+          ["/audit?cursor=eA", /cursor/]
+        ] as const
+      ) {
         const answer = yield* send(target)
         assert.strictEqual(answer.status, 400, target)
         isProblem(answer)
@@ -285,7 +391,10 @@ layer(layerTestServer(), live)("an address", (it) => {
           socket.on("close", () => resume(Effect.succeed(out)))
         })
       assert.match(yield* raw("nonsense\r\n\r\n"), /^HTTP\/1.1 400 .*problem\+json/s)
-      assert.match(yield* raw("GET http://evil.example/state HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"), /^HTTP\/1.1 400/)
+      assert.match(
+        yield* raw("GET http://evil.example/state HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"),
+        /^HTTP\/1.1 400/
+      )
       assert.match(yield* raw("GET /state HTTP/1.1\r\nConnection: close\r\n\r\n"), /^HTTP\/1.1 40[03]/)
     }))
 
@@ -312,13 +421,28 @@ layer(layerTestServer(), live)("an address", (it) => {
     Effect.gen(function*() {
       const document = (yield* send("/openapi.json")).json
       assert.match(document.openapi, /^3\.1/)
-      const operations = Object.entries<Record<string, { security?: unknown }>>(document.paths).flatMap(([where, item]) =>
-        Object.entries(item).map(([method, operation]) => `${method.toUpperCase()} ${where}${operation.security === undefined ? "" : " open"}`)
+      const operations = Object.entries<Record<string, { security?: unknown }>>(document.paths).flatMap((
+        [where, item]
+      ) =>
+        Object.entries(item).map(([method, operation]) =>
+          `${method.toUpperCase()} ${where}${operation.security === undefined ? "" : " open"}`
+        )
       ).sort()
       assert.deepEqual(operations, [
-        "GET /audit", "GET /audit/stream", "GET /docs open", "GET /events", "GET /events/{id}", "GET /health open",
-        "GET /metrics", "GET /openapi.json", "GET /plugins", "GET /state", "GET /tools", "GET /traces/{trace_id}",
-        "POST /events", "POST /hooks/{connector_id} open"
+        "GET /audit",
+        "GET /audit/stream",
+        "GET /docs open",
+        "GET /events",
+        "GET /events/{id}",
+        "GET /health open",
+        "GET /metrics",
+        "GET /openapi.json",
+        "GET /plugins",
+        "GET /state",
+        "GET /tools",
+        "GET /traces/{trace_id}",
+        "POST /events",
+        "POST /hooks/{connector_id} open"
       ])
       assert.property(document.components.securitySchemes, "bearer")
       const docs = yield* send("/docs", { token: false })
@@ -337,24 +461,52 @@ const hook = (webhook: RegisteredChannel["channel"]["webhook"]): RegisteredChann
   plugin: "github",
   connector_id: "github",
   channel: { name: "webhook", connector_id: "github", trust: "untrusted", webhook: webhook! },
-  log: { debug() {}, info() {}, warn() {}, error() {}, with() { return this } }
+  log: {
+    debug() {},
+    info() {},
+    warn() {},
+    error() {},
+    with() {
+      return this
+    }
+  }
 })
 
 layer(
   layerTestServer({
     registry: {
       connector: (id) =>
-        id === "quiet" ? hook(() => new WebhookReply("text/plain", "pong")) : id !== "github" ? undefined : hook(({ body, headers }) => {
-          if (headers["x-signature"] !== "good") return undefined
-          const text = Buffer.from(body).toString()
-          if (text === "refuse") throw new WebhookRefused("The body has no action.")
-          if (text === "throw") throw new Error("secret internals")
-          return { channel: "webhook", text }
-        }),
+        id === "quiet" ?
+          hook(() => new WebhookReply("text/plain", "pong")) :
+          id !== "github" ?
+          undefined :
+          hook(({ body, headers }) => {
+            if (headers["x-signature"] !== "good") return undefined
+            const text = Buffer.from(body).toString()
+            if (text === "refuse") throw new WebhookRefused("The body has no action.")
+            if (text === "throw") throw new Error("secret internals")
+            return { channel: "webhook", text }
+          }),
       routes: () => [
-        { plugin: "coffee", method: "GET", path: "/cups/:id", handle: (request) => new Response(new URL(request.url).pathname, { headers: { "x-cups": "2" } }) },
-        { plugin: "coffee", method: "POST", path: "/cups", handle: async (request) => Response.json({ got: await request.text(), auth: request.headers.get("authorization") }, { status: 201 }) },
-        { plugin: "coffee", method: "GET", path: "/broken", handle: () => Promise.reject(new Error("secret internals")) }
+        {
+          plugin: "coffee",
+          method: "GET",
+          path: "/cups/:id",
+          handle: (request) => new Response(new URL(request.url).pathname, { headers: { "x-cups": "2" } })
+        },
+        {
+          plugin: "coffee",
+          method: "POST",
+          path: "/cups",
+          handle: async (request) =>
+            Response.json({ got: await request.text(), auth: request.headers.get("authorization") }, { status: 201 })
+        },
+        {
+          plugin: "coffee",
+          method: "GET",
+          path: "/broken",
+          handle: () => Promise.reject(new Error("secret internals"))
+        }
       ]
     }
   }),
@@ -365,7 +517,11 @@ layer(
   it.effect("a signed webhook becomes an event without a token; the body stays as it came", () =>
     Effect.gen(function*() {
       const body = "{\"__proto__\": not even JSON"
-      const answer = yield* send("/hooks/github", { token: false, body, headers: { ...signed, "sec-fetch-site": "cross-site" } })
+      const answer = yield* send("/hooks/github", {
+        token: false,
+        body,
+        headers: { ...signed, "sec-fetch-site": "cross-site" }
+      })
       assert.strictEqual(answer.status, 202)
       assert.deepEqual(answer.json, { ...ids, deduped: false })
       assert.deepEqual((yield* Seen).submitted.at(-1), { connector_id: "github", channel: "webhook", text: body })
@@ -437,19 +593,23 @@ describe("the server starts", () => {
       assert.match((yield* Effect.flip(read)).message, /not a plain file/)
     }).pipe(Effect.provide(layerHome())))
 
-  it.live("not where other machines can reach it, and not on a taken port; both with a sentence", () =>
-    Effect.gen(function*() {
-      const attempt = (environment: Partial<Environment["Service"]>) =>
-        Effect.flip(Layer.build(Layer.fresh(layerTestServer({ environment })))).pipe(Effect.scoped)
-      const open = yield* attempt({ host: "0.0.0.0" })
-      assert.match((open as Error).message, /SYRIS_HOST is 0\.0\.0\.0.*127\.0\.0\.1/)
-      const taken = http.createServer()
-      yield* Effect.callback<void>((resume) => void taken.listen(0, "127.0.0.1", () => resume(Effect.void)))
-      const { port } = taken.address() as net.AddressInfo
-      const refused = yield* attempt({ port })
-      taken.close()
-      assert.match((refused as Error).message, new RegExp(`Port ${port} .*SYRIS_PORT`))
-    }), 60_000)
+  it.live(
+    "not where other machines can reach it, and not on a taken port; both with a sentence",
+    () =>
+      Effect.gen(function*() {
+        const attempt = (environment: Partial<Environment["Service"]>) =>
+          Effect.flip(Layer.build(Layer.fresh(layerTestServer({ environment })))).pipe(Effect.scoped)
+        const open = yield* attempt({ host: "0.0.0.0" })
+        assert.match((open as Error).message, /SYRIS_HOST is 0\.0\.0\.0.*127\.0\.0\.1/)
+        const taken = http.createServer()
+        yield* Effect.callback<void>((resume) => void taken.listen(0, "127.0.0.1", () => resume(Effect.void)))
+        const { port } = taken.address() as net.AddressInfo
+        const refused = yield* attempt({ port })
+        taken.close()
+        assert.match((refused as Error).message, new RegExp(`Port ${port} .*SYRIS_PORT`))
+      }),
+    60_000
+  )
 
   it.live("and stops: a running request finishes, a held one is let go", () =>
     Effect.gen(function*() {
@@ -460,7 +620,10 @@ describe("the server starts", () => {
         pipeline: {
           submit: (raw) =>
             (raw as { text: string }).text === "slow"
-              ? Effect.as(Effect.andThen(Deferred.succeed(entered, undefined), Deferred.await(release)), { ...ids, deduped: false })
+              ? Effect.as(Effect.andThen(Deferred.succeed(entered, undefined), Deferred.await(release)), {
+                ...ids,
+                deduped: false
+              })
               : Effect.succeed({ ...ids, deduped: false }),
           settled: () => Effect.andThen(Deferred.succeed(waiting, undefined), Effect.never)
         }
@@ -472,7 +635,9 @@ describe("the server starts", () => {
         yield* Deferred.await(waiting)
         return [slow, held] as const
       }).pipe(
-        Effect.tap(() => Effect.forkDetach(Effect.andThen(Effect.sleep("200 millis"), Deferred.succeed(release, undefined)))),
+        Effect.tap(() =>
+          Effect.forkDetach(Effect.andThen(Effect.sleep("200 millis"), Deferred.succeed(release, undefined)))
+        ),
         Effect.provide(server)
       )
       assert.strictEqual((yield* Fiber.join(answers[0])).status, 202)

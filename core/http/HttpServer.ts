@@ -23,7 +23,9 @@ import { Token } from "./Token.ts"
 import { Traffic } from "./Traffic.ts"
 import { makeWebhooks } from "./Webhooks.ts"
 
-export class HttpServerError extends Schema.TaggedError<HttpServerError>()("HttpServerError", { detail: Schema.String }) {
+export class HttpServerError
+  extends Schema.TaggedError<HttpServerError>()("HttpServerError", { detail: Schema.String })
+{
   override get message() {
     return this.detail
   }
@@ -129,7 +131,8 @@ const make = Effect.gen(function*() {
   const streams = yield* EventStreams
   if (!isLoopback(host)) {
     return yield* new HttpServerError({
-      detail: `SYRIS_HOST is ${host}, which other machines can reach, and this connection is not encrypted. Use 127.0.0.1, and a tunnel or a proxy with TLS for the way from outside.`
+      detail:
+        `SYRIS_HOST is ${host}, which other machines can reach, and this connection is not encrypted. Use 127.0.0.1, and a tunnel or a proxy with TLS for the way from outside.`
     })
   }
   // Made before the listening and so closed after it: a stop lets running requests finish.
@@ -142,12 +145,15 @@ const make = Effect.gen(function*() {
   const app = yield* application
   const routed = yield* NodeHttpServer.makeHandler(app, { scope })
 
-  const { port: bound, servers } = yield* Effect.acquireRelease(listenAll(host, port), ({ servers }) =>
-    Effect.gen(function*() {
-      yield* Deferred.succeed(stopping, undefined)
-      yield* streams.stop
-      yield* close(servers)
-    }))
+  const { port: bound, servers } = yield* Effect.acquireRelease(
+    listenAll(host, port),
+    ({ servers }) =>
+      Effect.gen(function*() {
+        yield* Deferred.succeed(stopping, undefined)
+        yield* streams.stop
+        yield* close(servers)
+      })
+  )
   const door = makeFrontDoor({ host, port: bound, token })
 
   const listener = (request: http.IncomingMessage, response: http.ServerResponse): void => {

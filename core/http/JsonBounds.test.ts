@@ -36,22 +36,34 @@ const escapeAll = (json: string): string => {
 describe("the look over JSON before it is parsed", () => {
   it("says of any valid JSON what the parsed value says of itself", () => {
     const value = fc.letrec((tie) => ({
-      value: fc.oneof({ maxDepth: 5 }, fc.string({ unit: "binary" }), fc.double(), fc.constant(null), tie("list"), tie("object")),
+      value: fc.oneof(
+        { maxDepth: 5 },
+        fc.string({ unit: "binary" }),
+        fc.double(),
+        fc.constant(null),
+        tie("list"),
+        tie("object")
+      ),
       list: fc.array(tie("value"), { maxLength: 4 }),
-      object: fc.dictionary(fc.oneof(fc.string({ unit: "binary" }), fc.constantFrom(...forbidden)), tie("value"), { maxKeys: 4 })
+      object: fc.dictionary(fc.oneof(fc.string({ unit: "binary" }), fc.constantFrom(...forbidden)), tie("value"), {
+        maxKeys: 4
+      })
     })).value
-    fc.assert(fc.property(value, fc.boolean(), (given, escaped) => {
-      const json = JSON.stringify(given)
-      const text = escaped && !/\\/.test(json) ? escapeAll(json) : json
-      const parsed: unknown = JSON.parse(text)
-      const bounds = checkJson(text)
-      if (forbiddenKeys(parsed)) assert.isFalse(bounds.ok)
-      else {
-        assert.isTrue(bounds.ok)
-        // Raw lone surrogates can't come from UTF-8; JSON.stringify writes them as escapes.
-        assert.strictEqual(bounds.ok && bounds.badText, findBadText(parsed) !== undefined)
-      }
-    }), { numRuns: 500 })
+    fc.assert(
+      fc.property(value, fc.boolean(), (given, escaped) => {
+        const json = JSON.stringify(given)
+        const text = escaped && !/\\/.test(json) ? escapeAll(json) : json
+        const parsed: unknown = JSON.parse(text)
+        const bounds = checkJson(text)
+        if (forbiddenKeys(parsed)) assert.isFalse(bounds.ok)
+        else {
+          assert.isTrue(bounds.ok)
+          // Raw lone surrogates can't come from UTF-8; JSON.stringify writes them as escapes.
+          assert.strictEqual(bounds.ok && bounds.badText, findBadText(parsed) !== undefined)
+        }
+      }),
+      { numRuns: 500 }
+    )
   })
 
   it("lets in exactly the depth and the keys that are allowed", () => {
@@ -62,7 +74,8 @@ describe("the look over JSON before it is parsed", () => {
       assert.deepEqual(checkJson(nested(maximumDepth + 1)), { ok: false, reason: "too_deep" })
       assert.isFalse(checkJson(opening.repeat(100_000)).ok)
     }
-    const wide = (count: number) => JSON.stringify(Object.fromEntries(Array.from({ length: count }, (_, i) => [`k${i}`, i])))
+    const wide = (count: number) =>
+      JSON.stringify(Object.fromEntries(Array.from({ length: count }, (_, i) => [`k${i}`, i])))
     assert.isTrue(checkJson(wide(maximumKeys)).ok)
     assert.strictEqual(keysOf(JSON.parse(wide(maximumKeys))), maximumKeys)
     assert.deepEqual(checkJson(wide(maximumKeys + 1)), { ok: false, reason: "too_many_keys" })
@@ -76,7 +89,16 @@ describe("the look over JSON before it is parsed", () => {
   })
 
   it("takes linear time on hostile text", () => {
-    for (const text of ["\"".repeat(1e6), "\\".repeat(1e6), "\"\\".repeat(5e5), ":".repeat(9_000), "{\"\\u".repeat(60), "\"\\ud800".repeat(1e5)]) {
+    for (
+      const text of [
+        "\"".repeat(1e6),
+        "\\".repeat(1e6),
+        "\"\\".repeat(5e5),
+        ":".repeat(9_000),
+        "{\"\\u".repeat(60),
+        "\"\\ud800".repeat(1e5)
+      ]
+    ) {
       const from = performance.now()
       checkJson(text)
       assert.isBelow(performance.now() - from, 500)

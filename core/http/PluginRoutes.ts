@@ -30,7 +30,11 @@ const toWeb = (request: IncomingMessage, body: Buffer): Request => {
   }
   const method = request.method ?? "GET"
   const url = new URL(request.url ?? "/", `http://${request.headers.host}`)
-  return new Request(url, { method, headers, ...(body.length > 0 && method !== "GET" ? { body: new Uint8Array(body) } : {}) })
+  return new Request(url, {
+    method,
+    headers,
+    ...(body.length > 0 && method !== "GET" ? { body: new Uint8Array(body) } : {})
+  })
 }
 
 /** Headers that belong to the connection, not to a plugin. */
@@ -70,7 +74,13 @@ export const makePluginRoutes = Effect.gen(function*() {
           Effect.logError(`The route ${route.method} ${route.path} of plugin ${route.plugin} failed`, cause),
           Effect.sync(() => {
             if (response.headersSent) response.destroy()
-            else writeProblem(response, problem("plugin.route_failed", `The plugin ${route.plugin} could not answer; the log of the host has why.`))
+            else {writeProblem(
+                response,
+                problem(
+                  "plugin.route_failed",
+                  `The plugin ${route.plugin} could not answer; the log of the host has why.`
+                )
+              )}
           })
         )
       )

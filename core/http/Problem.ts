@@ -6,40 +6,40 @@ import { Schema } from "effect"
 import { HttpApiSchema } from "effect/http-api"
 
 export const problems = {
-  "request.malformed":        [400, "The request can't be read"],
-  "request.parameter":        [400, "A query parameter is not accepted"],
-  "request.path":             [400, "A part of the path is not accepted"],
-  "request.cursor":           [400, "The cursor is not accepted"],
-  "request.field":            [400, "A field of the body is not accepted"],
-  "request.not_json":         [400, "The body is not JSON"],
-  "request.too_deep":         [400, "The body is nested too deeply"],
-  "request.too_many_keys":    [400, "The body has too many keys"],
-  "request.forbidden_key":    [400, "The body has a key that is never accepted"],
-  "request.forbidden_text":   [400, "The body has text that is never accepted"],
-  "request.unauthorized":     [401, "Not authenticated"],
-  "request.host":             [403, "The Host is not this server's"],
-  "request.origin":           [403, "The Origin is not this server's"],
-  "request.cross_site":       [403, "Requests from other sites are refused"],
-  "request.not_found":        [404, "There is nothing here"],
-  "request.method":           [405, "The method is not allowed here"],
-  "request.timeout":          [408, "The request took too long to arrive"],
-  "request.too_large":        [413, "The body is too large"],
-  "request.content_type":     [415, "The content type is not accepted"],
+  "request.malformed": [400, "The request can't be read"],
+  "request.parameter": [400, "A query parameter is not accepted"],
+  "request.path": [400, "A part of the path is not accepted"],
+  "request.cursor": [400, "The cursor is not accepted"],
+  "request.field": [400, "A field of the body is not accepted"],
+  "request.not_json": [400, "The body is not JSON"],
+  "request.too_deep": [400, "The body is nested too deeply"],
+  "request.too_many_keys": [400, "The body has too many keys"],
+  "request.forbidden_key": [400, "The body has a key that is never accepted"],
+  "request.forbidden_text": [400, "The body has text that is never accepted"],
+  "request.unauthorized": [401, "Not authenticated"],
+  "request.host": [403, "The Host is not this server's"],
+  "request.origin": [403, "The Origin is not this server's"],
+  "request.cross_site": [403, "Requests from other sites are refused"],
+  "request.not_found": [404, "There is nothing here"],
+  "request.method": [405, "The method is not allowed here"],
+  "request.timeout": [408, "The request took too long to arrive"],
+  "request.too_large": [413, "The body is too large"],
+  "request.content_type": [415, "The content type is not accepted"],
   "request.headers_too_large": [431, "The headers are too large"],
-  "request.too_many_wrong":   [429, "Too many wrong credentials"],
-  "request.rate":             [429, "Too many requests"],
-  "stream.too_many":          [429, "Too many open streams"],
-  "event.rejected":           [400, "The event was refused"],
-  "event.not_found":          [404, "No such event"],
-  "trace.not_found":          [404, "No such trace"],
-  "hook.not_found":           [404, "No such webhook"],
-  "hook.signature":           [401, "The signature is not accepted"],
-  "hook.refused":             [400, "The webhook was refused"],
-  "hook.failed":              [500, "The webhook's channel failed"],
-  "plugin.route_failed":      [500, "The plugin's route failed"],
-  "server.failed":            [500, "The server failed"],
-  "server.stopping":          [503, "The server is stopping"],
-  "database.unavailable":     [503, "The database is away"]
+  "request.too_many_wrong": [429, "Too many wrong credentials"],
+  "request.rate": [429, "Too many requests"],
+  "stream.too_many": [429, "Too many open streams"],
+  "event.rejected": [400, "The event was refused"],
+  "event.not_found": [404, "No such event"],
+  "trace.not_found": [404, "No such trace"],
+  "hook.not_found": [404, "No such webhook"],
+  "hook.signature": [401, "The signature is not accepted"],
+  "hook.refused": [400, "The webhook was refused"],
+  "hook.failed": [500, "The webhook's channel failed"],
+  "plugin.route_failed": [500, "The plugin's route failed"],
+  "server.failed": [500, "The server failed"],
+  "server.stopping": [503, "The server is stopping"],
+  "database.unavailable": [503, "The database is away"]
 } as const satisfies Record<string, readonly [status: number, title: string]>
 
 export type ProblemCode = keyof typeof problems
@@ -47,7 +47,7 @@ export type StatusOf<Code extends ProblemCode> = (typeof problems)[Code][0]
 
 export const problemType = "application/problem+json"
 
-/** One problem as it is answered. `retryAfter` (seconds) and `allow` become headers. */
+/** One problem as it is answered; its headers are not in the body. */
 export interface Problem<Status extends number = number> {
   readonly type: string
   readonly title: string
@@ -72,14 +72,18 @@ export const problem = <const Code extends ProblemCode>(
 })
 
 /** The same problem under the code of whoever refused. */
-export const withCode = <Status extends number>(self: Problem<Status>, code: string): Problem<Status> => ({ ...self, code })
+export const withCode = <Status extends number>(self: Problem<Status>, code: string): Problem<Status> => ({
+  ...self,
+  code
+})
 
 export const isProblem = (value: unknown): value is Problem =>
   typeof value === "object" && value !== null && "code" in value && "status" in value && "detail" in value &&
   "title" in value
 
 /** The body of a problem. */
-export const problemBody = ({ headers: _, ...body }: Problem): string => JSON.stringify(body)
+export const problemBody = ({ code, detail, status, title, type }: Problem): string =>
+  JSON.stringify({ type, title, status, detail, code })
 
 /** Declares that an endpoint may answer a problem with this status. */
 export const problemResponse = <const Status extends number>(status: Status) =>

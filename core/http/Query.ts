@@ -9,7 +9,9 @@ import { problem, type Problem } from "./Problem.ts"
 export const readQuery = (
   target: string,
   known: ReadonlyArray<string>
-): { readonly values: ReadonlyMap<string, string>; readonly problem?: undefined } | { readonly problem: Problem<400> } => {
+): { readonly values: ReadonlyMap<string, string>; readonly problem?: undefined } | {
+  readonly problem: Problem<400>
+} => {
   const values = new Map<string, string>()
   const start = target.indexOf("?")
   if (start !== -1) {
@@ -21,8 +23,12 @@ export const readQuery = (
           : `The parameter ${shown} is unknown. Known here: ${known.join(", ")}.`
         return { problem: problem("request.parameter", detail) }
       }
-      if (values.has(name)) return { problem: problem("request.parameter", `The parameter ${shown} comes more than once.`) }
-      if (value.includes("\0")) return { problem: problem("request.parameter", `The parameter ${shown} holds a NUL character.`) }
+      if (values.has(name)) {
+        return { problem: problem("request.parameter", `The parameter ${shown} comes more than once.`) }
+      }
+      if (value.includes("\0")) {
+        return { problem: problem("request.parameter", `The parameter ${shown} holds a NUL character.`) }
+      }
       values.set(name, value)
     }
   }
@@ -42,7 +48,9 @@ export const Limit = Schema.optionalKey(
 export const defaultLimit = 50
 
 export const Cursor = Schema.optionalKey(
-  Schema.String.pipe(Schema.check(Schema.isMaxLength(200))).annotate({ description: "The next_cursor of the page before." })
+  Schema.String.pipe(Schema.check(Schema.isMaxLength(200))).annotate({
+    description: "The next_cursor of the page before."
+  })
 )
 
 export const UuidText = Schema.String.pipe(
@@ -56,7 +64,11 @@ const instant = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\
 /** A moment in ISO 8601; without a zone it is UTC. */
 export const Instant = Schema.optionalKey(
   Schema.String.pipe(
-    Schema.check(Schema.makeFilter((value: string) => !Number.isNaN(toDate(value).getTime()) || "a moment in ISO 8601, like 2026-01-31T12:00:00Z")),
+    Schema.check(
+      Schema.makeFilter((value: string) =>
+        !Number.isNaN(toDate(value).getTime()) || "a moment in ISO 8601, like 2026-01-31T12:00:00Z"
+      )
+    ),
     Schema.annotate({ description: "ISO 8601; UTC where it names no zone." }),
     Schema.decodeTo(Schema.Date, {
       decode: SchemaGetter.transform(toDate),

@@ -12,7 +12,14 @@ import { Token } from "./Token.ts"
 
 const tool = (name: string, risk: RegisteredTool["definition"]["risk"]): RegisteredTool => ({
   plugin: "coffee",
-  definition: { name, description: "Brews.", effect: "write", risk, scopes: ["kitchen"], run: () => 1 } as unknown as RegisteredTool["definition"],
+  definition: {
+    name,
+    description: "Brews.",
+    effect: "write",
+    risk,
+    scopes: ["kitchen"],
+    run: () => 1
+  } as unknown as RegisteredTool["definition"],
   pin: "p",
   inputSchema: { type: "object" },
   outputSchema: undefined,
@@ -21,7 +28,15 @@ const tool = (name: string, risk: RegisteredTool["definition"]["risk"]): Registe
   decodeInput: Effect.succeed,
   encodeOutput: Effect.succeed,
   riskOf: () => "low",
-  log: { debug() {}, info() {}, warn() {}, error() {}, with() { return this } }
+  log: {
+    debug() {},
+    info() {},
+    warn() {},
+    error() {},
+    with() {
+      return this
+    }
+  }
 })
 
 layer(
@@ -33,7 +48,10 @@ layer(
         version: "1.2.3",
         runtime: "inline",
         permissions: { net: ["10.0.0.9"] },
-        parts: { tools: [tool("coffee.brew", "medium").definition], routes: [{ method: "GET", path: "/cups", handle: () => new Response() }] }
+        parts: {
+          tools: [tool("coffee.brew", "medium").definition],
+          routes: [{ method: "GET", path: "/cups", handle: () => new Response() }]
+        }
       }]
     }
   }),
@@ -43,10 +61,22 @@ layer(
     Effect.gen(function*() {
       const tools = (yield* send("/tools")).json.items
       assert.deepEqual(tools.map((one: { name: string }) => one.name), ["coffee.add", "coffee.brew"])
-      assert.deepInclude(tools[1], { plugin: "coffee", risk: "medium", guarantee: "none", trust: "trusted", health: "healthy", input_schema: { type: "object" } })
+      assert.deepInclude(tools[1], {
+        plugin: "coffee",
+        risk: "medium",
+        guarantee: "none",
+        trust: "trusted",
+        health: "healthy",
+        input_schema: { type: "object" }
+      })
       assert.isNull(tools[0].risk)
       const plugins = (yield* send("/plugins")).json.items
-      assert.deepInclude(plugins[0], { name: "coffee", version: "1.2.3", runtime: "inline", permissions: { net: ["10.0.0.9"] } })
+      assert.deepInclude(plugins[0], {
+        name: "coffee",
+        version: "1.2.3",
+        runtime: "inline",
+        permissions: { net: ["10.0.0.9"] }
+      })
       assert.deepInclude(plugins[0].provides, { tools: ["coffee.brew"], routes: ["GET /plugins/coffee/cups"] })
     }))
 
@@ -68,7 +98,12 @@ layer(
       const since = encodeURIComponent(new Date(Date.now() - 60_000).toISOString())
       assert.isAtLeast((yield* send(`/audit?since=${since}&limit=500`)).json.items.length, 3)
       assert.deepEqual((yield* send(`/audit?until=2026-01-01T00:00:00+01:00&limit=500`)).json.items, [])
-      for (const [target, code] of [[`/traces/${newId()}`, "trace.not_found"], [`/events/${newId()}`, "event.not_found"]] as const) {
+      for (
+        const [target, code] of [[`/traces/${newId()}`, "trace.not_found"], [
+          `/events/${newId()}`,
+          "event.not_found"
+        ]] as const
+      ) {
         const answer = yield* send(target)
         assert.deepEqual([answer.status, answer.json.code], [404, code])
       }
@@ -92,10 +127,11 @@ const cable = Effect.fnUntraced(function*(url: URL) {
   })
   yield* Effect.acquireRelease(
     Effect.callback<void>((resume) => void proxy.listen(0, "127.0.0.1", () => resume(Effect.void))),
-    () => Effect.sync(() => {
-      for (const socket of sockets) socket.destroy()
-      proxy.close()
-    })
+    () =>
+      Effect.sync(() => {
+        for (const socket of sockets) socket.destroy()
+        proxy.close()
+      })
   )
   url.port = String((proxy.address() as net.AddressInfo).port)
   return {
@@ -120,7 +156,11 @@ describe("a database that is away", () => {
         yield* line.cut
         for (const target of ["/audit", "/events", "/state", `/traces/${newId()}`]) {
           const away = yield* send(target)
-          assert.deepEqual([away.status, away.json.code, away.headers["retry-after"]], [503, "database.unavailable", "2"], target)
+          assert.deepEqual([away.status, away.json.code, away.headers["retry-after"]], [
+            503,
+            "database.unavailable",
+            "2"
+          ], target)
         }
         assert.strictEqual((yield* send("/health")).status, 200)
         yield* line.mend
@@ -130,20 +170,24 @@ describe("a database that is away", () => {
 })
 
 describe("a body that does not arrive", () => {
-  it.live.skipIf(process.env["SYRIS_TEST_LONG"] === undefined)("is waited for ten seconds, not longer", () =>
-    Effect.gen(function*() {
-      const { port } = yield* HttpAddress
-      const token = Redacted.value((yield* Token).value)
-      const from = performance.now()
-      const answer = yield* Effect.callback<string>((resume) => {
-        const head = `POST /events HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nAuthorization: Bearer ${token}\r\n` +
-          "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
-        const socket = net.connect(port, "127.0.0.1", () => socket.write(head))
-        let out = ""
-        socket.on("data", (chunk) => out += chunk)
-        socket.on("close", () => resume(Effect.succeed(out)))
-      })
-      assert.match(answer, /^HTTP\/1.1 408 .*request\.timeout/s)
-      assert.approximately(performance.now() - from, 11_000, 2_000)
-    }).pipe(Effect.provide(layerTestServer())), 60_000)
+  it.live.skipIf(process.env["SYRIS_TEST_LONG"] === undefined)(
+    "is waited for ten seconds, not longer",
+    () =>
+      Effect.gen(function*() {
+        const { port } = yield* HttpAddress
+        const token = Redacted.value((yield* Token).value)
+        const from = performance.now()
+        const answer = yield* Effect.callback<string>((resume) => {
+          const head = `POST /events HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nAuthorization: Bearer ${token}\r\n` +
+            "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+          const socket = net.connect(port, "127.0.0.1", () => socket.write(head))
+          let out = ""
+          socket.on("data", (chunk) => out += chunk)
+          socket.on("close", () => resume(Effect.succeed(out)))
+        })
+        assert.match(answer, /^HTTP\/1.1 408 .*request\.timeout/s)
+        assert.approximately(performance.now() - from, 11_000, 2_000)
+      }).pipe(Effect.provide(layerTestServer())),
+    60_000
+  )
 })

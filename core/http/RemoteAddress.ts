@@ -14,6 +14,10 @@ export const canonicalAddress = (address: string | undefined): string => {
   const [head = "", tail] = bare.toLowerCase().split("::")
   const groups = head === "" ? [] : head.split(":")
   const rest = tail === undefined || tail === "" ? [] : tail.split(":")
-  const filled = [...groups, ...(tail === undefined ? [] : Array<string>(Math.max(0, 8 - groups.length - rest.length)).fill("0")), ...rest]
+  const filled = [
+    ...groups,
+    ...(tail === undefined ? [] : Array<string>(Math.max(0, 8 - groups.length - rest.length)).fill("0")),
+    ...rest
+  ]
   return `${filled.slice(0, 4).map((group) => Number.parseInt(group, 16).toString(16)).join(":")}::/64`
 }

@@ -30,7 +30,14 @@ export const layerHome = (overrides: Partial<Environment["Service"]> = {}) =>
         Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "syris-home-"))),
         (home) => Effect.sync(() => fs.rmSync(home, { recursive: true, force: true }))
       ),
-      (home) => ({ home, host: "127.0.0.1", port: 0, config: path.join(home, "syris.config.ts"), databaseUrl: undefined, ...overrides })
+      (home) => ({
+        home,
+        host: "127.0.0.1",
+        port: 0,
+        config: path.join(home, "syris.config.ts"),
+        databaseUrl: undefined,
+        ...overrides
+      })
     )
   )
 
@@ -40,20 +47,26 @@ export class Seen extends Context.Service<Seen, {
   readonly rejected: Array<{ readonly detail: ErrorDetail; readonly channel: string | undefined }>
 }>()("syris/http/Seen") {}
 
-export const ids = { event_id: "019a0000-0000-7000-8000-000000000001", trace_id: "019a0000-0000-7000-8000-000000000002" }
+export const ids = {
+  event_id: "019a0000-0000-7000-8000-000000000001",
+  trace_id: "019a0000-0000-7000-8000-000000000002"
+}
 
 const layerPipeline = (overrides: Partial<Pipeline["Service"]>) =>
-  Layer.effect(Pipeline, Effect.map(Seen, (seen) => ({
-    submit: (raw) =>
-      Effect.sync(() => {
-        seen.submitted.push(raw)
-        return { ...ids, deduped: false }
-      }),
-    reject: (detail, channel) => Effect.sync(() => void seen.rejected.push({ detail, channel })),
-    settled: () => Effect.never,
-    dryRun: () => Effect.succeed({ dry_run: true, events: [], decisions: [], tool_calls: [], audit: [] }),
-    ...overrides
-  })))
+  Layer.effect(
+    Pipeline,
+    Effect.map(Seen, (seen) => ({
+      submit: (raw) =>
+        Effect.sync(() => {
+          seen.submitted.push(raw)
+          return { ...ids, deduped: false }
+        }),
+      reject: (detail, channel) => Effect.sync(() => void seen.rejected.push({ detail, channel })),
+      settled: () => Effect.never,
+      dryRun: () => Effect.succeed({ dry_run: true, events: [], decisions: [], tool_calls: [], audit: [] }),
+      ...overrides
+    }))
+  )
 
 const emptyRegistry: Registry["Service"] = {
   tool: () => undefined,
@@ -134,7 +147,9 @@ export const send = Effect.fnUntraced(function*(target: string, what: ToSend = {
       agent: false,
       headers: {
         ...(bearer === false ? {} : { authorization: `Bearer ${bearer}` }),
-        ...(body === undefined ? {} : { "content-type": "application/json", "content-length": Buffer.byteLength(body) }),
+        ...(body === undefined
+          ? {}
+          : { "content-type": "application/json", "content-length": Buffer.byteLength(body) }),
         ...what.headers
       }
     }, (response) => {

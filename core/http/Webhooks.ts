@@ -76,7 +76,9 @@ export const makeWebhooks = (stopped: AbortSignal) =>
             ? Effect.fail(problem("hook.refused", cause.message))
             : Effect.andThen(
               Effect.logError(`The channel ${channel.name} of plugin ${registered.plugin} failed on a webhook`, cause),
-              Effect.fail(problem("hook.failed", "The channel could not handle this webhook; the log of the host has why."))
+              Effect.fail(
+                problem("hook.failed", "The channel could not handle this webhook; the log of the host has why.")
+              )
             )
         ),
         Effect.timeoutOrElse({
@@ -89,7 +91,9 @@ export const makeWebhooks = (stopped: AbortSignal) =>
       return yield* pipeline.submit({ connector_id: id, ...event }).pipe(
         Effect.catchCause((cause) =>
           Effect.fail(submitProblem(cause) ?? serverFailed).pipe(
-            Effect.tapError((refused) => refused === serverFailed ? Effect.logError("A webhook failed", cause) : Effect.void)
+            Effect.tapError((refused) =>
+              refused === serverFailed ? Effect.logError("A webhook failed", cause) : Effect.void
+            )
           )
         )
       )
@@ -104,17 +108,24 @@ export const makeWebhooks = (stopped: AbortSignal) =>
         return writeProblem(response, problem("request.path", "The connector in the path can't be read."))
       }
       const registered = registry.connector(id)
-      if (registered?.channel.webhook === undefined) return writeProblem(response, problem("hook.not_found", "No webhook is set up under this name."))
+      if (registered?.channel.webhook === undefined) {
+        return writeProblem(response, problem("hook.not_found", "No webhook is set up under this name."))
+      }
       if (request.method !== "POST") {
         return writeProblem(response, problem("request.method", "Webhooks come by POST.", { allow: "POST" }))
       }
       const source = `${canonicalAddress(request.socket.remoteAddress)} ${id}`
       const wait = rate.take(source, performance.now())
       if (wait > 0) {
-        return writeProblem(response, problem("request.rate", `At most ${perSecond} webhooks a second.`, { "retry-after": String(wait) }))
+        return writeProblem(
+          response,
+          problem("request.rate", `At most ${perSecond} webhooks a second.`, { "retry-after": String(wait) })
+        )
       }
       readBody(request, maximumHookBody, (body) => {
-        if (body === undefined) return writeProblem(response, tooLarge(maximumHookBody))
+        if (body === undefined) {
+          return writeProblem(response, tooLarge(maximumHookBody))
+        }
         const hook = receive(registered, id, { headers: flatHeaders(request), body })
         run(hook).addObserver((exit) => {
           if (exit._tag === "Success") return write(response, exit.value)

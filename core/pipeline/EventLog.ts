@@ -91,14 +91,14 @@ const make = Effect.gen(function*() {
 
   // The id begins with the time: it finds the partition. A minute covers clocks that differ.
   const where = (filter: EventFilter) => [
-    ...(filter.channel === undefined   ? [] : [sql`e.channel     =  ${filter.channel}`]),
-    ...(filter.trace_id === undefined  ? [] : [sql`e.trace_id    =  ${filter.trace_id}::uuid`]),
+    ...(filter.channel === undefined ? [] : [sql`e.channel     =  ${filter.channel}`]),
+    ...(filter.trace_id === undefined ? [] : [sql`e.trace_id    =  ${filter.trace_id}::uuid`]),
     ...(filter.thread_id === undefined ? [] : [sql`e.thread_id   =  ${filter.thread_id}`]),
-    ...(filter.since === undefined     ? [] : [
+    ...(filter.since === undefined ? [] : [
       sql`e.ingested_at >= ${filter.since}`,
       sql`e.event_id    >= uuid_floor(${filter.since}::timestamptz - interval '1 minute')`
     ]),
-    ...(filter.until === undefined     ? [] : [
+    ...(filter.until === undefined ? [] : [
       sql`e.ingested_at <  ${filter.until}`,
       sql`e.event_id    <  uuid_floor(${filter.until}::timestamptz + interval '1 minute')`
     ])

@@ -20,11 +20,12 @@ const services = Layer.merge(Traces.layer, EventLog.layer).pipe(
 
 const exact = { onExcessProperty: "error" } as const
 
-const addEvent = Effect.fnUntraced(function*(event: { readonly trace_id: string; readonly channel?: string; readonly full?: boolean }) {
-  const sql = yield* SqlClient.SqlClient
-  const event_id = newId()
-  const full = <A>(value: A) => event.full === true ? value : null
-  yield* sql`
+const addEvent = Effect.fnUntraced(
+  function*(event: { readonly trace_id: string; readonly channel?: string; readonly full?: boolean }) {
+    const sql = yield* SqlClient.SqlClient
+    const event_id = newId()
+    const full = <A>(value: A) => event.full === true ? value : null
+    yield* sql`
     insert into events (event_id, trace_id, parent_event_id, schema_version, occurred_at, ingested_at, channel,
                         connector_id, thread_id, message_id, actor_type, actor_id, text, structured, attachment_refs,
                         links, timezone, locale, device_id, dedupe_key, sensitivity, trust, redaction_policy_id, depth)
@@ -32,8 +33,9 @@ const addEvent = Effect.fnUntraced(function*(event: { readonly trace_id: string;
             ${event.channel ?? "chat"}, 'cli', ${full("thread")}, ${full("m1")}, 'user', 'me', ${full("hello")},
             '{"a": 1}', '[]', '["https://example.org"]', 'Europe/London', 'en', ${full("phone")}, ${full("k")}, 'low',
             'operator', 'default', 0)`
-  return event_id
-})
+    return event_id
+  }
+)
 
 layer(services, { timeout: "60 seconds", excludeTestServices: true })("events and traces", (it) => {
   it.effect("an event is read as the nested record, with what is empty left out", () =>
@@ -98,7 +100,9 @@ layer(services, { timeout: "60 seconds", excludeTestServices: true })("events an
       yield* sql`insert into inbox (event_id, trace_id, fence) values (${event_id}, ${trace_id}, 1)`
       yield* sql`
         insert into audit_events (audit_id, timestamp, trace_id, stage, type, outcome, summary, refs, risk, latency_ms, data)
-        values (${newId()}, now(), ${trace_id}, 'normalize', 'event.ingested', 'info', 'came', ${JSON.stringify({ event_id })}, 'low', 2, '{}')`
+        values (${newId()}, now(), ${trace_id}, 'normalize', 'event.ingested', 'info', 'came', ${
+        JSON.stringify({ event_id })
+      }, 'low', 2, '{}')`
 
       const running = yield* traces.byId(trace_id)
       assert.deepInclude(running, { trace_id, settled: false, approvals: [], tasks: [], replies: [] })
@@ -110,7 +114,13 @@ layer(services, { timeout: "60 seconds", excludeTestServices: true })("events an
         values (${event_id}, ${trace_id}, 'fast', 'succeeded', 'Timer set.', '2026-05-01T10:00:01Z')`
       const trace = yield* traces.byId(trace_id.toUpperCase())
       assert.deepInclude(trace, { trace_id, settled: true, outcome: "succeeded" })
-      assert.deepEqual(trace?.replies, [{ event_id, channel: "chat", thread_id: "thread", text: "Timer set.", at: "2026-05-01T10:00:01.000Z" }])
+      assert.deepEqual(trace?.replies, [{
+        event_id,
+        channel: "chat",
+        thread_id: "thread",
+        text: "Timer set.",
+        at: "2026-05-01T10:00:01.000Z"
+      }])
       const [event] = trace?.events ?? []
       const [decision] = trace?.decisions ?? []
       const [call] = trace?.tool_calls ?? []

@@ -69,8 +69,7 @@ interface SettlementRow {
   readonly thread_id: string | null
 }
 
-const toDecision = (row: DecisionRow): RoutingDecision =>
-  present({ ...row, decided_at: row.decided_at.toISOString() })
+const toDecision = (row: DecisionRow): RoutingDecision => present({ ...row, decided_at: row.decided_at.toISOString() })
 
 const toToolCall = (row: CallRow): ToolCall => {
   const { input, ...rest } = row
@@ -100,7 +99,8 @@ const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const log = yield* AuditLog
 
-  const eventsOf = (trace_id: string) => sql<EventRow>`
+  const eventsOf = (trace_id: string) =>
+    sql<EventRow>`
     select ${sql.literal(eventColumns)}
     from events e
     where e.trace_id = ${trace_id}::uuid
@@ -108,14 +108,16 @@ const make = Effect.gen(function*() {
     limit ${limit + 1}`
 
   // Decisions are found by the events' ids: the id is their only key.
-  const decisionsOf = (events: ReadonlyArray<EventRow>) => sql<DecisionRow>`
+  const decisionsOf = (events: ReadonlyArray<EventRow>) =>
+    sql<DecisionRow>`
     select d.event_id, d.trace_id, d.decided_at, d.lane, d.match, d.intent, d.confidence, d.tool, d.input,
            d.required_scopes, d.risk, d.notes, d.prompt_hash
     from routing_decisions d
     where ${sql.in("d.event_id", events.map((event) => event.event_id))}
     order by d.event_id`
 
-  const callsOf = (trace_id: string) => sql<CallRow>`
+  const callsOf = (trace_id: string) =>
+    sql<CallRow>`
     select c.tool_call_id, c.trace_id, c.event_id, c.task_id, c.step_id, c.tool, c.input, c.input_hash,
            c.idempotency_key, c.effect, c.guarantee, c.risk, c.autonomy, c.status, c.fence, c.attempts, c.output,
            c.error, c.latency_ms, c.created_at, c.resolved_at
@@ -124,7 +126,8 @@ const make = Effect.gen(function*() {
     order by c.tool_call_id
     limit ${limit + 1}`
 
-  const settlementsOf = (trace_id: string) => sql<SettlementRow>`
+  const settlementsOf = (trace_id: string) =>
+    sql<SettlementRow>`
     select s.event_id, s.outcome, s.reply, s.settled_at, e.channel, e.thread_id
     from settlements s
     join events e using (event_id)
@@ -132,7 +135,8 @@ const make = Effect.gen(function*() {
     order by s.event_id
     limit ${limit + 1}`
 
-  const openWork = (trace_id: string) => sql`
+  const openWork = (trace_id: string) =>
+    sql`
     select 1 as open
     from inbox i
     where i.trace_id = ${trace_id}::uuid and not i.parked

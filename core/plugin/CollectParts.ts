@@ -104,7 +104,14 @@ const collect = (
     }
     for (const given of listed<Route>("routes")) {
       const route = checkRoute(name, given)
-      claim(routes, `${name} ${route.method} ${route.path}`, { ...route, plugin: name }, name, "routes", `route ${route.method} ${route.path}`)
+      claim(
+        routes,
+        `${name} ${route.method} ${route.path}`,
+        { ...route, plugin: name },
+        name,
+        "routes",
+        `route ${route.method} ${route.path}`
+      )
     }
   }
   for (const intent of intents.values()) {
@@ -176,12 +183,16 @@ const checkIntent = (plugin: string, intent: Intent): Intent => {
   const what = `intent ${intent.name}`
   onlyKeys(plugin, "intents", what, intent, ["name", "patterns", "tool", "input"])
   if (typeof intent.tool !== "string") return refuse(`${what} needs the name of a tool`)
-  if (intent.input !== undefined && typeof intent.input !== "function") return refuse(`${what} needs input to be a function`)
+  if (intent.input !== undefined && typeof intent.input !== "function") {
+    return refuse(`${what} needs input to be a function`)
+  }
   if (!Array.isArray(intent.patterns)) return refuse(`${what} needs patterns: a list of regular expressions`)
   for (const pattern of intent.patterns as ReadonlyArray<unknown>) {
     if (!(pattern instanceof RegExp)) return refuse(`${what} has a pattern that is not a regular expression: write /…/`)
     const translated = translatePattern(pattern)
-    if ("problem" in translated) return refuse(`${what}: the pattern /${shorten(pattern.source)}/ ${translated.problem}`)
+    if ("problem" in translated) {
+      return refuse(`${what}: the pattern /${shorten(pattern.source)}/ ${translated.problem}`)
+    }
   }
   return intent
 }
@@ -197,13 +208,17 @@ const checkChannel = (plugin: string, channel: Channel): Channel => {
   const what = `channel ${channel.name}`
   onlyKeys(plugin, "channels", what, channel, ["name", "connector_id", "trust", "receive", "webhook", "send"])
   if (channel.connector_id !== undefined && !/^[A-Za-z0-9][A-Za-z0-9_.-]{0,199}$/.test(channel.connector_id)) {
-    return refuse(`${what} has the connector_id ${JSON.stringify(channel.connector_id)}: use letters, digits, _, - and dots`)
+    return refuse(
+      `${what} has the connector_id ${JSON.stringify(channel.connector_id)}: use letters, digits, _, - and dots`
+    )
   }
   if (!TrustSchema.literals.some((trust) => trust === channel.trust)) {
     return refuse(`${what} needs trust: "operator", "trusted" or "untrusted"`)
   }
   for (const key of ["receive", "webhook"] as const) {
-    if (channel[key] !== undefined && typeof channel[key] !== "function") return refuse(`${what} needs ${key} to be a function`)
+    if (channel[key] !== undefined && typeof channel[key] !== "function") {
+      return refuse(`${what} needs ${key} to be a function`)
+    }
   }
   return channel
 }

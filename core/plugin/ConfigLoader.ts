@@ -76,7 +76,7 @@ const firstLine = (text: string): string => text.split("\n", 1)[0]!.trim() || "n
 
 /** The parser's own word on a file; Node keeps the line of a JavaScript syntax error to itself. */
 const syntaxOf = (file: string): Error | undefined => {
-  const { emitWarning } = process
+  const emitWarning = process.emitWarning.bind(process)
   try {
     process.emitWarning = () => {}
     stripTypeScriptTypes(fs.readFileSync(file, "utf8"), { sourceUrl: file })
@@ -94,7 +94,9 @@ const placeOf = (error: Error | undefined): string | undefined => {
     const found = /^((?:file:\/\/)?\/[^:]+:\d+)$/.exec(line) ?? /(file:\/\/\/[^:)]+:\d+):\d+\)?$/.exec(line)
     const place = found?.[1]
     if (place === undefined || place.includes("/node_modules/") || place.includes(import.meta.dirname)) continue
-    return place.startsWith("file://") ? place.replace(/^(.+)(:\d+)$/, (_, url: string, n: string) => fileURLToPath(url) + n) : place
+    return place.startsWith("file://")
+      ? place.replace(/^(.+)(:\d+)$/, (_, url: string, n: string) => fileURLToPath(url) + n)
+      : place
   }
   return undefined
 }

@@ -60,7 +60,11 @@ export interface LlmConfiguration {
 
 export type McpServerConfiguration =
   & (
-    | { readonly command: string; readonly args?: ReadonlyArray<string>; readonly env?: Readonly<Record<string, string>> }
+    | {
+      readonly command: string
+      readonly args?: ReadonlyArray<string>
+      readonly env?: Readonly<Record<string, string>>
+    }
     | { readonly url: string }
   )
   & {

@@ -12,7 +12,10 @@ type Checked<A> =
   | { readonly ok: false; readonly mistakes: readonly [string, ...Array<string>] }
 
 /** Decodes a value, unknown keys refused; each mistake is one sentence without its full stop. */
-export const check = <S extends Schema.Codec<any, any>>(schema: S, noun: Noun): (value: unknown) => Checked<S["Type"]> => {
+export const check = <S extends Schema.Codec<any, any>>(
+  schema: S,
+  noun: Noun
+): (value: unknown) => Checked<S["Type"]> => {
   const decode = Schema.decodeUnknownResult(schema)
   const empty = isEmptyStruct(schema.ast)
   return (value) => {
@@ -21,7 +24,10 @@ export const check = <S extends Schema.Codec<any, any>>(schema: S, noun: Noun): 
     try {
       result = decode(value, { onExcessProperty: "error", errors: "all" })
     } catch (error) {
-      return { ok: false, mistakes: [`the ${noun}s can't be checked: ${error instanceof Error ? error.message : String(error)}`] }
+      return {
+        ok: false,
+        mistakes: [`the ${noun}s can't be checked: ${error instanceof Error ? error.message : String(error)}`]
+      }
     }
     if (Result.isSuccess(result)) return { ok: true, value: result.success }
     const mistakes = explain(result.failure.issue, schema.ast, noun)
@@ -54,7 +60,9 @@ export const explain = (issue: SchemaIssue.Issue, ast: SchemaAST.AST, noun: Noun
     }
     const subject = key === "" ? `the ${noun}s` : `the ${noun} ${JSON.stringify(key)}`
     if (message === "Missing key") return `${subject} is missing`
-    return `${subject} ${message.startsWith("Expected ") ? `must be ${expected(message.slice(9))}` : `is wrong: ${message}`}`
+    return `${subject} ${
+      message.startsWith("Expected ") ? `must be ${expected(message.slice(9))}` : `is wrong: ${message}`
+    }`
   })
 
 /** The sentence about a key that nobody knows, with the one that was probably meant. */
@@ -100,9 +108,15 @@ const expected = (text: string): string =>
 /** The keys that an object may have at this place. */
 const keysAt = (ast: SchemaAST.AST, path: ReadonlyArray<PropertyKey>): ReadonlyArray<string> => {
   const encoded = SchemaAST.toEncoded(ast)
-  return [...new Set(descend(encoded, path).flatMap((node) =>
-    SchemaAST.isObjects(node) ? node.propertySignatures.map(({ name }) => String(name)) : []
-  ))]
+  return [
+    ...new Set(
+      descend(encoded, path).flatMap((node) =>
+        SchemaAST.isObjects(node)
+          ? node.propertySignatures.map(({ name }) => String(name))
+          : []
+      )
+    )
+  ]
 }
 
 const descend = (ast: SchemaAST.AST, path: ReadonlyArray<PropertyKey>): ReadonlyArray<SchemaAST.AST> => {
@@ -143,7 +157,9 @@ const editDistance = (a: string, b: string): number => {
     for (let j = 1; j <= b.length; j++) {
       const same = a[i - 1] === b[j - 1] ? 0 : 1
       let cost = Math.min(rows[i - 1]![j]! + 1, rows[i]![j - 1]! + 1, rows[i - 1]![j - 1]! + same)
-      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) cost = Math.min(cost, rows[i - 2]![j - 2]! + 1)
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
+        cost = Math.min(cost, rows[i - 2]![j - 2]! + 1)
+      }
       rows[i]![j] = cost
     }
   }

@@ -11,16 +11,30 @@ import { RE2JS, RE2Set } from "re2js"
 import { maximumTextLength } from "../contract/Event.ts"
 import type { IntentMatch, RegisteredIntent } from "./Registry.ts"
 
+export interface Translated {
+  readonly source: string
+  readonly compiled: RE2JS
+}
+
+const translations = new WeakMap<RegExp, Translated | { readonly problem: string }>()
+
 /** A pattern as RE2 has it, or a sentence without its subject that says why it can't be. */
-export const translatePattern = (pattern: RegExp): { readonly source: string } | { readonly problem: string } => {
+export const translatePattern = (pattern: RegExp): Translated | { readonly problem: string } => {
+  const known = translations.get(pattern)
+  if (known !== undefined) return known
+  const translated = translate(pattern)
+  translations.set(pattern, translated)
+  return translated
+}
+
+const translate = (pattern: RegExp): Translated | { readonly problem: string } => {
   if (pattern.source.length > 5_000) return { problem: "is longer than 5,000 characters" }
   const strange = strangeIn(pattern)
   if (strange !== undefined) return { problem: `has ${strange}, which the host does not know: write it another way` }
   const flags = `${pattern.dotAll ? "s" : ""}${pattern.multiline ? "m" : ""}`
   try {
     const source = `(?${flags}:${RE2JS.translateRegExp(pattern.source)})`
-    RE2JS.compile(source, RE2JS.CASE_INSENSITIVE)
-    return { source }
+    return { source, compiled: RE2JS.compile(source, RE2JS.CASE_INSENSITIVE) }
   } catch (error) {
     const why = error instanceof Error ? error.message.replace(/^error parsing regexp: /, "") : String(error)
     return { problem: `can't be matched in linear time (${why}): write it without look-around and back references` }
@@ -33,7 +47,9 @@ const strangeIn = (pattern: RegExp): string | undefined => {
   const [posix] = /\[\[[:.=]/.exec(pattern.source) ?? []
   if (posix !== undefined) return posix
   for (const [escape, letter = ""] of pattern.source.matchAll(/\\([\s\S])/g)) {
-    if (/[A-Za-z]/.test(letter) && !(pattern.unicode ? /[dDwWsSbBtnrfvxupP]/ : /[dDwWsSbBtnrfvxu]/).test(letter)) return escape
+    if (/[A-Za-z]/.test(letter) && !(pattern.unicode ? /[dDwWsSbBtnrfvxupP]/ : /[dDwWsSbBtnrfvxu]/).test(letter)) {
+      return escape
+    }
   }
   return undefined
 }
@@ -42,6 +58,7 @@ interface Entry {
   readonly order: number
   readonly intent: RegisteredIntent
   readonly source: string
+  readonly compiled: RE2JS
   readonly firstWord: string | undefined
 }
 
@@ -60,7 +77,7 @@ export const makeIntentMatcher = (
       entries.push({
         order: entries.length,
         intent,
-        source: translated.source,
+        ...translated,
         firstWord: pattern.multiline ? undefined : literalFirstWord(pattern.source)
       })
     }
@@ -70,8 +87,6 @@ export const makeIntentMatcher = (
     [...Map.groupBy(entries.filter((entry) => entry.firstWord !== undefined), (entry) => entry.firstWord!)]
       .map(([word, group]) => [word, compileSets(group)])
   )
-  const compiled = new Map<number, RE2JS>()
-
   return (given) => {
     const text = given.trim()
     if (text === "" || text.length > maximumTextLength) return undefined
@@ -84,14 +99,10 @@ export const makeIntentMatcher = (
       }
     }
     if (found === undefined) return undefined
-    let pattern = compiled.get(found.order)
-    if (pattern === undefined) {
-      compiled.set(found.order, pattern = RE2JS.compile(found.source, RE2JS.CASE_INSENSITIVE))
-    }
-    const matcher = pattern.matcher(text)
+    const matcher = found.compiled.matcher(text)
     if (!matcher.matches()) return undefined
     const groups: Record<string, string | undefined> = {}
-    for (const name of Object.keys(pattern.namedGroups())) groups[name] = matcher.group(name) ?? undefined
+    for (const name of Object.keys(found.compiled.namedGroups())) groups[name] = matcher.group(name) ?? undefined
     return { intent: found.intent, groups }
   }
 }
@@ -103,6 +114,7 @@ const compileSets = (entries: ReadonlyArray<Entry>) => {
     const set = new RE2Set(RE2Set.ANCHOR_BOTH, RE2JS.CASE_INSENSITIVE)
     for (const entry of part) set.add(entry.source)
     set.compile()
+    set.match("the first text builds what all others need")
     sets.push({ entries: part, set })
   }
   return sets

@@ -18,11 +18,19 @@ describe("new-plugin", () => {
     assert.strictEqual(fs.readFileSync(files[0]!, "utf8"), "mine")
   })
 
-  it.each([undefined, "", "Coffee", "../x", "a b", "1a", "a-", "a".repeat(41), "syris"])("refuses the name %j", (name) => {
-    assert.throws(() => newPlugin(folder, name), NewPluginError)
-  })
+  it.each([undefined, "", "Coffee", "../x", "a b", "1a", "a-", "a".repeat(41), "syris"])(
+    "refuses the name %j",
+    (name) => {
+      assert.throws(() => newPlugin(folder, name), NewPluginError)
+    }
+  )
 
   it("finds a variable that TypeScript takes", () => {
-    assert.deepStrictEqual(["coffee", "coffee-machine", "new", "a-1"].map(variable), ["coffee", "coffeeMachine", "newPlugin", "a1"])
+    assert.deepStrictEqual(["coffee", "coffee-machine", "new", "a-1"].map(variable), [
+      "coffee",
+      "coffeeMachine",
+      "newPlugin",
+      "a1"
+    ])
   })
 })

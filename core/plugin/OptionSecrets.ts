@@ -14,7 +14,7 @@ export const findSecretRefs = (value: unknown): ReadonlyArray<SecretRef> => {
     if (typeof item !== "object" || item === null || seen.has(item)) return
     seen.add(item)
     if (isSecretRef(item)) found.push(item)
-    else if (item instanceof Map || item instanceof Set || Array.isArray(item)) for (const part of item) visit(part)
+    else if (item instanceof Map || item instanceof Set || Array.isArray(item)) { for (const part of item) visit(part) }
     else for (const part of Object.values(item)) visit(part)
   }
   visit(value)
@@ -36,7 +36,7 @@ export const findPlainSecrets = (ast: SchemaAST.AST, value: unknown): ReadonlyAr
       if (typeof item === "string") found.push({ option: showPath(path), value: item })
       return
     }
-    if (SchemaAST.isUnion(node)) for (const type of node.types) visit(type, item, path)
+    if (SchemaAST.isUnion(node)) { for (const type of node.types) visit(type, item, path) }
     else if (SchemaAST.isSuspend(node)) visit(node.thunk(), item, path)
     else if (typeof item !== "object" || item === null) return
     else if (SchemaAST.isObjects(node)) {

@@ -21,7 +21,8 @@ export const toPlainJson = (value: unknown): unknown => copy(value, 1, "", { lef
 /** The JSON text is longer than a boundary takes. */
 export const isTooLong = (json: unknown): boolean => {
   const text = JSON.stringify(json)
-  return text.length > maximumJsonBytes || (text.length * 3 > maximumJsonBytes && Buffer.byteLength(text) > maximumJsonBytes)
+  return text.length > maximumJsonBytes ||
+    (text.length * 3 > maximumJsonBytes && Buffer.byteLength(text) > maximumJsonBytes)
 }
 
 /** `budget` ends a copy that could only become too long, such as one of parts that are shared many times. */
@@ -40,7 +41,9 @@ const copy = (value: unknown, depth: number, path: string, budget: { left: numbe
       throw new NotPlainJson(`has a ${typeof value}${at(path)}, which JSON can't carry`)
   }
   if (value === null) return null
-  if (depth > maximumJsonDepth) throw new NotPlainJson(`is nested deeper than ${maximumJsonDepth} levels, or in a circle`)
+  if (depth > maximumJsonDepth) {
+    throw new NotPlainJson(`is nested deeper than ${maximumJsonDepth} levels, or in a circle`)
+  }
   if (Array.isArray(value)) {
     return value.map((item, i) => item === undefined ? null : copy(item, depth + 1, `${path}[${i}]`, budget))
   }
@@ -51,7 +54,9 @@ const copy = (value: unknown, depth: number, path: string, budget: { left: numbe
   const result: Record<string, unknown> = {}
   for (const [key, item] of Object.entries(value)) {
     if (item === undefined) continue
-    if (forbiddenKeys.has(key)) throw new NotPlainJson(`has the key ${JSON.stringify(key)}${at(path)}, which is not allowed`)
+    if (forbiddenKeys.has(key)) {
+      throw new NotPlainJson(`has the key ${JSON.stringify(key)}${at(path)}, which is not allowed`)
+    }
     result[key] = copy(item, depth + 1, path === "" ? key : `${path}.${key}`, budget)
   }
   return result

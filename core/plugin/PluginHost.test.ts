@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer, Logger, Redacted, References, Schema } from "effect"
+import { Deferred, Effect, Fiber, Layer, Logger, References, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { makeRedaction, Redactor } from "../secrets/Redactor.ts"
 import { SecretsStore } from "../secrets/SecretsStore.ts"
@@ -11,19 +11,27 @@ import { Settings } from "./Settings.ts"
 import { defineTool } from "./Tool.ts"
 
 /** Starts a host with these plugins; answers its registry and what it logged. */
-const start = Effect.fnUntraced(function*(...plugins: ReadonlyArray<Plugin>) {
-  const lines: Array<string> = []
+const start = (...plugins: ReadonlyArray<Plugin>) => startInto([], ...plugins)
+
+const startInto = Effect.fnUntraced(function*(lines: Array<string>, ...plugins: ReadonlyArray<Plugin>) {
   const redaction = makeRedaction(undefined, () => {})
   const layer = PluginHost.layer.pipe(
     Layer.provide(Settings.layerOf({ timezone: "Europe/London", plugins })),
-    Layer.provide(Layer.mock(SecretsStore)({
-      missing: (names) => Effect.succeed(names.filter(({ key }) => key === "missing")),
-      values: () => [],
-      revision: () => 0
-    })),
+    Layer.provide(
+      Layer.mock(SecretsStore)({
+        missing: (names) => Effect.succeed(names.filter(({ key }) => key === "missing")),
+        values: () => [],
+        revision: () => 0
+      })
+    ),
     Layer.provide(Layer.succeed(Redactor, redaction)),
-    Layer.provide(Logger.layer([Logger.make(({ fiber, message }) =>
-      void lines.push(JSON.stringify([message, fiber.getRef(References.CurrentLogAnnotations)])))]))
+    Layer.provide(
+      Logger.layer([
+        Logger.make(({ fiber, message }) =>
+          void lines.push(JSON.stringify([message, fiber.getRef(References.CurrentLogAnnotations)]))
+        )
+      ])
+    )
   )
   const registry = yield* Registry.use(Effect.succeed).pipe(Effect.provide(layer))
   return { registry, lines, redaction }
@@ -42,26 +50,41 @@ const brew = defineTool({
 describe("PluginHost", () => {
   it.effect("takes a value, a Promise or an Effect, in the configuration's order", () =>
     Effect.gen(function*() {
-      const named = (name: string) => ({ tools: [{ ...brew, name: `${name}.run` }], channels: [{ name, trust: "trusted" as const }] })
+      const named = (name: string) => ({
+        tools: [{ ...brew, name: `${name}.run` }],
+        channels: [{ name, trust: "trusted" as const }]
+      })
       const { registry } = yield* start(
         definePlugin({ name: "a", setup: () => named("a") })(),
         definePlugin({ name: "b", setup: async () => named("b") })(),
         definePlugin({ name: "c", setup: () => Effect.succeed(named("c")) })()
       )
-      assert.deepStrictEqual(registry.tools().map((tool) => [tool.plugin, tool.definition.name]), [["a", "a.run"], ["b", "b.run"], ["c", "c.run"]])
-      assert.deepStrictEqual(["a", "chat", "elsewhere", "constructor"].map(registry.trustOf), ["trusted", "operator", "untrusted", "untrusted"])
+      assert.deepStrictEqual(registry.tools().map((tool) => [tool.plugin, tool.definition.name]), [["a", "a.run"], [
+        "b",
+        "b.run"
+      ], ["c", "c.run"]])
+      assert.deepStrictEqual(["a", "chat", "elsewhere", "constructor"].map(registry.trustOf), [
+        "trusted",
+        "operator",
+        "untrusted",
+        "untrusted"
+      ])
       assert.strictEqual(registry.tool("a.run")?.timeoutMs, 30_000)
       assert.strictEqual(registry.tool("constructor"), undefined)
       assert.strictEqual(registry.connector("b")?.plugin, "b")
       assert.deepStrictEqual(registry.plugins().map(({ name, runtime, version }) => [name, runtime, version]), [
-        ["a", "inline", "0.0.0"], ["b", "inline", "0.0.0"], ["c", "inline", "0.0.0"]
+        ["a", "inline", "0.0.0"],
+        ["b", "inline", "0.0.0"],
+        ["c", "inline", "0.0.0"]
       ])
     }))
 
   it.effect("makes a channel's send a tool", () =>
     Effect.gen(function*() {
       const { name: _, ...send } = brew
-      const { registry } = yield* start(definePlugin({ name: "mail", setup: () => ({ channels: [{ name: "email", trust: "untrusted", send }] }) })())
+      const { registry } = yield* start(
+        definePlugin({ name: "mail", setup: () => ({ channels: [{ name: "email", trust: "untrusted", send }] }) })()
+      )
       assert.isDefined(registry.tool("email.send"))
     }))
 
@@ -78,9 +101,21 @@ describe("PluginHost", () => {
         }
       })
       const { registry } = yield* start(plugin({ name: "one" }), plugin({ name: "two" }))
-      assert.deepStrictEqual(seen, ["hook.one", "one", "Europe/London", "secret(a, b)", "hook.two", "two", "Europe/London", "secret(a, b)"])
+      assert.deepStrictEqual(seen, [
+        "hook.one",
+        "one",
+        "Europe/London",
+        "secret(a, b)",
+        "hook.two",
+        "two",
+        "Europe/London",
+        "secret(a, b)"
+      ])
       assert.deepStrictEqual(registry.plugins().map(({ name }) => name), ["hook.one", "hook.two"])
-      assert.strictEqual((yield* Effect.flip(start(plugin({ name: "A B" })))).message, "Plugin hook, options: \"A B\" can't name it: use lower-case letters, digits, _ and -.")
+      assert.strictEqual(
+        (yield* Effect.flip(start(plugin({ name: "A B" })))).message,
+        "Plugin hook, options: \"A B\" can't name it: use lower-case letters, digits, _ and -."
+      )
     }))
 
   it.effect("warns about a secret that is written out, and hides it from then on", () =>
@@ -93,7 +128,9 @@ describe("PluginHost", () => {
           other: Schema.optional(Schema.Union([Schema.Struct({ token: SecretOption }), Schema.Finite]))
         }),
         setup: ({ log, options }) => {
-          log.info(`my password is ${String(options.smtp.password)}`, { error: new Error(String(options.smtp.password)) })
+          log.info(`my password is ${String(options.smtp.password)}`, {
+            error: new Error(String(options.smtp.password))
+          })
           return {}
         }
       })
@@ -105,7 +142,10 @@ describe("PluginHost", () => {
       yield* Effect.yieldNow
       assert.lengthOf(lines, 4)
       for (const option of ["smtp.password", "keys[1]", "other.token"]) {
-        assert.isTrue(lines.some((line) => line.includes(`Plugin mail: the option \\"${option}\\" is written out`)), option)
+        assert.isTrue(
+          lines.some((line) => line.includes(`Plugin mail: the option \\"${option}\\" is written out`)),
+          option
+        )
       }
       assert.notMatch(lines.join("\n"), /hunter2|another-value|third-value/)
       assert.include(lines[3], "{\"plugin\":\"mail\"}")
@@ -120,7 +160,9 @@ describe("PluginHost", () => {
         options: Schema.Struct({ a: SecretOption, b: Schema.Array(SecretOption) }),
         setup: () => ({})
       })
-      const error = yield* Effect.flip(start(plugin({ a: secret("x", "missing"), b: [secret("y", "missing"), secret("y", "there")] })))
+      const error = yield* Effect.flip(
+        start(plugin({ a: secret("x", "missing"), b: [secret("y", "missing"), secret("y", "there")] }))
+      )
       assert.deepStrictEqual([error.message, ...error.more], [
         "Plugin p, secrets: The secret x missing is missing. Set it with: syris secrets set x missing",
         "Plugin p, secrets: The secret y missing is missing. Set it with: syris secrets set y missing"
@@ -131,12 +173,17 @@ describe("PluginHost", () => {
     Effect.gen(function*() {
       const begun = yield* Deferred.make<void>()
       const lines: Array<string> = []
-      const plugin = definePlugin({ name: "slow", setup: () => Effect.andThen(Deferred.succeed(begun, undefined), Effect.never) })
-      const fiber = yield* Effect.forkChild(Effect.flip(start(plugin())).pipe(
-        Effect.provide(Logger.layer([Logger.make(({ message }) => void lines.push(String(message)))]))
-      ))
+      const plugin = definePlugin({
+        name: "slow",
+        setup: () => Effect.andThen(Deferred.succeed(begun, undefined), Effect.never)
+      })
+      const fiber = yield* Effect.forkChild(Effect.flip(startInto(lines, plugin())))
       yield* Deferred.await(begun)
-      yield* TestClock.adjust("61 seconds")
+      yield* TestClock.adjust("4 seconds")
+      assert.lengthOf(lines, 0)
+      yield* TestClock.adjust("1 second")
+      assert.match(lines.join(), /Plugin slow takes more than 5 seconds to set up\./)
+      yield* TestClock.adjust("55 seconds")
       assert.strictEqual((yield* Fiber.join(fiber)).message, "Plugin slow, setup: it did not end within 60 seconds.")
     }))
 
@@ -144,7 +191,8 @@ describe("PluginHost", () => {
     Effect.gen(function*() {
       const channel = (plugin: string, connector_id: string, trust: "trusted" | "untrusted") =>
         definePlugin({ name: plugin, setup: () => ({ channels: [{ name: "hook", connector_id, trust }] }) })()
-      const message = (...plugins: ReadonlyArray<Plugin>) => Effect.map(Effect.flip(start(...plugins)), (error) => error.message)
+      const message = (...plugins: ReadonlyArray<Plugin>) =>
+        Effect.map(Effect.flip(start(...plugins)), (error) => error.message)
       assert.strictEqual(
         yield* message(channel("a", "x", "trusted"), channel("b", "x", "trusted")),
         "Plugin b, channels: the connector x is provided by plugin a already: remove one of the two."
@@ -157,14 +205,23 @@ describe("PluginHost", () => {
 
   it.effect("says what it does not run", () =>
     Effect.gen(function*() {
-      const plugin = definePlugin({ name: "w", setup: () => ({ watchers: [{ name: "x", interval: "1 second", tick: () => 1 }] }) })
+      const plugin = definePlugin({
+        name: "w",
+        setup: () => ({
+          watchers: [{
+            name: "x",
+            interval: "1 second",
+            tick: () => 1
+          }]
+        })
+      })
       const { lines } = yield* start(plugin())
       yield* Effect.yieldNow
       assert.match(lines.join(), /Plugin w brings watchers, which this version does not run\./)
     }))
 
   it("keeps a secret's value out of what a reference shows", () => {
-    assert.strictEqual(`${secret("a", "b")} ${JSON.stringify(secret("a", "b"))}`, "secret(a, b) {\"secret\":[\"a\",\"b\"]}")
-    assert.notInclude(String(Redacted.make("x-value")), "x-value")
+    assert.strictEqual(String(secret("a", "b")), "secret(a, b)")
+    assert.strictEqual(JSON.stringify(secret("a", "b")), "{\"secret\":[\"a\",\"b\"]}")
   })
 })

@@ -51,7 +51,9 @@ export const layer = Layer.effect(
       const clash = ready.find((other) => other.name === found.name)
       if (clash !== undefined) {
         return yield* fail(found.name, "options", [
-          `it is listed twice${plugin.spec.instance === undefined ? ": remove one entry" : ": give one entry another name"}`
+          `it is listed twice${
+            plugin.spec.instance === undefined ? ": remove one entry" : ": give one entry another name"
+          }`
         ])
       }
       ready.push(found)
@@ -64,7 +66,9 @@ export const layer = Layer.effect(
       return yield* new PluginError({
         plugin: "",
         phase: "tools",
-        detail: `${settings.file}: ${withStop(unknownKey(`tools[${JSON.stringify(unknownTool)}]`, known, "tool for", unknownTool))}`,
+        detail: `${settings.file}: ${
+          withStop(unknownKey(`tools[${JSON.stringify(unknownTool)}]`, known, "tool for", unknownTool))
+        }`,
         more: []
       })
     }
@@ -87,10 +91,11 @@ const prepare = Effect.fn("PluginHost.prepare")(function*(
   timezone: string
 ) {
   const { spec } = plugin
-  const secrets = yield* SecretsStore
   const redactor = yield* Redactor
   if (!namePattern.test(given)) {
-    return yield* fail(given, "options", ["its name must be lower-case letters, digits, _ and -, and begin with a letter"])
+    return yield* fail(given, "options", [
+      "its name must be lower-case letters, digits, _ and -, and begin with a letter"
+    ])
   }
   const strange = Object.keys(spec).find((key) => !specKeys.includes(key))
   if (strange !== undefined) return yield* fail(given, "options", [unknownKey(strange, specKeys, "property")])
@@ -104,7 +109,9 @@ const prepare = Effect.fn("PluginHost.prepare")(function*(
     catch: (cause) => failure(given, "options", [`its instance function throws: ${messageOf(cause)}`], cause)
   })
   if (instance !== undefined && !instancePattern.test(instance)) {
-    return yield* fail(given, "options", [`${JSON.stringify(instance)} can't name it: use lower-case letters, digits, _ and -`])
+    return yield* fail(given, "options", [
+      `${JSON.stringify(instance)} can't name it: use lower-case letters, digits, _ and -`
+    ])
   }
   const name = instance === undefined ? given : `${given}.${instance}`
   const log = makeLog({ plugin: name })
@@ -143,12 +150,14 @@ const requireSecrets = Effect.fnUntraced(function*(plugin: string, refs: Readonl
     Effect.mapError((error) => failure(plugin, "secrets", [error.detail], error))
   )
   const sentences = [...new Set(missing.map(({ key, name }) => missingSecret(name, key)))]
-  if (sentences.length > 0) return yield* new PluginError({
-    plugin,
-    phase: "secrets",
-    detail: `Plugin ${plugin}, secrets: ${sentences[0]!}`,
-    more: sentences.slice(1).map((sentence) => `Plugin ${plugin}, secrets: ${sentence}`)
-  })
+  if (sentences.length > 0) {
+    return yield* new PluginError({
+      plugin,
+      phase: "secrets",
+      detail: `Plugin ${plugin}, secrets: ${sentences[0]!}`,
+      more: sentences.slice(1).map((sentence) => `Plugin ${plugin}, secrets: ${sentence}`)
+    })
+  }
 })
 
 const setUp = Effect.fnUntraced(function*(plugin: Plugin, name: string, context: SetupContext<unknown>) {

@@ -21,17 +21,16 @@ export const makePluginLog: Effect.Effect<
   const run = Effect.runForkWith(context)
 
   const make = (bound: Readonly<Record<string, unknown>>): BoundLog => {
-    const write = (level: "logDebug" | "logInfo" | "logWarning" | "logError") =>
-    (message: string, fields?: Record<string, unknown>): void => {
+    const write = (say: typeof Effect.logInfo) => (message: string, fields?: Record<string, unknown>): void => {
       const text = redactor.redactText(String(message))
       const rest = fields === undefined ? [] : [redactor.redactJson(printable(fields, 0))]
-      run(Effect[level](text, ...rest).pipe(Effect.annotateLogs(bound)))
+      run(say(text, ...rest).pipe(Effect.annotateLogs(bound)))
     }
     return {
-      debug: write("logDebug"),
-      info: write("logInfo"),
-      warn: write("logWarning"),
-      error: write("logError"),
+      debug: write(Effect.logDebug),
+      info: write(Effect.logInfo),
+      warn: write(Effect.logWarning),
+      error: write(Effect.logError),
       with: (fields) => make({ ...bound, ...fields })
     }
   }

@@ -73,7 +73,7 @@ const DurationSetting = Schema.Unknown.check(Schema.makeFilter((value) => {
 const isTimezone = (name: string): boolean => {
   if (!/^[A-Za-z]/.test(name)) return false
   try {
-    return new Intl.DateTimeFormat("en", { timeZone: name }) !== undefined
+    return new Intl.DateTimeFormat("en", { timeZone: name }).resolvedOptions().timeZone !== ""
   } catch {
     return false
   }
@@ -155,10 +155,12 @@ export const readConfiguration = Effect.fnUntraced(function*(configuration: unkn
       })),
       scopesOf: (channel) => scopes.get(channel) ?? scopes.get("*") ?? everyScope
     },
-    tools: new Map(Object.entries(config.tools ?? {}).map(([name, { concurrency, timeout }]) => [name, {
-      ...(concurrency === undefined ? {} : { concurrency }),
-      ...(timeout === undefined ? {} : { timeoutMs: durationMs(timeout)! })
-    }])),
+    tools: new Map(
+      Object.entries(config.tools ?? {}).map(([name, { concurrency, timeout }]) => [name, {
+        ...(concurrency === undefined ? {} : { concurrency }),
+        ...(timeout === undefined ? {} : { timeoutMs: durationMs(timeout)! })
+      }])
+    ),
     warnings: notYetHonoured.filter((key) => config[key] !== undefined)
       .map((key) => sentence(file, `the setting "${key}" is not supported by this version and is ignored`))
   }
@@ -184,5 +186,4 @@ const systemTimezone = (): string => {
 }
 
 /** `mistake` as a sentence about the file; one full stop, or the question mark that it has. */
-const sentence = (file: string, mistake: string): string =>
-  `${file}: ${mistake}${/[.?!]$/.test(mistake) ? "" : "."}`
+const sentence = (file: string, mistake: string): string => `${file}: ${mistake}${/[.?!]$/.test(mistake) ? "" : "."}`

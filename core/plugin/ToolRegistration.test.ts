@@ -38,12 +38,18 @@ describe("ToolRegistration", () => {
         [{ cups: 1, cup: 2 }, "The input of coffee.brew: there is no field \"cup\"; did you mean \"cups\"?"],
         [[], "The input of coffee.brew: the fields must be an object."],
         [{ cups: 1n }, "The input of coffee.brew: it has a bigint at \"cups\", which JSON can't carry."],
-        [JSON.parse("{\"__proto__\": 1, \"cups\": 1}"), "The input of coffee.brew: it has the key \"__proto__\", which is not allowed."]
+        [
+          JSON.parse("{\"__proto__\": 1, \"cups\": 1}"),
+          "The input of coffee.brew: it has the key \"__proto__\", which is not allowed."
+        ]
       ]
       for (const [input, sentence] of wrong) assert.strictEqual(yield* refusal(decodeInput(input)), sentence)
       const none = register({ input: Schema.Struct({}) })
       assert.deepStrictEqual(yield* none.decodeInput(undefined), {})
-      assert.strictEqual(yield* refusal(none.decodeInput({ a: 1 })), "The input of coffee.brew: there is no field \"a\".")
+      assert.strictEqual(
+        yield* refusal(none.decodeInput({ a: 1 })),
+        "The input of coffee.brew: there is no field \"a\"."
+      )
     }))
 
   it.effect("encodes an output by its schema, or takes plain JSON within its bounds", () =>
@@ -75,21 +81,31 @@ describe("ToolRegistration", () => {
       assert.lengthOf((yield* encodeOutput("x".repeat(1_048_574))) as string, 1_048_574)
     }))
 
-  it.effect.prop("gives any JSON back as it is, in fresh objects", { value: Schema.Json }, ({ value }) =>
-    Effect.gen(function*() {
-      const given: unknown = JSON.parse(JSON.stringify(value))
-      const encoded = yield* Effect.result(register().encodeOutput(given))
-      if (encoded._tag === "Failure") assert.match(encoded.failure, /not allowed|deeper/)
-      else assert.deepStrictEqual(encoded.success, given)
-    }))
+  it.effect.prop(
+    "gives any JSON back as it is, in fresh objects",
+    { value: Schema.Json },
+    ({ value }) =>
+      Effect.gen(function*() {
+        const given: unknown = JSON.parse(JSON.stringify(value))
+        const encoded = yield* Effect.result(register().encodeOutput(given))
+        if (encoded._tag === "Failure") assert.match(encoded.failure, /not allowed|deeper/)
+        else assert.deepStrictEqual(encoded.success, given)
+      })
+  )
 
   it("pins the definition, whatever the order of its scopes, and nothing else", () => {
     const { pin } = register()
     assert.match(pin, /^[0-9a-f]{64}$/)
     assert.strictEqual(register({ scopes: ["a", "kitchen.control"], run: () => 2, timeout: "1 minute" }).pin, pin)
     const changes = [
-      { name: "coffee.brewed" }, { description: "Brew." }, { effect: "read" }, { risk: "low" }, { risk: () => "low" },
-      { scopes: ["a"] }, { guarantee: "native_key" }, { input: Schema.Struct({ cups: Schema.Finite }) }
+      { name: "coffee.brewed" },
+      { description: "Brew." },
+      { effect: "read" },
+      { risk: "low" },
+      { risk: () => "low" },
+      { scopes: ["a"] },
+      { guarantee: "native_key" },
+      { input: Schema.Struct({ cups: Schema.Finite }) }
     ]
     assert.strictEqual(new Set([pin, ...changes.map((change) => register(change).pin)]).size, changes.length + 1)
   })
@@ -106,7 +122,10 @@ describe("ToolRegistration", () => {
   })
 
   it("asks a risk function, and takes no nonsense from it", () => {
-    assert.strictEqual(register({ risk: ({ cups }: { cups: number }) => cups > 3 ? "high" : "low" }).riskOf({ cups: 4 }), "high")
+    assert.strictEqual(
+      register({ risk: ({ cups }: { cups: number }) => cups > 3 ? "high" : "low" }).riskOf({ cups: 4 }),
+      "high"
+    )
     assert.throws(() => register({ risk: () => "none" }).riskOf({}), /must be one of low, medium, high, critical/)
   })
 

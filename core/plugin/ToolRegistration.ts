@@ -60,8 +60,24 @@ export const registerTool = (
 }
 
 const toolKeys = [
-  "name", "description", "input", "output", "effect", "risk", "scopes", "guarantee", "trust", "target", "action",
-  "blastRadius", "timeout", "concurrency", "preview", "probe", "compensate", "run"
+  "name",
+  "description",
+  "input",
+  "output",
+  "effect",
+  "risk",
+  "scopes",
+  "guarantee",
+  "trust",
+  "target",
+  "action",
+  "blastRadius",
+  "timeout",
+  "concurrency",
+  "preview",
+  "probe",
+  "compensate",
+  "run"
 ]
 const namePattern = /^[a-z0-9_-]+(\.[a-z0-9_-]+)+$/
 const scopePattern = /^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/
@@ -80,13 +96,20 @@ const problemOf = (given: unknown): string | undefined => {
   if (typeof tool["description"] !== "string" || tool["description"].trim() === "") return say("needs a description")
   if (!Schema.isSchema(tool["input"])) return say("needs an input: use Schema.Struct({ … })")
   if (tool["output"] !== undefined && !Schema.isSchema(tool["output"])) return say("has an output that is not a Schema")
-  for (const [key, literals] of [["effect", ToolEffect], ["guarantee", Guarantee], ["trust", Trust], ["risk", Risk]] as const) {
+  for (
+    const [key, literals] of [["effect", ToolEffect], ["guarantee", Guarantee], ["trust", Trust], [
+      "risk",
+      Risk
+    ]] as const
+  ) {
     const value = tool[key]
     if ((key === "guarantee" || key === "trust") && value === undefined) continue
     if (key === "risk" && typeof value === "function") continue
     if (!literals.literals.some((literal) => literal === value)) {
-      return say(`needs ${key}: ${literals.literals.map((literal) => `"${literal}"`).join(", ")}` +
-        (key === "risk" ? " or a function" : ""))
+      return say(
+        `needs ${key}: ${literals.literals.map((literal) => `"${literal}"`).join(", ")}` +
+          (key === "risk" ? " or a function" : "")
+      )
     }
   }
   const { scopes } = tool
@@ -94,11 +117,15 @@ const problemOf = (given: unknown): string | undefined => {
   const scope: unknown = scopes.find((item) => typeof item !== "string" || !scopePattern.test(item))
   if (scope !== undefined) return say(`has the scope ${JSON.stringify(scope)}; write it as in kitchen.control`)
   for (const key of ["run", "preview", "probe", "compensate", "target", "action", "blastRadius"]) {
-    if (typeof tool[key] !== "function" && (key === "run" || tool[key] !== undefined)) return say(`needs ${key} to be a function`)
+    if (typeof tool[key] !== "function" && (key === "run" || tool[key] !== undefined)) {
+      return say(`needs ${key} to be a function`)
+    }
   }
   const { effect, guarantee = "none" } = tool
   if (guarantee === "probe" && tool["probe"] === undefined) return say("has guarantee \"probe\" and no probe function")
-  if (guarantee !== "probe" && tool["probe"] !== undefined) return say("has a probe function: give it guarantee \"probe\"")
+  if (guarantee !== "probe" && tool["probe"] !== undefined) {
+    return say("has a probe function: give it guarantee \"probe\"")
+  }
   if (guarantee === "transactional" && effect === "irreversible") {
     return say("can't be transactional and irreversible: a transaction can be taken back")
   }
@@ -138,7 +165,10 @@ const isObjectSchema = (schema: Record<string, unknown>): boolean => {
     if (typeof node !== "object" || node === null || depth > 8) return false
     const { $ref, allOf, anyOf, oneOf, type } = node as Record<string, unknown>
     if (typeof $ref === "string") {
-      return resolve((schema["$defs"] as Record<string, unknown> | undefined)?.[$ref.replace("#/$defs/", "")], depth + 1)
+      return resolve(
+        (schema["$defs"] as Record<string, unknown> | undefined)?.[$ref.replace("#/$defs/", "")],
+        depth + 1
+      )
     }
     const choices = anyOf ?? oneOf
     if (Array.isArray(choices)) return choices.every((choice) => resolve(choice, depth + 1))
@@ -162,10 +192,14 @@ const pinOf = (definition: ToolDefinition, inputSchema: object): string => {
 }
 
 const inputDecoder = (definition: ToolDefinition): RegisteredTool["decodeInput"] => {
-  const decode = check(isEmptyStruct(definition.input.ast) ? definition.input : Schema.toCodecJson(definition.input), "field")
+  const decode = check(
+    isEmptyStruct(definition.input.ast) ? definition.input : Schema.toCodecJson(definition.input),
+    "field"
+  )
   return (input) =>
     Effect.suspend(() => {
-      const refuse = (rest: string) => Effect.fail(`The input of ${definition.name}: ${rest}${/[.?]$/.test(rest) ? "" : "."}`)
+      const refuse = (rest: string) =>
+        Effect.fail(`The input of ${definition.name}: ${rest}${/[.?]$/.test(rest) ? "" : "."}`)
       let json: unknown
       try {
         json = toPlainJson(input ?? {})
@@ -210,7 +244,9 @@ const riskOf = ({ name, risk }: ToolDefinition): (input: any) => Risk => {
   return (input) => {
     const given: unknown = risk(input)
     if (Risk.literals.some((literal) => literal === given)) return given as Risk
-    throw new Error(`The risk of ${name} must be one of ${Risk.literals.join(", ")}, but its function gave something else.`)
+    throw new Error(
+      `The risk of ${name} must be one of ${Risk.literals.join(", ")}, but its function gave something else.`
+    )
   }
 }
 

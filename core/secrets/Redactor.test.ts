@@ -28,19 +28,23 @@ const encodings: ReadonlyArray<(value: string) => string> = [
 
 describe("Redactor", () => {
   it("finds a value in every form, anywhere in a text", () => {
-    fc.assert(fc.property(secretValue, fc.string(), fc.string(), fc.nat(encodings.length - 1), (value, before, after, i) => {
-      const { redactText } = withSecrets(value)
-      const text = redactText(`${before} ${encodings[i]!(value)} ${after}`)
-      assert.match(text, /\[secret s0\.k\]/)
-      for (const form of formsOf(value)) assert.notInclude(text.replaceAll(marker, "\u0000"), form)
-    }))
+    fc.assert(
+      fc.property(secretValue, fc.string(), fc.string(), fc.nat(encodings.length - 1), (value, before, after, i) => {
+        const { redactText } = withSecrets(value)
+        const text = redactText(`${before} ${encodings[i]!(value)} ${after}`)
+        assert.match(text, /\[secret s0\.k\]/)
+        for (const form of formsOf(value)) assert.notInclude(text.replaceAll(marker, "\u0000"), form)
+      })
+    )
   })
 
   it("finds a long value inside a longer base64 text", () => {
-    fc.assert(fc.property(fc.string({ minLength: 12, maxLength: 40 }), fc.string(), fc.string(), (value, before, after) => {
-      const { redactText } = withSecrets(value)
-      assert.match(redactText(`Basic ${Buffer.from(before + value + after).toString("base64")}`), /\[secret s0\.k\]/)
-    }))
+    fc.assert(
+      fc.property(fc.string({ minLength: 12, maxLength: 40 }), fc.string(), fc.string(), (value, before, after) => {
+        const { redactText } = withSecrets(value)
+        assert.match(redactText(`Basic ${Buffer.from(before + value + after).toString("base64")}`), /\[secret s0\.k\]/)
+      })
+    )
   })
 
   it("leaves everything else as it is, and the same object", () => {
@@ -70,7 +74,10 @@ describe("Redactor", () => {
 
   it("prefers the longest of two values that begin alike, and treats a value as no pattern", () => {
     const { redactText } = withSecrets("abc.def", "abc.def.ghi", "$&$1^.*")
-    assert.strictEqual(redactText("abc.def.ghi abc.def abcxdef $&$1^.*"), "[secret s1.k] [secret s0.k] abcxdef [secret s2.k]")
+    assert.strictEqual(
+      redactText("abc.def.ghi abc.def abcxdef $&$1^.*"),
+      "[secret s1.k] [secret s0.k] abcxdef [secret s2.k]"
+    )
   })
 
   it("warns once about a value that is too short, and skips it", () => {
@@ -88,7 +95,9 @@ describe("Redactor", () => {
         revision: () => revision,
         values: () => [{ name: "a", key: "b", value: Redacted.make(value) }]
       })
-      const redactor = yield* Redactor.use(Effect.succeed).pipe(Effect.provide(Redactor.layer.pipe(Layer.provide(store))))
+      const redactor = yield* Redactor.use(Effect.succeed).pipe(
+        Effect.provide(Redactor.layer.pipe(Layer.provide(store)))
+      )
       assert.strictEqual(redactor.redactText("first-value"), "[secret a.b]")
       value = "second-value"
       revision++

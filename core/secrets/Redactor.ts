@@ -65,7 +65,10 @@ export const makeRedaction = (source: Source | undefined, tooShort: (label: stri
     const found = new Map(needles)
     for (const form of formsOf(value)) if (!found.has(form)) found.set(form, label)
     needles = new Map([...found].sort(([a], [b]) => b.length - a.length))
-    anyNeedle = new RegExp([...needles.keys()].map((needle) => needle.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&")).join("|"), "g")
+    anyNeedle = new RegExp(
+      [...needles.keys()].map((needle) => needle.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&")).join("|"),
+      "g"
+    )
     anyNumber = [...needles.keys()].some((needle) => /^-?\d+(\.\d+)?$/.test(needle))
   }
   const refresh = (): void => {

@@ -101,12 +101,13 @@ export const makeMasterKey = (file: string): Buffer => {
 
 const isSecretsFile = (value: unknown): value is { readonly secrets: ReadonlyArray<SealedEntry> } => {
   if (typeof value !== "object" || value === null || !("format" in value) || value.format !== format) return false
-  return "secrets" in value && Array.isArray(value.secrets) && value.secrets.every((entry: unknown) =>
-    typeof entry === "object" && entry !== null && "version" in entry && Number.isSafeInteger(entry.version) &&
-    ["name", "key", "set_at", "nonce", "ciphertext", "tag"].every((field) =>
-      typeof (entry as Record<string, unknown>)[field] === "string"
+  return "secrets" in value && Array.isArray(value.secrets) &&
+    value.secrets.every((entry: unknown) =>
+      typeof entry === "object" && entry !== null && "version" in entry && Number.isSafeInteger(entry.version) &&
+      ["name", "key", "set_at", "nonce", "ciphertext", "tag"].every((field) =>
+        typeof (entry as Record<string, unknown>)[field] === "string"
+      )
     )
-  )
 }
 
 const readIfThere = (file: string): string | undefined => {

@@ -18,7 +18,8 @@ const make = Effect.map(home, (folder) => ({
   key: path.join(folder, "secrets.key")
 }))
 const mode = (file: string) => fs.statSync(file).mode & 0o777
-const detail = <A>(effect: Effect.Effect<A, { readonly detail: string }>) => Effect.map(Effect.flip(effect), (error) => error.detail)
+const detail = <A>(effect: Effect.Effect<A, { readonly detail: string }>) =>
+  Effect.map(Effect.flip(effect), (error) => error.detail)
 
 describe("SecretsStore", () => {
   it.effect("keeps, lists, replaces and removes", () =>
@@ -31,7 +32,10 @@ describe("SecretsStore", () => {
       yield* store.set("github", "token", Redacted.make("second-value"))
       assert.strictEqual(Redacted.value(yield* store.get("github", "token")), "second-value")
       assert.strictEqual(Redacted.value(yield* openStore(folder).get("arger", "b")), "ünïcode 🌍\nline")
-      assert.deepStrictEqual((yield* store.list).map(({ key, name }) => [name, key]), [["arger", "b"], ["github", "token"]])
+      assert.deepStrictEqual((yield* store.list).map(({ key, name }) => [name, key]), [["arger", "b"], [
+        "github",
+        "token"
+      ]])
       assert.deepStrictEqual([mode(file), mode(key)], [0o600, 0o600])
       assert.notInclude(fs.readFileSync(file, "utf8"), "second-value")
       assert.isFalse(JSON.stringify(store.values()).includes("second-value"))
@@ -75,10 +79,16 @@ describe("SecretsStore", () => {
       const good = fs.readFileSync(file, "utf8")
       const goodKey = fs.readFileSync(key, "utf8")
       fs.chmodSync(key, 0o644)
-      assert.strictEqual(yield* detail(openStore(folder).list), `${key} can be read by other users (mode 644): run \`chmod 600 ${key}\`.`)
+      assert.strictEqual(
+        yield* detail(openStore(folder).list),
+        `${key} can be read by other users (mode 644): run \`chmod 600 ${key}\`.`
+      )
       fs.chmodSync(key, 0o600)
       fs.writeFileSync(key, "f".repeat(64) + "\n")
-      assert.match(yield* detail(openStore(folder).list), /^The secret a b in .* is damaged or was sealed with another key/)
+      assert.match(
+        yield* detail(openStore(folder).list),
+        /^The secret a b in .* is damaged or was sealed with another key/
+      )
       fs.writeFileSync(key, "short")
       assert.match(yield* detail(openStore(folder).list), /is not a key that SYRIS made/)
       fs.rmSync(key)
@@ -91,7 +101,11 @@ describe("SecretsStore", () => {
       }
       const entries = JSON.parse(good) as { format: string; secrets: Array<Record<string, unknown>> }
       const [first, second] = entries.secrets as [Record<string, unknown>, Record<string, unknown>]
-      for (const change of [{ name: "x" }, { key: "x" }, { version: 2 }, { ciphertext: second["ciphertext"] }, { tag: "AAAA" }]) {
+      for (
+        const change of [{ name: "x" }, { key: "x" }, { version: 2 }, { ciphertext: second["ciphertext"] }, {
+          tag: "AAAA"
+        }]
+      ) {
         fs.writeFileSync(file, JSON.stringify({ ...entries, secrets: [{ ...first, ...change }, second] }))
         assert.match(yield* detail(openStore(folder).list), /is damaged or was sealed with another key/)
       }

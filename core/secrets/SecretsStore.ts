@@ -9,7 +9,15 @@ import { Context, Effect, Layer, Redacted, Schedule, Schema } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { Environment } from "../database/Environment.ts"
-import { makeMasterKey, readEntries, readMasterKey, seal, type SealedEntry, unseal, writeEntries } from "./SecretsFile.ts"
+import {
+  makeMasterKey,
+  readEntries,
+  readMasterKey,
+  seal,
+  type SealedEntry,
+  unseal,
+  writeEntries
+} from "./SecretsFile.ts"
 
 /** The store can't be read or written; `detail` says what to do. */
 export class SecretsError extends Schema.TaggedError<SecretsError>()("SecretsError", {

@@ -27,5 +27,6 @@ export const emptyDatabase = Effect.gen(function*() {
 })
 
 /** `SqlClient` and `PgClient` on a migrated database of its own. */
-export const layerTestDatabase = Layer.unwrap(Effect.map(emptyDatabase, (url) =>
-  Layer.effectDiscard(migrate).pipe(Layer.provideMerge(layerPool(fromUrl(url))))))
+export const layerTestDatabase = Layer.unwrap(
+  Effect.map(emptyDatabase, (url) => Layer.effectDiscard(migrate).pipe(Layer.provideMerge(layerPool(fromUrl(url)))))
+)

@@ -10,7 +10,9 @@ const part = fc.record({
   style: fc.constantFrom("long", "short", "tight")
 }).map(({ amount, style, unit: [name, size] }) => ({
   ms: amount * size * 1000,
-  text: style === "long" ? `${amount} ${name}${amount === 1 ? "" : "s"}` : `${amount}${style === "tight" ? "" : " "}${name[0]}`
+  text: style === "long"
+    ? `${amount} ${name}${amount === 1 ? "" : "s"}`
+    : `${amount}${style === "tight" ? "" : " "}${name[0]}`
 }))
 
 describe("DurationText", () => {
@@ -39,12 +41,32 @@ describe("DurationText", () => {
 
   it("takes all of a text or nothing, and its pattern agrees", () => {
     const pattern = new RegExp(`^${durationPattern}$`)
-    const token = fc.constantFrom("5", "an", "hour", "hours", "and", "a", "half", "minute", "m", "1.5", "twenty", "five", ",", "x", "-", "h")
-    fc.assert(fc.property(fc.array(token, { maxLength: 6 }), fc.constantFrom(" ", ""), (tokens, joint) => {
-      const text = tokens.join(joint)
-      assert.strictEqual(parse(text) !== undefined, pattern.test(text), text)
-      if (parse(text) !== undefined) assert.isTrue(Number.isFinite(parse(text)), text)
-    }), { numRuns: 2000 })
+    const token = fc.constantFrom(
+      "5",
+      "an",
+      "hour",
+      "hours",
+      "and",
+      "a",
+      "half",
+      "minute",
+      "m",
+      "1.5",
+      "twenty",
+      "five",
+      ",",
+      "x",
+      "-",
+      "h"
+    )
+    fc.assert(
+      fc.property(fc.array(token, { maxLength: 6 }), fc.constantFrom(" ", ""), (tokens, joint) => {
+        const text = tokens.join(joint)
+        assert.strictEqual(parse(text) !== undefined, pattern.test(text), text)
+        if (parse(text) !== undefined) assert.isTrue(Number.isFinite(parse(text)), text)
+      }),
+      { numRuns: 2000 }
+    )
   })
 
   it.each([
@@ -67,7 +89,19 @@ describe("DurationText", () => {
     ["0 minutes", 0]
   ])("%s", (text, minutes) => assert.strictEqual(parse(text), minutes * 60_000))
 
-  it.each(["", "5", "minutes", "-5 minutes", "5 months", "the morning", "P", "PT", "1h30", "5 minutes ago", "5 x 3 minutes"])(
+  it.each([
+    "",
+    "5",
+    "minutes",
+    "-5 minutes",
+    "5 months",
+    "the morning",
+    "P",
+    "PT",
+    "1h30",
+    "5 minutes ago",
+    "5 x 3 minutes"
+  ])(
     "refuses %j",
     (text) => assert.strictEqual(parse(text), undefined)
   )

@@ -16,7 +16,16 @@ const units: ReadonlyArray<readonly [name: string, ms: number, words: string]> =
 
 const ones = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 const teens = [
-  "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"
+  "ten",
+  "eleven",
+  "twelve",
+  "thirteen",
+  "fourteen",
+  "fifteen",
+  "sixteen",
+  "seventeen",
+  "eighteen",
+  "nineteen"
 ]
 const tens = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 const numbers: ReadonlyMap<string, number> = new Map([
@@ -32,20 +41,22 @@ const numbers: ReadonlyMap<string, number> = new Map([
 
 const longestFirst = (words: Iterable<string>): string => [...words].sort((a, b) => b.length - a.length).join("|")
 const compound = `(?:${tens.join("|")})(?:[ -](?:${ones.join("|")}))?`
-const word = `${compound}|${longestFirst([...numbers.keys()].filter((name) => !tens.includes(name) && !name.includes("-")))}`
+const word = `${compound}|${
+  longestFirst([...numbers.keys()].filter((name) => !tens.includes(name) && !name.includes("-")))
+}`
 const unit = units.map(([, , words]) => words).join("|")
 const digits = "\\d{1,9}(?:\\.\\d{1,3})?"
-const whole = `(?:(?:${digits})[ -]?|(?:${word})[ -])`
-const half = `half an? (?:hour|minute|day)|(?:a )?quarter (?:of an )?hour|three quarters of an hour`
-const part = `(?:${half}|(?:${digits} ?|(?:${word}) )and a half (?:${unit})|${whole}(?:${unit})(?: and a half)?)`
+const half = "half an? (?:hour|minute|day)|(?:a )?quarter (?:of an )?hour|three quarters of an hour"
+const part = `(?:${half}|(?:(?:${digits})[ -]?|(?:${word})[ -])(?:and a half )?(?:${unit})(?: and a half)?)`
 const separator = "(?:, and |, | and | ?)"
 const iso = "p(?:\\d{1,9}w|(?:\\d{1,9}d)?(?:t(?:\\d{1,9}h)?(?:\\d{1,9}m)?(?:\\d{1,9}(?:\\.\\d{1,3})?s)?)?)"
 
 /** The source of a pattern without groups of its own; match it in any case. */
-export const durationPattern = `(?:${part}(?:${separator}${part}){0,4})`
+export const durationPattern = `(?:${part}(?:${separator}${part})*)`
 
 const wholePattern = new RegExp(`^${durationPattern}$`)
 const isoPattern = new RegExp(`^${iso}$`)
+const partForm = new RegExp(`^(${digits}|${word})[ -]*(${unit})$`)
 const partPattern = new RegExp(part, "g")
 
 /** Milliseconds, 0 included; undefined for what is not a duration. */
@@ -61,9 +72,9 @@ const partMs = (text: string): number => {
   if (text.startsWith("half")) return unitMs(text.split(" ").at(-1)!) / 2
   if (text.startsWith("three quarters")) return unitMs("hour") * 0.75
   if (/quarter/.test(text)) return unitMs("hour") / 4
-  const plain = text.replace(/ and a half/, "")
-  const [, amount = "", name = ""] = new RegExp(`^(${digits}|${word})[ -]*(${unit})$`).exec(plain) ?? []
-  return ((numbers.get(amount.replace(/^(\w+ty) (\w+)$/, "$1-$2")) ?? Number(amount)) + (plain === text ? 0 : 0.5)) * unitMs(name)
+  const halves = text.split("and a half").length - 1
+  const [, amount = "", name = ""] = partForm.exec(text.replaceAll(/ ?and a half ?/g, " ").trim()) ?? []
+  return ((numbers.get(amount.replace(" ", "-")) ?? numbers.get(amount) ?? Number(amount)) + halves / 2) * unitMs(name)
 }
 
 const unitMs = (name: string): number => units.find(([, , words]) => new RegExp(`^(?:${words})$`).test(name))![1]

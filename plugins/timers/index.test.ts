@@ -83,7 +83,10 @@ describe("timers", () => {
     Effect.gen(function*() {
       yield* TestClock.setTime(Date.parse("2026-07-01T22:30:00Z"))
       const reminder = yield* run({ duration: "2 hours", message: "call Sam", kind: "reminder" })
-      assert.strictEqual(reminder.output["message"], "Reminder set for 2 hours from now, due at 01:30 on Thu, 2 Jul 2026: call Sam.")
+      assert.strictEqual(
+        reminder.output["message"],
+        "Reminder set for 2 hours from now, due at 01:30 on Thu, 2 Jul 2026: call Sam."
+      )
       assert.strictEqual(reminder.created[0]?.payload.text, "Reminder: call Sam")
       const timer = yield* run({ duration: 90, message: "Tea" })
       assert.strictEqual(timer.output["message"], "Timer set for 1 minute 30 seconds (Tea), due at 23:31:30.")
@@ -92,7 +95,10 @@ describe("timers", () => {
   it("names the day where it is another, daylight saving included", () => {
     const at = (text: string) => new Date(text)
     assert.strictEqual(clockTime(at("2026-10-25T01:30:00Z"), at("2026-10-25T00:15:00Z"), "Europe/London"), "01:30")
-    assert.match(clockTime(at("2026-07-03T13:05:00Z"), at("2026-07-01T13:05:00Z"), "Europe/London"), /^14:05 on Fri,? 3 Jul 2026$/)
+    assert.match(
+      clockTime(at("2026-07-03T13:05:00Z"), at("2026-07-01T13:05:00Z"), "Europe/London"),
+      /^14:05 on Fri,? 3 Jul 2026$/
+    )
   })
 
   it.each([

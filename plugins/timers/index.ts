@@ -22,7 +22,13 @@ const currentTime = Effect.clockWith((clock) => Effect.sync(() => new Date(clock
 
 /** `14:05`, with the day in front where it is not today. */
 export const clockTime = (due: Date, now: Date, timeZone: string): string => {
-  const day = new Intl.DateTimeFormat("en-GB", { timeZone, weekday: "short", day: "numeric", month: "short", year: "numeric" })
+  const day = new Intl.DateTimeFormat("en-GB", {
+    timeZone,
+    weekday: "short",
+    day: "numeric",
+    month: "short",
+    year: "numeric"
+  })
   const seconds = due.getTime() - now.getTime() < 120_000
   const time = new Intl.DateTimeFormat("en-GB", {
     timeZone,

@@ -79,7 +79,15 @@ describe("signatures", () => {
     assert.isFalse(signed(style, headers, body, [""]))
     assert.isFalse(signed(style, {}, body))
     for (const name of Object.keys(headers).filter((name) => name !== "x-github-delivery")) {
-      for (const damaged of ["", "x", headers[name]!.slice(0, -1), `${headers[name]!}0`, headers[name]!.replace(/\d/g, "x")]) {
+      for (
+        const damaged of [
+          "",
+          "x",
+          headers[name]!.slice(0, -1),
+          `${headers[name]!}0`,
+          headers[name]!.replace(/\d/g, "x")
+        ]
+      ) {
         assert.isFalse(signed(style, { ...headers, [name]: damaged }, body), `${name}: ${damaged}`)
       }
     }
@@ -142,7 +150,10 @@ describe("events", () => {
       else assert.match(parsed.problem, /not allowed/)
     }))
     assert.deepStrictEqual(parseBounded(JSON.stringify("[\\\"{:".repeat(20_000))), { value: "[\\\"{:".repeat(20_000) })
-    assert.throws(() => eventOf("standard", "hook", { headers: {}, body: Uint8Array.of(0x22, 0xff, 0x22) }), WebhookRefused)
+    assert.throws(
+      () => eventOf("standard", "hook", { headers: {}, body: Uint8Array.of(0x22, 0xff, 0x22) }),
+      WebhookRefused
+    )
   })
 })
 

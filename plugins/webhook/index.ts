@@ -40,7 +40,7 @@ export default definePlugin({
           const signed = { headers: lowerCase(request.headers), body: request.body }
           return isSigned(style ?? "standard", signed, values, new Date())
             ? eventOf(style ?? "standard", name, signed)
-             : undefined
+            : undefined
         }
       }]
     }
@@ -92,7 +92,9 @@ const deliveryId = (style: Style, { body, headers }: SignedRequest, structured: 
 const textOf = (style: Style, structured: Record<string, unknown>): string | undefined => {
   if (style === "slack") {
     const event = structured["event"]
-    if (!isRecord(event) || event["type"] !== "message" || event["subtype"] !== undefined || event["bot_id"] !== undefined) {
+    if (
+      !isRecord(event) || event["type"] !== "message" || event["subtype"] !== undefined || event["bot_id"] !== undefined
+    ) {
       return undefined
     }
     return textIn(event)

@@ -28,23 +28,35 @@ export class AuditGroup extends HttpApiGroup.make("audit").add(
 ) {}
 
 export const auditHandlers = (api: Api) =>
-  HttpApiBuilder.group(api, "audit", Effect.fnUntraced(function*(handlers) {
-    const audit = yield* AuditLog
-    const streams = yield* EventStreams
-    return handlers
-      .handle("list", ({ query: { cursor, limit = defaultLimit, ...filter } }) =>
-        reading(Effect.map(audit.page(filter, { limit, cursor }), (page) => answer(AuditPage, page))))
-      .handle("stream", Effect.fnUntraced(function*({ headers, query }) {
-        const after = headers["last-event-id"]
-        if (after !== undefined && !isStreamId(after)) {
-          return yield* Effect.fail(problem("request.cursor", "This Last-Event-ID is not one of this stream. Start again without it."))
-        }
-        return yield* streams.serve(
-          yield* HttpServerRequest.HttpServerRequest,
-          audit.stream(query, after).pipe(
-            Stream.map(({ event, id }) => ({ id, data: JSON.stringify(event) })),
-            Stream.orDie
-          )
+  HttpApiBuilder.group(
+    api,
+    "audit",
+    Effect.fnUntraced(function*(handlers) {
+      const audit = yield* AuditLog
+      const streams = yield* EventStreams
+      return handlers
+        .handle(
+          "list",
+          ({ query: { cursor, limit = defaultLimit, ...filter } }) =>
+            reading(Effect.map(audit.page(filter, { limit, cursor }), (page) => answer(AuditPage, page)))
         )
-      }))
-  }))
+        .handle(
+          "stream",
+          Effect.fnUntraced(function*({ headers, query }) {
+            const after = headers["last-event-id"]
+            if (after !== undefined && !isStreamId(after)) {
+              return yield* Effect.fail(
+                problem("request.cursor", "This Last-Event-ID is not one of this stream. Start again without it.")
+              )
+            }
+            return yield* streams.serve(
+              yield* HttpServerRequest.HttpServerRequest,
+              audit.stream(query, after).pipe(
+                Stream.map(({ event, id }) => ({ id, data: JSON.stringify(event) })),
+                Stream.orDie
+              )
+            )
+          })
+        )
+    })
+  )

@@ -8,7 +8,9 @@ import { Traffic } from "../Traffic.ts"
 
 export class DocumentationGroup extends HttpApiGroup.make("documentation").add(
   HttpApiEndpoint.get("openapi", "/openapi.json", { success: Schema.Unknown }),
-  HttpApiEndpoint.get("docs", "/docs", { success: Schema.String.pipe(HttpApiSchema.asText({ contentType: "text/html" })) }),
+  HttpApiEndpoint.get("docs", "/docs", {
+    success: Schema.String.pipe(HttpApiSchema.asText({ contentType: "text/html" }))
+  }),
   HttpApiEndpoint.get("metrics", "/metrics", { success: Schema.String.pipe(HttpApiSchema.asText()) })
 ) {}
 
@@ -17,7 +19,10 @@ export const docsPolicy =
   "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src 'self' data: blob:; font-src data:; connect-src 'self'; worker-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 const requests = Metric.counter("syris_http_requests_total", { description: "HTTP requests", incremental: true })
-const refusals = Metric.counter("syris_http_problems_total", { description: "Requests refused before they were handled", incremental: true })
+const refusals = Metric.counter("syris_http_problems_total", {
+  description: "Requests refused before they were handled",
+  incremental: true
+})
 const streams = Metric.gauge("syris_http_streams", { description: "Open event streams" })
 const uptime = Metric.gauge("syris_uptime_seconds", { description: "Seconds since the host started" })
 const degraded = Metric.gauge("syris_degraded_subsystems", { description: "Subsystems that are not well" })
@@ -27,8 +32,12 @@ const cpu = Metric.counter("process_cpu_seconds_total", { description: "CPU time
 const metrics = (traffic: Traffic["Service"], health: Health["Service"]) => {
   let cpuBefore = 0
   return Effect.gen(function*() {
-    for (const [route, count] of traffic.takeRequests()) yield* Metric.update(Metric.withAttributes(requests, { route }), count)
-    for (const [code, count] of traffic.takeRefusals()) yield* Metric.update(Metric.withAttributes(refusals, { code }), count)
+    for (const [route, count] of traffic.takeRequests()) {
+      yield* Metric.update(Metric.withAttributes(requests, { route }), count)
+    }
+    for (const [code, count] of traffic.takeRefusals()) {
+      yield* Metric.update(Metric.withAttributes(refusals, { code }), count)
+    }
     const current = yield* health.current
     const { system, user } = process.cpuUsage()
     const cpuNow = (system + user) / 1_000_000
@@ -38,7 +47,9 @@ const metrics = (traffic: Traffic["Service"], health: Health["Service"]) => {
     yield* Metric.update(uptime, current.uptime_seconds)
     yield* Metric.update(degraded, current.degraded.length)
     yield* Metric.update(memory, process.memoryUsage.rss())
-    return HttpServerResponse.text(yield* PrometheusMetrics.format(), { contentType: "text/plain; version=0.0.4; charset=utf-8" })
+    return HttpServerResponse.text(yield* PrometheusMetrics.format(), {
+      contentType: "text/plain; version=0.0.4; charset=utf-8"
+    })
   })
 }
 
@@ -48,7 +59,9 @@ export const documentationRoutes = <Id extends string, Groups extends HttpApiGro
   Layer.merge(
     HttpApiScalar.layer(document, { path: "/docs", scalar: { withDefaultFonts: false, hideTestRequestButton: false } }),
     HttpRouter.use(Effect.fnUntraced(function*(router) {
-      const openapi = HttpServerResponse.text(JSON.stringify(OpenApi.fromApi(document)), { contentType: "application/json" })
+      const openapi = HttpServerResponse.text(JSON.stringify(OpenApi.fromApi(document)), {
+        contentType: "application/json"
+      })
       yield* router.add("GET", "/openapi.json", openapi)
       yield* router.add("GET", "/metrics", metrics(yield* Traffic, yield* Health))
     }))

@@ -24,14 +24,21 @@ export class EventsGroup extends HttpApiGroup.make("events").add(
 ) {}
 
 export const eventsHandlers = (api: Api) =>
-  HttpApiBuilder.group(api, "events", Effect.fnUntraced(function*(handlers) {
-    const events = yield* EventLog
-    return handlers
-      .handle("list", ({ query: { cursor, limit = defaultLimit, ...filter } }) =>
-        reading(Effect.map(events.page(filter, { limit, cursor }), (page) => answer(EventPage, page))))
-      .handle("get", ({ params }) =>
-        reading(Effect.flatMap(events.byId(params.id), (event) =>
-          event === undefined
-            ? Effect.fail(problem("event.not_found", "No event has this id."))
-            : Effect.succeed(answer(Event, event)))))
-  }))
+  HttpApiBuilder.group(
+    api,
+    "events",
+    Effect.fnUntraced(function*(handlers) {
+      const events = yield* EventLog
+      return handlers
+        .handle(
+          "list",
+          ({ query: { cursor, limit = defaultLimit, ...filter } }) =>
+            reading(Effect.map(events.page(filter, { limit, cursor }), (page) => answer(EventPage, page)))
+        )
+        .handle("get", ({ params }) =>
+          reading(Effect.flatMap(events.byId(params.id), (event) =>
+            event === undefined
+              ? Effect.fail(problem("event.not_found", "No event has this id."))
+              : Effect.succeed(answer(Event, event)))))
+    })
+  )

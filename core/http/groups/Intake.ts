@@ -35,7 +35,8 @@ export class IntakeGroup extends HttpApiGroup.make("intake").add(
     query: { dry_run: Schema.optionalKey(Schema.Literals(["true", "false"])) },
     headers: {
       prefer: Schema.optionalKey(Schema.String.annotate({
-        description: "wait=N (RFC 7240): holds the answer until the trace is settled or N seconds (at most 60) have passed."
+        description:
+          "wait=N (RFC 7240): holds the answer until the trace is settled or N seconds (at most 60) have passed."
       }))
     },
     payload: RawEvent.annotate({ identifier: "RawEvent" }),

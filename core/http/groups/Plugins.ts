@@ -49,8 +49,14 @@ const toRecord = ({ name, parts, permissions, runtime, version }: PluginInfo): t
 }
 
 export const pluginsHandlers = (api: Api) =>
-  HttpApiBuilder.group(api, "plugins", Effect.fnUntraced(function*(handlers) {
-    const registry = yield* Registry
-    return handlers.handle("list", () =>
-      Effect.sync(() => answer(PluginList, { items: registry.plugins().map(toRecord) })))
-  }))
+  HttpApiBuilder.group(
+    api,
+    "plugins",
+    Effect.fnUntraced(function*(handlers) {
+      const registry = yield* Registry
+      return handlers.handle(
+        "list",
+        () => Effect.sync(() => answer(PluginList, { items: registry.plugins().map(toRecord) }))
+      )
+    })
+  )

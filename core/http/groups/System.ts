@@ -39,14 +39,18 @@ export class SystemGroup extends HttpApiGroup.make("system").add(
 ) {}
 
 export const systemHandlers = (api: Api) =>
-  HttpApiBuilder.group(api, "system", Effect.fnUntraced(function*(handlers) {
-    const health = yield* Health
-    const state = yield* SystemState
-    return handlers
-      .handle("health", () =>
-        Effect.map(health.current, (current) => {
-          const response = answer(SystemHealth, current)
-          return current.status === "down" ? HttpServerResponse.setStatus(response, 503) : response
-        }))
-      .handle("state", () => reading(Effect.map(state.current, (current) => answer(StateRecord, current))))
-  }))
+  HttpApiBuilder.group(
+    api,
+    "system",
+    Effect.fnUntraced(function*(handlers) {
+      const health = yield* Health
+      const state = yield* SystemState
+      return handlers
+        .handle("health", () =>
+          Effect.map(health.current, (current) => {
+            const response = answer(SystemHealth, current)
+            return current.status === "down" ? HttpServerResponse.setStatus(response, 503) : response
+          }))
+        .handle("state", () => reading(Effect.map(state.current, (current) => answer(StateRecord, current))))
+    })
+  )

@@ -49,18 +49,22 @@ const toRecord = (tool: RegisteredTool, health: HealthStatus): typeof ToolRecord
 })
 
 export const toolsHandlers = (api: Api) =>
-  HttpApiBuilder.group(api, "tools", Effect.fnUntraced(function*(handlers) {
-    const registry = yield* Registry
-    const health = yield* Health
-    return handlers.handle("list", () =>
-      Effect.map(health.ailments, (ailments) => {
-        // A tool is as well as its plugin, unless something was said of the tool itself.
-        const of = (tool: RegisteredTool) =>
-          ailments.find((one) => one.name === tool.definition.name || one.name === tool.plugin)?.status ?? "healthy"
-        return answer(ToolList, {
-          items: registry.tools()
-            .map((tool) => toRecord(tool, of(tool)))
-            .toSorted((a, b) => a.name < b.name ? -1 : 1)
-        })
-      }))
-  }))
+  HttpApiBuilder.group(
+    api,
+    "tools",
+    Effect.fnUntraced(function*(handlers) {
+      const registry = yield* Registry
+      const health = yield* Health
+      return handlers.handle("list", () =>
+        Effect.map(health.ailments, (ailments) => {
+          // A tool is as well as its plugin, unless something was said of the tool itself.
+          const of = (tool: RegisteredTool) =>
+            ailments.find((one) => one.name === tool.definition.name || one.name === tool.plugin)?.status ?? "healthy"
+          return answer(ToolList, {
+            items: registry.tools()
+              .map((tool) => toRecord(tool, of(tool)))
+              .toSorted((a, b) => a.name < b.name ? -1 : 1)
+          })
+        }))
+    })
+  )

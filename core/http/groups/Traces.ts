@@ -41,11 +41,15 @@ export class TracesGroup extends HttpApiGroup.make("traces").add(
 ) {}
 
 export const tracesHandlers = (api: Api) =>
-  HttpApiBuilder.group(api, "traces", Effect.fnUntraced(function*(handlers) {
-    const traces = yield* Traces
-    return handlers.handle("get", ({ params }) =>
-      reading(Effect.flatMap(traces.byId(params.trace_id), (trace) =>
-        trace === undefined
-          ? Effect.fail(problem("trace.not_found", "No trace has this id."))
-          : Effect.succeed(answer(TraceRecord, trace)))))
-  }))
+  HttpApiBuilder.group(
+    api,
+    "traces",
+    Effect.fnUntraced(function*(handlers) {
+      const traces = yield* Traces
+      return handlers.handle("get", ({ params }) =>
+        reading(Effect.flatMap(traces.byId(params.trace_id), (trace) =>
+          trace === undefined
+            ? Effect.fail(problem("trace.not_found", "No trace has this id."))
+            : Effect.succeed(answer(TraceRecord, trace)))))
+    })
+  )
