@@ -4,14 +4,14 @@
  * - Every mistake at the start is one sentence; nothing runs before configuration, database and plugins are well.
  * - A host that lost its lease stops its work and enters anew as soon as the database answers.
  */
-import { Cause, Effect, Layer, Logger, Redacted, References, Schedule, Schema } from "effect"
+import { Cause, Context, Effect, Layer, Logger, Redacted, References, Schedule, Schema } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { Audit } from "./audit/Audit.ts"
 import { AuditLog } from "./audit/AuditLog.ts"
 import { AuditWake } from "./audit/AuditWake.ts"
 import { formatBanner, withoutPassword } from "./cli/banner.ts"
-import { type Connection, fromUrl, layerPool, migrate } from "./database/Database.ts"
+import { type Connection, fromUrl, layerPartitions, layerPool, migrate } from "./database/Database.ts"
 import * as EmbeddedPostgres from "./database/EmbeddedPostgres.ts"
 import { Environment } from "./database/Environment.ts"
 import * as HomeLock from "./database/HomeLock.ts"
@@ -52,10 +52,22 @@ export class HostError extends Schema.TaggedError<HostError>()("HostError", {
   }
 }
 
+/** What is secret besides the store's values. */
+const layerHidden = Layer.effectDiscard(Effect.gen(function*() {
+  const redactor = yield* Redactor
+  const { databaseUrl } = yield* Environment
+  const password = databaseUrl === undefined ? undefined : URL.parse(Redacted.value(databaseUrl))?.password
+  if (password !== undefined && password !== "") redactor.add("database.password", Redacted.make(decodeURIComponent(password)))
+}))
+
 /** What the operator wrote, and what follows from it: settings, secrets, plugins. */
-const layerPlugins = PluginHost.layer.pipe(
+const layerPlugins = Layer.merge(PluginHost.layer, layerHidden).pipe(
   Layer.provideMerge(Redactor.layer),
   Layer.provideMerge(SecretsStore.layer)
+)
+
+const layerToken = Token.layer.pipe(
+  Layer.tap((services) => Redactor.use((redactor) => Effect.sync(() => redactor.add("syris.token", Context.get(services, Token).value))))
 )
 
 const layerControl = Layer.unwrap(Effect.map(Settings, ({ autonomy }) => Control.layer(autonomy)))
@@ -71,7 +83,7 @@ const layerPipeline = Pipeline.layer.pipe(
 )
 
 /** The host without its HTTP server: what a test drives directly. Needs settings, environment and a database. */
-export const layerCore = Layer.mergeAll(Channels.layer, EventLog.layer, Traces.layer).pipe(
+export const layerCore = Layer.mergeAll(Channels.layer, EventLog.layer, Traces.layer, layerPartitions).pipe(
   Layer.provideMerge(AuditLog.layer),
   Layer.provideMerge(layerPipeline),
   Layer.provideMerge([layerPlugins, Health.layer]),
@@ -79,7 +91,7 @@ export const layerCore = Layer.mergeAll(Channels.layer, EventLog.layer, Traces.l
 )
 
 /** The whole host. */
-export const layerHost = HttpServerLayer.pipe(Layer.provideMerge([layerCore, Token.layer]))
+export const layerHost = HttpServerLayer.pipe(Layer.provideMerge(layerToken), Layer.provideMerge(layerCore))
 
 interface Place {
   readonly connection: Connection
@@ -168,23 +180,28 @@ const serve = Effect.fnUntraced(function*(place: Place, once: { shown: boolean }
 
 const again = Schedule.min([Schedule.exponential("500 millis"), Schedule.spaced("5 seconds")])
 
-const live = Effect.gen(function*() {
+/** One life of the host, from the lock of its home to the loss of its lease or its database. */
+const live = Effect.fnUntraced(function*(once: { shown: boolean }) {
   const environment = yield* Environment
   const lock = yield* HomeLock.acquire(environment.home)
-  const [place] = yield* Effect.all([findDatabase(lock), Settings], { concurrency: 2 })
-  const once = { shown: false }
-  const embeddedLost = place.embedded?.lost ?? Effect.never
-  const host = Effect.scoped(serve(place, once)).pipe(
-    Effect.provide(Layer.fresh(layerHost).pipe(Layer.provideMerge(layerPool(place.connection)))),
-    Effect.tapError((error) => once.shown ? Effect.logWarning(`The host starts again: ${error.message}`) : Effect.void),
-    Effect.retry({ schedule: again, while: () => once.shown })
+  const place = yield* findDatabase(lock)
+  const host = Effect.provide(
+    serve(place, once),
+    Layer.fresh(layerHost).pipe(Layer.provideMerge(layerPool(place.connection)))
   )
-  return yield* Effect.raceFirst(host, embeddedLost)
-})
+  return yield* Effect.raceFirst(host, place.embedded?.lost ?? Effect.never)
+}, Effect.scoped)
 
 /** Runs a host in this process until it is interrupted (SIGINT, SIGTERM). */
 export const runHost = (options: { readonly verbose: boolean }): Effect.Effect<never, HostError> =>
-  Effect.scoped(live).pipe(
+  Effect.suspend(() => {
+    const once = { shown: false }
+    return live(once).pipe(
+      Effect.tapError((error) => once.shown ? Effect.logWarning(`The host starts again: ${error.message}`) : Effect.void),
+      // A host that ran once comes back by itself; one that never did tells its operator why.
+      Effect.retry({ schedule: again, while: () => once.shown })
+    )
+  }).pipe(
     Effect.provide(ConfigLoader.layer.pipe(Layer.provideMerge(Environment.layer))),
     Effect.catchCause((cause) =>
       Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause as Cause.Cause<never>) : Effect.fail(hostError(cause))

@@ -251,6 +251,7 @@ create table audit_events (
 create index audit_events_order on audit_events (xid, seq);
 create index audit_events_trace on audit_events (trace_id, seq);
 create index audit_events_type  on audit_events (type, xid, seq);
+create index audit_events_tool  on audit_events (tool, xid, seq) where tool is not null;
 
 create function audit_events_append_only() returns trigger language plpgsql as $$
 begin

@@ -88,10 +88,30 @@ export const migrate: Effect.Effect<void, DatabaseError, SqlClient.SqlClient> = 
   const sql = yield* SqlClient.SqlClient
   const run = Migrator.make({})
   yield* run({ loader: load, table: "migrations" })
+  const known = Math.max(...(yield* load).map(([id]) => id))
+  const [newest] = yield* sql<{ readonly id: number }>`select max(migration_id) as id from migrations`
+  if (newest !== undefined && newest.id > known) {
+    return yield* new DatabaseError({
+      detail: `The database was used by a newer SYRIS (schema ${newest.id}, this one knows ${known}). Update this SYRIS.`
+    })
+  }
   yield* sql`select ensure_partitions()`
 }).pipe(
   Effect.mapError((cause) =>
-    new DatabaseError({ detail: `The database schema can't be brought up to date: ${cause.message}`, cause })
+    cause instanceof DatabaseError
+      ? cause
+      : new DatabaseError({ detail: `The database schema can't be brought up to date: ${cause.message}`, cause })
   ),
   Effect.asVoid
 )
+
+/** Makes the partitions of the coming months while the host runs. */
+export const layerPartitions = Layer.effectDiscard(Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`select ensure_partitions()`.pipe(
+    Effect.catch((error) => Effect.logWarning(`Partitions could not be made: ${error.message}`)),
+    Effect.delay("6 hours"),
+    Effect.forever,
+    Effect.forkScoped
+  )
+}))

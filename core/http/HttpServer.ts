@@ -1,7 +1,7 @@
 /**
  * Listens on loopback and answers. A request passes the front door, then goes to a hot route or to the router.
  *
- * A stop takes no new connection, ends streams and held answers at once, lets requests finish for eight seconds and
+ * A stop takes no new connection, ends streams and held answers at once, lets requests finish for five seconds and
  * then closes what is left.
  */
 import { NodeHttpServer } from "@effect/platform-node"
@@ -38,7 +38,7 @@ export class HttpAddress extends Context.Service<HttpAddress, {
   readonly url: string
 }>()("syris/http/HttpAddress") {}
 
-const finishWithin = "8 seconds"
+const finishWithin = "5 seconds"
 
 const isLoopback = (host: string): boolean =>
   host === "localhost" || host === "::1" || /^127\.(\d{1,3}\.){2}\d{1,3}$/.test(host)

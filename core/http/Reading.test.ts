@@ -2,7 +2,7 @@ import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
 import { SqlClient } from "effect/sql"
 import * as net from "node:net"
-import { layerPool, migrate } from "../database/Database.ts"
+import { fromUrl, layerPool, migrate } from "../database/Database.ts"
 import { newId } from "../database/Ids.ts"
 import type { RegisteredTool } from "../plugin/Registry.ts"
 import { emptyDatabase } from "../testing/TestDatabase.ts"
@@ -111,14 +111,16 @@ layer(
 })
 
 /** A way to the test server's Postgres that can be cut. */
-const cable = Effect.fnUntraced(function*(url: URL) {
+const cable = Effect.fnUntraced(function*(given: Redacted.Redacted) {
   const sockets = new Set<net.Socket>()
+  const server = fromUrl(given)
+  const url = new URL(Redacted.value(given))
   const { hostname, port } = url
   let cut = false
   const proxy = net.createServer((client) => {
     if (cut) return void client.destroy()
-    const server = net.connect(Number(port), hostname)
-    for (const [from, to] of [[client, server], [server, client]] as const) {
+    const upstream = "path" in server ? net.connect(server.path) : net.connect(Number(port || 5432), hostname)
+    for (const [from, to] of [[client, upstream], [upstream, client]] as const) {
       sockets.add(from)
       from.on("error", () => {})
       from.on("close", () => void to.destroy())
@@ -133,6 +135,8 @@ const cable = Effect.fnUntraced(function*(url: URL) {
         proxy.close()
       })
   )
+  url.search = ""
+  url.hostname = "127.0.0.1"
   url.port = String((proxy.address() as net.AddressInfo).port)
   return {
     url: Redacted.make(url.href),
@@ -149,7 +153,7 @@ const cable = Effect.fnUntraced(function*(url: URL) {
 describe("a database that is away", () => {
   it.live("is 503 with a time to come back, and everything works again when it is there", () =>
     Effect.gen(function*() {
-      const line = yield* cable(new URL(Redacted.value(yield* emptyDatabase)))
+      const line = yield* cable(yield* emptyDatabase)
       const database = Layer.effectDiscard(migrate).pipe(Layer.provideMerge(layerPool({ url: line.url })))
       yield* Effect.gen(function*() {
         assert.strictEqual((yield* send("/audit")).status, 200)

@@ -19,6 +19,9 @@ import { Settlements } from "./Settlements.ts"
 /** Before a call that pause, policy or a full database held back is looked at again. */
 const heldBackMs = 1_000
 
+/** How long a stop lets calls finish by themselves. */
+const drainMs = 3_000
+
 export class Executor extends Context.Service<Executor, {
   /** Runs a call whose intent is committed and for which a slot was taken. */
   readonly start: (work: Work) => Effect.Effect<void>
@@ -26,6 +29,8 @@ export class Executor extends Context.Service<Executor, {
   readonly queue: (work: Work, attempt: number) => Effect.Effect<void>
   /** How many calls are under way or wait for a slot in this host. */
   readonly size: () => number
+  /** Their events. */
+  readonly active: () => ReadonlyArray<string>
 }>()("syris/pipeline/Executor") {
   static readonly layer = Layer.effect(
     Executor,
@@ -38,6 +43,7 @@ export class Executor extends Context.Service<Executor, {
       const settlements = yield* Settlements
       const tools = yield* ToolExecutor
       const inbox = yield* InboxWake
+      const active = new Map<string, number>()
       let size = 0
 
       const conclude: Lane["conclude"] = Effect.fnUntraced(function*(work, ending, left, at) {
@@ -85,17 +91,20 @@ export class Executor extends Context.Service<Executor, {
       }
 
       const fibers = yield* FiberSet.make<void>()
-      // Closed before the fibers are: what runs ends by its signal, and its outcome is written.
-      yield* Effect.addFinalizer(() => Effect.sync(() => tools.stop()))
+      // Before the fibers are closed, which waits for what runs: it may finish, then its signal ends it.
+      yield* Effect.addFinalizer(() => Effect.sync(() => void setTimeout(tools.stop, drainMs)))
       const fork = yield* FiberSet.runtime(fibers)<never>()
 
-      const counted = (effect: Effect.Effect<void>): Effect.Effect<void> =>
-        Effect.suspend(() => {
+      const counted = (work: Work, effect: Effect.Effect<void>): Effect.Effect<void> =>
+        Effect.sync(() => {
           size++
+          active.set(work.event_id, (active.get(work.event_id) ?? 0) + 1)
           fork(Effect.ensuring(effect, Effect.sync(() => {
             size--
+            const left = (active.get(work.event_id) ?? 1) - 1
+            if (left === 0) active.delete(work.event_id)
+            else active.set(work.event_id, left)
           })))
-          return Effect.void
         })
 
       const attempt = Effect.fnUntraced(function*(work: Work, number: number) {
@@ -104,7 +113,7 @@ export class Executor extends Context.Service<Executor, {
           event_id: work.event_id,
           fence: work.fence,
           deadline_ms: work.tool.timeoutMs + startAllowanceMs,
-          policy_version: control.current().policy_version,
+          policy_version: work.policy_version,
           row: audit.row(attemptedFact(work, number, new Date(yield* Clock.currentTimeMillis)))
         })
         if (moved === undefined) {
@@ -117,9 +126,10 @@ export class Executor extends Context.Service<Executor, {
       })
 
       return Executor.of({
-        start: (work) => counted(tools.run({ ...work, attempt: 1, open_attempts: 1 }, lane)),
+        start: (work) => counted(work, tools.run({ ...work, attempt: 1, open_attempts: 1 }, lane)),
         queue: (work, number) =>
           counted(
+            work,
             Effect.andThen(
               tools.take(work.tool),
               Effect.uninterruptible(attempt(work, number).pipe(
@@ -133,7 +143,8 @@ export class Executor extends Context.Service<Executor, {
               ))
             )
           ),
-        size: () => size
+        size: () => size,
+        active: () => Array.from(active.keys())
       })
     })
   )

@@ -14,7 +14,10 @@ import type { Autonomy, Guarantee, Risk, ToolCallStatus, ToolEffect } from "../c
 import type { EventRow, SettlementRow } from "../contract/Rows.ts"
 import { HostLease } from "../health/HostLease.ts"
 import { Registry } from "../plugin/Registry.ts"
+import { Settings } from "../plugin/Settings.ts"
+import { Control } from "../safety/Control.ts"
 import { interrupted } from "../tools/Ending.ts"
+import * as ToolCallPlan from "../tools/ToolCallPlan.ts"
 import { ToolExecutor, type Work } from "../tools/ToolExecutor.ts"
 import { type Held, ToolLedger } from "../tools/ToolLedger.ts"
 import { Executor } from "./Executor.ts"
@@ -29,6 +32,9 @@ const capacity = 500
 
 /** How often the inbox looks by itself. */
 const lookEvery = "2 seconds"
+
+/** After so long a row of this host that it does not work on is taken for forgotten. */
+const forgottenAfterSeconds = 30
 
 /** A probe that keeps answering `unknown` is asked this often before a person is. */
 const maximumProbes = 8
@@ -62,6 +68,7 @@ export class Inbox extends Context.Service<Inbox, {
   static readonly layer = Layer.effect(
     Inbox,
     Effect.gen(function*() {
+      const control = yield* Control
       const executor = yield* Executor
       const { hostId } = yield* HostLease
       const inbox = yield* InboxWake
@@ -69,6 +76,7 @@ export class Inbox extends Context.Service<Inbox, {
       const ledger = yield* ToolLedger
       const preparation = yield* Preparation
       const registry = yield* Registry
+      const settings = yield* Settings
       const settlements = yield* Settlements
       const sql = yield* SqlClient.SqlClient
       const tools = yield* ToolExecutor
@@ -86,6 +94,19 @@ export class Inbox extends Context.Service<Inbox, {
             limit ${most}
             for update of i skip locked)
           returning event_id`
+
+      /** Gives back rows of ours that nobody here works on: an outcome was not written, an answer never came. */
+      const giveBackForgotten = Effect.suspend(() =>
+        sql`
+          update inbox i
+          set claimed_by = null
+          where i.claimed_by = ${hostId} and not i.parked
+            and i.due_at < clock_timestamp() - make_interval(secs => ${forgottenAfterSeconds})
+            and i.event_id <> all(${executor.active()}::uuid[])
+            and not exists (select 1 from tool_calls c
+                            where c.tool_call_id = i.tool_call_id and c.status = 'attempted'
+                              and c.deadline_at > clock_timestamp())`
+      )
 
       const load = (eventIds: ReadonlyArray<string>) =>
         sql<Claimed>`
@@ -114,13 +135,14 @@ export class Inbox extends Context.Service<Inbox, {
             input: plan.input,
             idempotency_key: plan.row.idempotency_key,
             risk: plan.row.risk,
-            autonomy: plan.row.autonomy
+            autonomy: plan.row.autonomy,
+            policy_version: intent.policy_version
           }, 1)
         }
       })
 
       const fact = Effect.fnUntraced(function*(
-        type: "tool_call.unknown" | "tool_call.reconciled" | "tool_call.failed",
+        type: Fact["type"],
         row: Claimed,
         call: CallJson,
         summary: string,
@@ -172,7 +194,8 @@ export class Inbox extends Context.Service<Inbox, {
           input: decoded.success as unknown,
           idempotency_key: call.idempotency_key,
           risk: call.risk,
-          autonomy: call.autonomy
+          autonomy: call.autonomy,
+          policy_version: control.current().policy_version
         } satisfies Work
       })
 
@@ -211,6 +234,17 @@ export class Inbox extends Context.Service<Inbox, {
           const told = yield* fact("tool_call.failed", row, call, error.message, { error })
           return yield* end(row, call, held, "failed", told, error.message)
         }
+        // What was planned under another policy is judged by today's.
+        const refused = call.attempts > 0 ? undefined : ToolCallPlan.judge({
+          tool: work.tool,
+          granted: settings.safety.scopesOf(row.event.channel),
+          autonomy: control.current().autonomy
+        }, call.risk)
+        if (refused !== undefined) {
+          const { error, reasons, verdict } = refused
+          const told = yield* fact(refused.type, row, call, error.message, { error, reasons, verdict })
+          return yield* end(row, call, held, "failed", told, error.message)
+        }
         if (call.status === "planned") return yield* executor.queue(work, call.attempts + 1)
         if (call.effect === "read" || call.guarantee === "transactional" || call.guarantee === "native_key") {
           yield* ledger.replan(held)
@@ -241,6 +275,12 @@ export class Inbox extends Context.Service<Inbox, {
       inbox.onWake(() => Queue.offerUnsafe(wakes, undefined))
       yield* look.pipe(
         Effect.andThen(Effect.raceFirst(Queue.take(wakes), Effect.sleep(lookEvery))),
+        Effect.forever,
+        Effect.forkScoped
+      )
+      yield* giveBackForgotten.pipe(
+        Effect.catch((error) => Effect.logDebug(`The inbox can't be read: ${error.message}`)),
+        Effect.delay(`${forgottenAfterSeconds} seconds`),
         Effect.forever,
         Effect.forkScoped
       )

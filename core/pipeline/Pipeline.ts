@@ -87,7 +87,8 @@ export class Pipeline extends Context.Service<Pipeline, {
             input: plan.input,
             idempotency_key: plan.row.idempotency_key,
             risk: plan.row.risk,
-            autonomy: plan.row.autonomy
+            autonomy: plan.row.autonomy,
+            policy_version: intent.policy_version
           }
           if (stored.attempted) {
             yield* executor.start(work)

@@ -76,7 +76,11 @@ const refusal = (
   verdict?: Verdict
 ): Refused => ({ type, error: { code, message, retryable: false }, reasons, ...(verdict === undefined ? {} : { verdict }) })
 
-const judge = (request: PlanRequest, risk: Risk): Refused | undefined => {
+/** Why a call of this risk may not run as things stand, or nothing when it may. */
+export const judge = (
+  request: Pick<PlanRequest, "tool" | "granted" | "autonomy">,
+  risk: Risk
+): Refused | undefined => {
   const { definition } = request.tool
   const missing = Gates.missingScopes(definition.scopes, request.granted)
   if (missing.length > 0) {

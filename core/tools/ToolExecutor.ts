@@ -30,6 +30,8 @@ export interface Work extends Held {
   readonly idempotency_key: string
   readonly risk: Risk
   readonly autonomy: Autonomy
+  /** The policy that the call was judged by. */
+  readonly policy_version: number
 }
 
 export interface Attempted extends Work {

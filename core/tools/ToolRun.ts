@@ -51,12 +51,13 @@ const makeContext = (request: RunRequest, signal: AbortSignal) => {
   const schedules: Array<NewSchedule & { readonly schedule_id: string }> = []
   const canceled: Array<string> = []
   const emitted: Array<RawEvent> = []
+  const log = request.tool.log.with({ trace_id: request.traceId })
   const base: ToolContext = {
     now: () => new Date(request.clock.currentTimeMillisUnsafe()),
     idempotencyKey: request.idempotencyKey,
     traceId: request.traceId,
     signal,
-    log: request.tool.log,
+    log,
     secret: request.secret,
     fetch: (input, init) => {
       refuseScheme(input)
@@ -65,16 +66,19 @@ const makeContext = (request: RunRequest, signal: AbortSignal) => {
     emit: (event) => {
       emitted.push(event)
     },
-    progress: (progress) => request.tool.log.debug("progress", { ...progress, trace_id: request.traceId })
+    progress: (progress) => log.debug("progress", { ...progress })
   }
   const { transaction } = request
   const context: ToolContext | TransactionalContext = transaction === undefined ? base : {
     ...base,
     sql: (strings, ...values) =>
-      Effect.runPromise(transaction.within(Effect.flatMap(
-        SqlClient.SqlClient,
-        (sql) => sql(strings, ...values) as Effect.Effect<ReadonlyArray<any>, unknown>
-      ))),
+      Effect.runPromise(
+        transaction.within(Effect.flatMap(
+          SqlClient.SqlClient,
+          (sql) => sql(strings, ...values) as Effect.Effect<ReadonlyArray<any>, unknown>
+        )),
+        { signal }
+      ),
     schedules: {
       create: (schedule) => {
         if (!(schedule.at instanceof Date) || Number.isNaN(schedule.at.getTime())) {
