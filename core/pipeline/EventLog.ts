@@ -6,6 +6,7 @@ import { SqlClient, type SqlError } from "effect/sql"
 import { CursorInvalid } from "../audit/AuditLog.ts"
 import { openCursor, type Page, pageOf, type PageRequest, present, sealCursor } from "../audit/Page.ts"
 import type { MessageEvent } from "../contract/Event.ts"
+import type { EventRow } from "../contract/Rows.ts"
 import { isUuid } from "../database/Ids.ts"
 
 export interface EventFilter {
@@ -26,31 +27,11 @@ export class EventLog extends Context.Service<EventLog, {
   static readonly layer = Layer.effect(EventLog, Effect.suspend(() => make))
 }
 
-/** A row of `events`. */
-export interface EventRow {
-  readonly event_id: string
-  readonly trace_id: string
-  readonly parent_event_id: string | null
-  readonly occurred_at: Date
-  readonly ingested_at: Date
-  readonly channel: string
-  readonly connector_id: string
-  readonly thread_id: string | null
-  readonly message_id: string | null
-  readonly actor_type: MessageEvent["actor"]["actor_type"]
-  readonly actor_id: string
-  readonly text: string | null
-  readonly structured: MessageEvent["content"]["structured"]
-  readonly attachment_refs: ReadonlyArray<string>
-  readonly links: ReadonlyArray<string>
-  readonly timezone: string
-  readonly locale: string
-  readonly device_id: string | null
-  readonly dedupe_key: string | null
-  readonly sensitivity: MessageEvent["security"]["sensitivity"]
-  readonly trust: MessageEvent["security"]["trust"]
-  readonly redaction_policy_id: string
-}
+/** A row of `events` as it comes back: times as dates, and null for what is not there. */
+export type SelectedEvent =
+  & { readonly [K in keyof Kept]: undefined extends Kept[K] ? Kept[K] | null : Kept[K] }
+  & { readonly occurred_at: Date | string; readonly ingested_at: Date | string }
+type Kept = Omit<EventRow, "occurred_at" | "ingested_at" | "schema_version" | "depth">
 
 export const eventColumns = `
     e.event_id, e.trace_id, e.parent_event_id, e.occurred_at, e.ingested_at, e.channel, e.connector_id, e.thread_id,
@@ -58,11 +39,11 @@ export const eventColumns = `
     e.device_id, e.dedupe_key, e.sensitivity, e.trust, e.redaction_policy_id`
 
 /** The nested record of a flat row. */
-export const toMessageEvent = (row: EventRow): MessageEvent => ({
+export const toMessageEvent = (row: SelectedEvent): MessageEvent => ({
   event_id: row.event_id,
   schema_version: "1.0",
-  occurred_at: row.occurred_at.toISOString(),
-  ingested_at: row.ingested_at.toISOString(),
+  occurred_at: new Date(row.occurred_at).toISOString(),
+  ingested_at: new Date(row.ingested_at).toISOString(),
   source: present({
     channel: row.channel,
     connector_id: row.connector_id,
@@ -107,7 +88,7 @@ const make = Effect.gen(function*() {
   const page = Effect.fnUntraced(function*(filter: EventFilter, { cursor, limit }: PageRequest) {
     const [before] = cursor === undefined ? [] : openCursor("event", cursor) ?? [""]
     if (before !== undefined && !isUuid(before)) return yield* new CursorInvalid()
-    const rows = yield* sql<EventRow>`
+    const rows = yield* sql<SelectedEvent>`
     select ${columns}
     from events e
     where ${sql.and([...where(filter), ...(before === undefined ? [] : [sql`e.event_id < ${before}::uuid`])])}
@@ -117,7 +98,7 @@ const make = Effect.gen(function*() {
   })
 
   const byId = (event_id: string) =>
-    sql<EventRow>`
+    sql<SelectedEvent>`
     select ${columns}
     from events e
     where e.event_id = ${event_id}::uuid`.pipe(

@@ -3,11 +3,12 @@
  *
  * Pure: no database, no waiting. The trust is the channel's, never the sender's word.
  */
-import { Clock, DateTime, Effect, Schema, SchemaIssue } from "effect"
+import { Clock, DateTime, Effect } from "effect"
 import canonicalize from "canonicalize"
 import { RawEvent } from "../contract/Event.ts"
 import type { Trust } from "../contract/Enums.ts"
 import type { EventRow } from "../contract/Rows.ts"
+import { check } from "../plugin/Explain.ts"
 import { digest, newId } from "../database/Ids.ts"
 import { EventRejected, type SubmitOptions } from "./Submission.ts"
 
@@ -30,14 +31,13 @@ const worst = (a: Trust, b: Trust): Trust => (a === "untrusted" || b === "untrus
 const reject = (code: string, message: string): EventRejected =>
   new EventRejected({ detail: { code, message, retryable: false } })
 
-const decode = Schema.decodeUnknownEffect(RawEvent, { onExcessProperty: "error", errors: "first" })
-const formatIssue = SchemaIssue.makeFormatterStandardSchemaV1()
+const decode = check(RawEvent, "field")
 
-const issueSentence = (issue: SchemaIssue.Issue): string => {
-  const first = formatIssue(issue).issues[0]
-  const path = (first?.path ?? []).map((part) => typeof part === "object" ? String(part.key) : String(part)).join(".")
-  return path === "" ? first?.message ?? "The event is not an object." : `The field "${path}": ${first?.message}.`
-}
+/** The mistakes of an event as sentences. */
+const sentences = (mistakes: ReadonlyArray<string>): string =>
+  mistakes.slice(0, 5).map((mistake) =>
+    `${mistake.charAt(0).toUpperCase()}${mistake.slice(1)}${mistake.endsWith("?") ? "" : "."}`
+  ).join(" ")
 
 /** The first string in a value that can't be stored as text, as a path; keys count too. */
 const findUnstorable = (value: unknown, path: string): string | undefined => {
@@ -90,9 +90,9 @@ export const normalise = Effect.fnUntraced(function*(
       `The field "${unstorable}" holds a NUL character, half a surrogate pair or a reserved key. Remove it.`
     )
   }
-  const body = yield* decode(raw).pipe(
-    Effect.mapError((error) => reject("event.invalid", issueSentence(error.issue)))
-  )
+  const decoded = decode(raw)
+  if (!decoded.ok) return yield* reject("event.invalid", sentences(decoded.mistakes))
+  const body = decoded.value
   const now = yield* Clock.currentTimeMillis
   const occurred = occurredAt(body.occurred_at, now)
   if (occurred === undefined) {

@@ -14,6 +14,7 @@ import { Registry } from "../plugin/Registry.ts"
 import { Settings } from "../plugin/Settings.ts"
 import { ToolExecutor } from "../tools/ToolExecutor.ts"
 import { Executor } from "./Executor.ts"
+import { toMessageEvent } from "./EventLog.ts"
 import { InboxWake } from "./InboxWake.ts"
 import { Intake } from "./Intake.ts"
 import { normalise } from "./Normaliser.ts"
@@ -111,7 +112,7 @@ export class Pipeline extends Context.Service<Pipeline, {
         const { deadline_ms: _, ...call } = intent.call ?? { deadline_ms: 0 }
         return {
           dry_run: true as const,
-          events: [event],
+          events: [toMessageEvent(event)],
           decisions: [intent.decision],
           tool_calls: intent.call === undefined ? [] : [call],
           audit: facts.map((fact) => ({

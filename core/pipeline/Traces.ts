@@ -10,7 +10,7 @@ import type { TraceOutcome } from "../contract/Enums.ts"
 import type { MessageEvent } from "../contract/Event.ts"
 import type { RoutingDecision } from "../contract/RoutingDecision.ts"
 import type { ToolCall } from "../contract/ToolCall.ts"
-import { eventColumns, type EventRow, toMessageEvent } from "./EventLog.ts"
+import { eventColumns, type SelectedEvent, toMessageEvent } from "./EventLog.ts"
 
 /** What a channel was told, or is owed. */
 export interface TraceReply {
@@ -100,7 +100,7 @@ const make = Effect.gen(function*() {
   const log = yield* AuditLog
 
   const eventsOf = (trace_id: string) =>
-    sql<EventRow>`
+    sql<SelectedEvent>`
     select ${sql.literal(eventColumns)}
     from events e
     where e.trace_id = ${trace_id}::uuid
@@ -108,7 +108,7 @@ const make = Effect.gen(function*() {
     limit ${limit + 1}`
 
   // Decisions are found by the events' ids: the id is their only key.
-  const decisionsOf = (events: ReadonlyArray<EventRow>) =>
+  const decisionsOf = (events: ReadonlyArray<SelectedEvent>) =>
     sql<DecisionRow>`
     select d.event_id, d.trace_id, d.decided_at, d.lane, d.match, d.intent, d.confidence, d.tool, d.input,
            d.required_scopes, d.risk, d.notes, d.prompt_hash

@@ -1,0 +1,84 @@
+/**
+ * The house rules that people forget: an import never goes up, plugins have no private door, files stay readable.
+ */
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { assert, describe, it } from "vitest"
+
+const root = path.join(import.meta.dirname, "../..")
+
+/** From the ground floor up; folders on one line may know each other. */
+const floors: ReadonlyArray<ReadonlyArray<string>> = [
+  ["contract"],
+  ["database", "audit", "secrets", "health"],
+  ["plugin", "safety"],
+  ["tools"],
+  ["pipeline"],
+  ["http"],
+  ["cli"],
+  ["testing"]
+]
+const floorOf = (folder: string): number => floors.findIndex((floor) => floor.includes(folder))
+
+const sources = (folder: string): ReadonlyArray<string> =>
+  fs.readdirSync(path.join(root, folder), { recursive: true, encoding: "utf8" })
+    .filter((file) => file.endsWith(".ts") && !file.includes("node_modules"))
+    .map((file) => path.join(folder, file))
+
+const importsOf = (file: string): ReadonlyArray<string> =>
+  Array.from(
+    fs.readFileSync(path.join(root, file), "utf8").matchAll(/^\s*(?:import|export)\b[^"']*?from\s+"([^"]+)"/gm),
+    (match) => match[1] ?? ""
+  )
+
+/** What goes up in a list of `[file, import]`. */
+const goingUp = (pairs: ReadonlyArray<readonly [string, string]>): ReadonlyArray<string> =>
+  pairs.flatMap(([file, specifier]) => {
+    if (!specifier.startsWith(".")) return []
+    const [, from] = file.split(path.sep)
+    const target = path.join(path.dirname(file), specifier)
+    const [top, to] = target.split(path.sep)
+    if (top !== "core" || from === undefined || to === undefined || from.endsWith(".ts")) return []
+    if (to === "main.ts") return from === "testing" ? [] : [`${file} imports ${target}`]
+    const [low, high] = [floorOf(from), floorOf(to)]
+    if (low === -1) return [`${file}: the folder ${from} has no floor in this test`]
+    return high > low ? [`${file} imports ${target}`] : []
+  })
+
+const pairsOf = (files: ReadonlyArray<string>) =>
+  files.flatMap((file) => importsOf(file).map((specifier) => [file, specifier] as const))
+
+const isTest = (file: string): boolean => /\.test\.ts$/.test(file)
+
+describe("the house", () => {
+  const core = sources("core").filter((file) => !isTest(file))
+
+  it("has no import that goes up", () => {
+    assert.deepEqual(goingUp(pairsOf(core).filter(([file]) => !/Test[A-Z]\w+\.ts$/.test(file))), [])
+  })
+
+  it("would see one", () => {
+    assert.lengthOf(goingUp([["core/tools/ToolRun.ts", "../pipeline/Router.ts"]]), 1)
+    assert.lengthOf(goingUp([["core/audit/Audit.ts", "../cli/main.ts"]]), 1)
+  })
+
+  it("lets plugins import syris, Node and what is their own, and nothing else", () => {
+    const wrong = pairsOf(sources("plugins").filter((file) => !isTest(file))).filter(([file, specifier]) => {
+      if (specifier === "syris" || specifier === "syris/testing" || specifier.startsWith("node:")) return false
+      const own = path.join("plugins", file.split(path.sep)[1] ?? "")
+      return !(specifier.startsWith(".") && path.join(path.dirname(file), specifier).startsWith(own + path.sep))
+    })
+    assert.deepEqual(wrong, [])
+  })
+
+  it("has no core that knows a plugin", () => {
+    assert.deepEqual(pairsOf(core).filter(([, specifier]) => /(^|\/)plugins\//.test(specifier)), [])
+  })
+
+  it("has no file of 500 lines", () => {
+    const long = [...core, ...sources("plugins")].filter((file) => !isTest(file)).map((file) =>
+      [file, fs.readFileSync(path.join(root, file), "utf8").split("\n").length] as const
+    )
+    assert.deepEqual(long.filter(([, lines]) => lines > 500), [])
+  })
+})
