@@ -65,7 +65,7 @@ export interface Started extends AsyncDisposable {
   readonly child: ChildProcess
 }
 
-/** A process that ends with the bench. */
+/** A process that ends with the bench; in a group of its own, because npm does not hand a signal on to what it runs. */
 export const start = (
   args: ReadonlyArray<string>,
   env: Readonly<Record<string, string>>,
@@ -74,16 +74,24 @@ export const start = (
   const own = Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !/^(SYRIS_|DATABASE_URL$|NODE_OPTIONS$|PG)/.test(name))
   )
-  const child = spawn(command, args, { cwd: root, env: { ...own, ...env }, stdio: ["ignore", "ignore", "inherit"] })
-  const end = () => child.kill("SIGKILL")
+  const child = spawn(command, args, { cwd: root, env: { ...own, ...env }, stdio: ["ignore", "ignore", "inherit"], detached: true })
+  const send = (signal: NodeJS.Signals) => {
+    try {
+      process.kill(-(child.pid ?? Number.NaN), signal)
+    } catch {
+      // it has ended
+    }
+  }
+  const end = () => send("SIGKILL")
   process.once("exit", end)
   return {
     child,
     [Symbol.asyncDispose]: async () => {
       process.off("exit", end)
       if (child.exitCode !== null || child.signalCode !== null) return
-      child.kill("SIGTERM")
-      await once(child, "exit")
+      const exit = once(child, "exit")
+      send("SIGTERM")
+      await exit
     }
   }
 }

@@ -4,7 +4,7 @@
  * - Every mistake at the start is one sentence; nothing runs before configuration, database and plugins are well.
  * - A host that lost its lease stops its work and enters anew as soon as the database answers.
  */
-import { Cause, Context, Effect, Layer, Logger, Redacted, References, Schedule, Schema } from "effect"
+import { Cause, Config, Context, Effect, Layer, Logger, Redacted, References, Schedule, Schema } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { Audit } from "./audit/Audit.ts"
@@ -13,11 +13,11 @@ import { AuditWake } from "./audit/AuditWake.ts"
 import { formatBanner, withoutPassword } from "./cli/banner.ts"
 import { type Connection, fromUrl, layerPartitions, layerPool, migrate } from "./database/Database.ts"
 import * as EmbeddedPostgres from "./database/EmbeddedPostgres.ts"
-import { Environment } from "./database/Environment.ts"
+import { Environment, explainVariable } from "./database/Environment.ts"
 import * as HomeLock from "./database/HomeLock.ts"
-import { newId } from "./database/Ids.ts"
 import { Health } from "./health/Health.ts"
 import { HostLease } from "./health/HostLease.ts"
+import { HostLife } from "./health/HostLife.ts"
 import { version } from "./health/Version.ts"
 import { HttpAddress, HttpServerLayer } from "./http/HttpServer.ts"
 import { Token } from "./http/Token.ts"
@@ -37,6 +37,7 @@ import * as PluginHost from "./plugin/PluginHost.ts"
 import { Registry } from "./plugin/Registry.ts"
 import { ConfigError, Settings } from "./plugin/Settings.ts"
 import { Control } from "./safety/Control.ts"
+import { layerRedactedConsole } from "./secrets/RedactedConsole.ts"
 import { Redactor } from "./secrets/Redactor.ts"
 import { SecretsStore } from "./secrets/SecretsStore.ts"
 import { ToolExecutor } from "./tools/ToolExecutor.ts"
@@ -57,17 +58,22 @@ const layerHidden = Layer.effectDiscard(Effect.gen(function*() {
   const redactor = yield* Redactor
   const { databaseUrl } = yield* Environment
   const password = databaseUrl === undefined ? undefined : URL.parse(Redacted.value(databaseUrl))?.password
-  if (password !== undefined && password !== "") redactor.add("database.password", Redacted.make(decodeURIComponent(password)))
+  if (password !== undefined && password !== "") {
+    redactor.add("database.password", Redacted.make(decodeURIComponent(password)))
+  }
 }))
 
 /** What the operator wrote, and what follows from it: settings, secrets, plugins. */
 const layerPlugins = Layer.merge(PluginHost.layer, layerHidden).pipe(
+  Layer.provideMerge(layerRedactedConsole),
   Layer.provideMerge(Redactor.layer),
   Layer.provideMerge(SecretsStore.layer)
 )
 
 const layerToken = Token.layer.pipe(
-  Layer.tap((services) => Redactor.use((redactor) => Effect.sync(() => redactor.add("syris.token", Context.get(services, Token).value))))
+  Layer.tap((services) =>
+    Redactor.use((redactor) => Effect.sync(() => redactor.add("syris.token", Context.get(services, Token).value)))
+  )
 )
 
 const layerControl = Layer.unwrap(Effect.map(Settings, ({ autonomy }) => Control.layer(autonomy)))
@@ -77,7 +83,7 @@ const layerPipeline = Pipeline.layer.pipe(
   Layer.provideMerge(Inbox.layer),
   Layer.provideMerge([Executor.layer, Preparation.layer]),
   Layer.provideMerge([Intake.layer, Router.layer, Settlements.layer, ToolExecutor.layer, InboxWake.layer]),
-  Layer.provideMerge(ToolLedger.layer),
+  Layer.provideMerge([ToolLedger.layer, HostLife.layer]),
   Layer.provideMerge([Audit.layer, layerControl]),
   Layer.provideMerge([HostLease.layer, AuditWake.layer])
 )
@@ -137,40 +143,13 @@ const announceAddress = Effect.fnUntraced(function*(url: string) {
   )
 })
 
-const tellLife = Effect.gen(function*() {
-  const audit = yield* Audit
-  const { hostId, restartReason } = yield* HostLease
-  const trace_id = newId()
-  const data = { host_id: hostId, version }
-  const crashed = restartReason !== undefined
-  yield* audit.append({
-    type: "system.started",
-    trace_id,
-    at: new Date(),
-    summary: crashed ? "The host started after a crash." : "The host started.",
-    data: { ...data, ...(crashed ? { restart_reason: restartReason } : {}) }
-  })
-  if (crashed) {
-    yield* audit.append({
-      type: "system.recovered",
-      trace_id,
-      at: new Date(),
-      summary: "What the last host left unsettled is taken over.",
-      data
-    })
-  }
-  yield* Effect.addFinalizer(() =>
-    Effect.ignore(audit.append({ type: "system.stopped", trace_id, at: new Date(), summary: "The host stopped.", data }))
-  )
-})
-
 /** The lease was lost: the host must build itself anew. */
 class LeaseLost extends Schema.TaggedError<LeaseLost>()("LeaseLost", { reason: Schema.String }) {}
 
 const serve = Effect.fnUntraced(function*(place: Place, once: { shown: boolean }) {
   const { url } = yield* HttpAddress
   const lease = yield* HostLease
-  yield* tellLife
+  yield* (yield* HostLife).begin
   yield* announceAddress(url)
   if (!once.shown) yield* writeBanner(place, url)
   once.shown = true
@@ -197,7 +176,9 @@ export const runHost = (options: { readonly verbose: boolean }): Effect.Effect<n
   Effect.suspend(() => {
     const once = { shown: false }
     return live(once).pipe(
-      Effect.tapError((error) => once.shown ? Effect.logWarning(`The host starts again: ${error.message}`) : Effect.void),
+      Effect.tapError((error) =>
+        once.shown ? Effect.logWarning(`The host starts again: ${error.message}`) : Effect.void
+      ),
       // A host that ran once comes back by itself; one that never did tells its operator why.
       Effect.retry({ schedule: again, while: () => once.shown })
     )
@@ -214,8 +195,11 @@ export const runHost = (options: { readonly verbose: boolean }): Effect.Effect<n
 
 const hostError = (cause: Cause.Cause<unknown>): HostError => {
   const error = Cause.squash(cause)
-  const more = error instanceof ConfigError ? error.more : []
-  const detail = error instanceof Error ? error.message : String(error)
+  const more = error instanceof ConfigError || error instanceof PluginHost.PluginError ? error.more : []
+  const detail = error instanceof Config.ConfigError
+    ? explainVariable(error.message)
+    : error instanceof Error
+    ? error.message
+    : String(error)
   return new HostError({ detail: [detail, ...more].join("\n"), cause: error })
 }
-

@@ -29,7 +29,7 @@ describe("syris", () => {
         err: "syris: There is no option --folow. Did you mean \"--follow\"? See: syris audit --help"
       })
       assert.match((yield* run({}, ["\u001b[2J"])).err, /There is no command "<U\+001B>\[2J"/)
-      assert.strictEqual((yield* run({}, ["send", "hi", "--wait", "9999"])).code, 1, "no token comes before")
+      assert.strictEqual((yield* run({ SYRIS_HOME: "/nonexistent" }, ["send", "hi", "--wait", "9999"])).code, 1, "no token comes before")
     }))
 
   it.effect("does so as a process too, without a stack", () =>

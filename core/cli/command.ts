@@ -3,6 +3,7 @@
  */
 import { Cause, Console, Effect } from "effect"
 import { CliConfig, type CliError, CliOutput, Command, GlobalFlag } from "effect/cli"
+import { explainVariable } from "../database/Environment.ts"
 import { version } from "../health/Version.ts"
 import { audit } from "./audit.ts"
 import { CommandFailed } from "./CommandFailed.ts"
@@ -62,15 +63,19 @@ const wrong = (error: CliError.NonShowHelpErrors): string => {
 
 // To a very short word everything short is near.
 const meant = (given: string, suggestions: ReadonlyArray<string>) =>
-  suggestions.length === 0 || given.length < 3 ? "" : ` Did you mean ${suggestions.map((one) => `"${one}"`).join(" or ")}?`
+  suggestions.length === 0 || given.length < 3
+    ? ""
+    : ` Did you mean ${suggestions.map((one) => `"${one}"`).join(" or ")}?`
 
 const complain = (error: { readonly _tag: string; readonly message: string }, args: ReadonlyArray<string>) =>
   Effect.gen(function*() {
     if (error._tag === "ShowHelp") return (error as CliError.ShowHelp).errors.length > 0 ? 2 : 0
-    const sentence = error._tag === "ConfigError" ? wrongVariable(error.message) : error.message
+    const sentence = error._tag === "ConfigError" ? visible(explainVariable(error.message)) : error.message
     if (sentence !== "") yield* Console.error(`syris: ${sentence}`)
     if (error instanceof CommandFailed) {
-      if (error.cause !== undefined && args.includes("--verbose")) yield* Console.error(Cause.pretty(Cause.fail(error.cause)))
+      if (error.cause !== undefined && args.includes("--verbose")) {
+        yield* Console.error(Cause.pretty(Cause.fail(error.cause)))
+      }
       return error.exit_code
     }
     return 1
@@ -80,17 +85,9 @@ const complainOfDefect = (cause: Cause.Cause<unknown>, args: ReadonlyArray<strin
   Effect.gen(function*() {
     const defect = Cause.squash(cause)
     const message = visible(defect instanceof Error ? defect.message : String(defect)).slice(0, 1_000)
-    yield* Console.error(`syris: This is a fault in SYRIS or its set-up, not yours (${message}). See what is wrong with: syris doctor`)
+    yield* Console.error(
+      `syris: This is a fault in SYRIS or its set-up, not yours (${message}). See what is wrong with: syris doctor`
+    )
     if (args.includes("--verbose")) yield* Console.error(Cause.pretty(cause))
     return 1
   })
-
-/** `Expected a port … at ["SYRIS_PORT"]`, as a sentence. */
-const wrongVariable = (message: string): string => {
-  const named = /\bat \["(\w+)"\]/.exec(message)?.[1]
-  const why = message.replace(/^SchemaError\(?/, "").split("\n")[0] ?? ""
-  if (named === "SYRIS_PORT") return "The environment variable SYRIS_PORT takes a port number, such as 4747."
-  return named === undefined
-    ? `An environment variable can't be used: ${visible(message.replaceAll(/\s+/g, " "))}`
-    : `The environment variable ${named} can't be used: ${visible(why)}.`
-}

@@ -23,7 +23,12 @@ export class DatabaseError extends Schema.TaggedError<DatabaseError>()("Database
 /** Where the database is: a URL, or a unix socket (its whole path). */
 export type Connection =
   | { readonly url: Redacted.Redacted }
-  | { readonly path: string; readonly database: string; readonly username: string; readonly password?: Redacted.Redacted }
+  | {
+    readonly path: string
+    readonly database: string
+    readonly username: string
+    readonly password?: Redacted.Redacted
+  }
 
 /** As libpq reads it: a `host` that begins with `/` is the folder of a unix socket. */
 export const fromUrl = (url: Redacted.Redacted): Connection => {
@@ -42,21 +47,50 @@ export const fromUrl = (url: Redacted.Redacted): Connection => {
 /** At most this many connections a host. */
 export const poolSize = 10
 
-export const layerPool = (connection: Connection): Layer.Layer<PgClient.PgClient | SqlClient.SqlClient, DatabaseError> =>
+/** A connection is made at once, so that a database that can't be used is known at the start, and why. */
+export const layerPool = (
+  connection: Connection
+): Layer.Layer<PgClient.PgClient | SqlClient.SqlClient, DatabaseError> =>
   PgClient.layer({
     ...connection,
     applicationName: "syris",
     maxConnections: poolSize,
     connectTimeout: "10 seconds",
     startupParameters: { timezone: "UTC" }
-  }).pipe(Layer.catch((error) =>
-    Layer.effectContext(Effect.fail(
-      new DatabaseError({
-        detail: `The database can't be reached: ${error.message}. Check that it runs, and DATABASE_URL.`,
-        cause: error
-      })
-    ))
-  ))
+  }).pipe(
+    Layer.tap((services) => Effect.provide(checkServer, services)),
+    Layer.catch((error) =>
+      Layer.effectContext(Effect.fail(error instanceof DatabaseError ? error : unreachable(error)))
+    )
+  )
+
+/** The oldest server that the schema and the statements work on. */
+const oldestServer = 15
+
+const checkServer = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const [server] = yield* sql<{ readonly major: number }>`
+    select current_setting('server_version_num')::int / 10000 as major`
+  if (server === undefined || server.major >= oldestServer) return
+  return yield* new DatabaseError({
+    detail:
+      `The database is PostgreSQL ${server.major}, and SYRIS needs ${oldestServer} or newer: set DATABASE_URL to another one.`
+  })
+})
+
+const unreachable = (cause: unknown): DatabaseError =>
+  new DatabaseError({
+    detail: `The database can't be reached (${rootOf(cause)}): check that it runs, and DATABASE_URL.`,
+    cause
+  })
+
+/** What lies under all: `connect ECONNREFUSED 127.0.0.1:5432`, `database "x" does not exist`. */
+const rootOf = (error: unknown): string => {
+  let root = error
+  while (root instanceof Error && root.cause instanceof Error) root = root.cause
+  const { code, message } = root as NodeJS.ErrnoException
+  return message || code || "it gave no reason"
+}
 
 const findMigrations = (): string => {
   let folder = path.dirname(fileURLToPath(import.meta.url))
@@ -92,7 +126,8 @@ export const migrate: Effect.Effect<void, DatabaseError, SqlClient.SqlClient> = 
   const [newest] = yield* sql<{ readonly id: number }>`select max(migration_id) as id from migrations`
   if (newest !== undefined && newest.id > known) {
     return yield* new DatabaseError({
-      detail: `The database was used by a newer SYRIS (schema ${newest.id}, this one knows ${known}). Update this SYRIS.`
+      detail:
+        `The database was used by a newer SYRIS (schema ${newest.id}, this one knows ${known}). Update this SYRIS.`
     })
   }
   yield* sql`select ensure_partitions()`

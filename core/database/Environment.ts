@@ -38,3 +38,13 @@ export class Environment extends Context.Service<Environment, {
     })
   )
 }
+
+/** `Expected a port … at ["SYRIS_PORT"]`, as a sentence. */
+export const explainVariable = (message: string): string => {
+  const named = /\bat \["(\w+)"\]/.exec(message)?.[1]
+  const why = message.replace(/^SchemaError\(?/, "").split("\n")[0] ?? ""
+  if (named === "SYRIS_PORT") return "The environment variable SYRIS_PORT takes a port number, such as 4747."
+  return named === undefined
+    ? `An environment variable can't be used: ${message.replaceAll(/\s+/g, " ")}`
+    : `The environment variable ${named} can't be used: ${why}.`
+}

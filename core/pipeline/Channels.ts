@@ -28,7 +28,9 @@ const make = Effect.gen(function*() {
   const secrets = yield* SecretsStore
 
   const emit: Emit = (event) =>
-    Effect.runPromise(Effect.map(pipeline.submit(event), ({ deduped, event_id, trace_id }) => ({ deduped, event_id, trace_id })))
+    Effect.runPromise(
+      Effect.map(pipeline.submit(event), ({ deduped, event_id, trace_id }) => ({ deduped, event_id, trace_id }))
+    )
 
   const contextOf = (registered: RegisteredChannel, signal: AbortSignal): ChannelContext => ({
     emit,
@@ -44,7 +46,8 @@ const make = Effect.gen(function*() {
       (controller) =>
         Effect.andThen(
           Effect.forkChild(Effect.delay(health.recover(name), Duration.seconds(5))),
-          listen(receive, contextOf(registered, controller.signal))
+          // One that has returned listens in the background, until its signal is aborted.
+          Effect.andThen(listen(receive, contextOf(registered, controller.signal)), Effect.never)
         ),
       (controller) => Effect.sync(() => controller.abort())
     )

@@ -117,10 +117,9 @@ export class Executor extends Context.Service<Executor, {
           row: audit.row(attemptedFact(work, number, new Date(yield* Clock.currentTimeMillis)))
         })
         if (moved === undefined) {
-          yield* tools.giveBack(work.tool)
           yield* control.refresh
           yield* ledger.putOff(work, heldBackMs)
-          return
+          return yield* tools.giveBack(work.tool)
         }
         yield* tools.run({ ...work, attempt: moved.attempts, open_attempts: moved.open_attempts }, lane)
       })

@@ -33,6 +33,9 @@ const capacity = 500
 /** How often the inbox looks by itself. */
 const lookEvery = "2 seconds"
 
+/** How often it looks for what was forgotten. */
+const rememberEvery = "5 seconds"
+
 /** After so long a row of this host that it does not work on is taken for forgotten. */
 const forgottenAfterSeconds = 30
 
@@ -81,6 +84,9 @@ export class Inbox extends Context.Service<Inbox, {
       const sql = yield* SqlClient.SqlClient
       const tools = yield* ToolExecutor
 
+      /** Claimed rows that are being taken up. */
+      const resuming = new Set<string>()
+
       const claim = (most: number) =>
         sql<{ readonly event_id: string }>`
           update inbox
@@ -102,7 +108,7 @@ export class Inbox extends Context.Service<Inbox, {
           set claimed_by = null
           where i.claimed_by = ${hostId} and not i.parked
             and i.due_at < clock_timestamp() - make_interval(secs => ${forgottenAfterSeconds})
-            and i.event_id <> all(${executor.active()}::uuid[])
+            and i.event_id <> all(${[...resuming, ...executor.active()]}::uuid[])
             and not exists (select 1 from tool_calls c
                             where c.tool_call_id = i.tool_call_id and c.status = 'attempted'
                               and c.deadline_at > clock_timestamp())`
@@ -264,8 +270,10 @@ export class Inbox extends Context.Service<Inbox, {
           const claimed = room <= 0 ? [] : yield* claim(Math.min(room, 100))
           if (claimed.length === 0) return
           for (const row of yield* load(claimed.map((found) => found.event_id))) {
+            resuming.add(row.event_id)
             fork(resume(row).pipe(
-              Effect.catchCause((cause) => Effect.logError(`The event ${row.event_id} could not be taken up.`, cause))
+              Effect.catchCause((cause) => Effect.logError(`The event ${row.event_id} could not be taken up.`, cause)),
+              Effect.ensuring(Effect.sync(() => resuming.delete(row.event_id)))
             ))
           }
         }
@@ -280,7 +288,7 @@ export class Inbox extends Context.Service<Inbox, {
       )
       yield* giveBackForgotten.pipe(
         Effect.catch((error) => Effect.logDebug(`The inbox can't be read: ${error.message}`)),
-        Effect.delay(`${forgottenAfterSeconds} seconds`),
+        Effect.delay(rememberEvery),
         Effect.forever,
         Effect.forkScoped
       )

@@ -30,6 +30,8 @@ const copy = (value: unknown, depth: number, path: string, budget: { left: numbe
   if (budget.left-- < 0) throw new NotPlainJson("is longer than 1 MiB")
   switch (typeof value) {
     case "string":
+      if (isText(value)) return value
+      throw new NotPlainJson(`has a NUL or half a character${at(path)}, which can't be kept`)
     case "boolean":
       return value
     case "number":
@@ -54,6 +56,7 @@ const copy = (value: unknown, depth: number, path: string, budget: { left: numbe
   const result: Record<string, unknown> = {}
   for (const [key, item] of Object.entries(value)) {
     if (item === undefined) continue
+    if (!isText(key)) throw new NotPlainJson(`has a NUL or half a character in a key${at(path)}, which can't be kept`)
     if (forbiddenKeys.has(key)) {
       throw new NotPlainJson(`has the key ${JSON.stringify(key)}${at(path)}, which is not allowed`)
     }
@@ -61,5 +64,8 @@ const copy = (value: unknown, depth: number, path: string, budget: { left: numbe
   }
   return result
 }
+
+/** PostgreSQL keeps neither U+0000 nor a surrogate alone. */
+const isText = (text: string): boolean => text.isWellFormed() && !text.includes("\0")
 
 const at = (path: string): string => path === "" ? "" : ` at ${JSON.stringify(path)}`

@@ -61,7 +61,7 @@ export interface Channel {
   /** Unique among the channels of a host. Default: the channel's name. */
   readonly connector_id?: string
   readonly trust: Trust
-  /** Starts to listen; ends when `ctx.signal` aborts. */
+  /** Listens until `ctx.signal` aborts; may return before that. What it throws ends it, and it is called again later. */
   readonly receive?: (ctx: ChannelContext) => Awaitable<void>
   /**
    * Serves `POST /hooks/<connector_id>`: checks the signature and answers the event, or `undefined` for 401. Throws

@@ -221,19 +221,18 @@ const outputEncoder = (definition: ToolDefinition): RegisteredTool["encodeOutput
     Effect.suspend(() => {
       const refuse = (rest: string) => Effect.fail(`The output of ${definition.name} ${rest}.`)
       let value: unknown = output ?? null
-      if (encode !== undefined) {
-        const encoded = encode(output)
-        if (Result.isFailure(encoded)) {
-          const [first = "it can't be encoded"] = explain(encoded.failure.issue, definition.output!.ast, "field")
-          return refuse(`breaks its schema: ${first}`)
-        }
-        value = encoded.success
-      }
       try {
+        if (encode !== undefined) {
+          const encoded = encode(output)
+          if (Result.isFailure(encoded)) {
+            const [first = "it can't be encoded"] = explain(encoded.failure.issue, definition.output!.ast, "field")
+            return refuse(`breaks its schema: ${first}`)
+          }
+          value = encoded.success
+        }
         value = toPlainJson(value)
       } catch (error) {
-        if (error instanceof NotPlainJson) return refuse(error.message)
-        throw error
+        return refuse(error instanceof NotPlainJson ? error.message : "can't be read: it throws when it is looked at")
       }
       return isTooLong(value) ? refuse("is longer than 1 MiB") : Effect.succeed(value)
     })

@@ -3,6 +3,7 @@
  */
 import type { Guarantee, ToolEffect } from "../contract/Enums.ts"
 import type { ErrorDetail } from "../contract/ErrorDetail.ts"
+import { isTransient } from "../database/Transient.ts"
 import { ToolRefused, ToolUnknown } from "../plugin/Tool.ts"
 
 export type Ending =
@@ -35,6 +36,7 @@ const lostConnection = new Set([
 ])
 
 const isLostConnection = (error: unknown): boolean => {
+  if (isTransient(error)) return true
   let current = error
   for (let depth = 0; depth < 5 && typeof current === "object" && current !== null; depth++) {
     const code = "code" in current ? current.code : undefined
@@ -60,8 +62,16 @@ const detail = (code: string, message: string, retryable: boolean): ErrorDetail 
 const notKnown = (kind: Kind, error: ErrorDetail): Ending =>
   leavesNoTrace(kind) ? { status: "failed", error } : { status: "unknown", error }
 
-/** The ending of a run that threw. */
+/** The ending of a run that threw. Whatever it threw: a proxy, an error without a message, nothing. */
 export const thrown = (kind: Kind, error: unknown): Ending => {
+  try {
+    return judge(kind, error)
+  } catch {
+    return { status: "failed", error: detail("tool.failed", "It threw what can't be read.", false) }
+  }
+}
+
+const judge = (kind: Kind, error: unknown): Ending => {
   if (error instanceof ToolRefused) return { status: "failed", error: detail("tool.refused", messageOf(error), false) }
   if (error instanceof ToolUnknown) return notKnown(kind, detail("tool.unknown", messageOf(error), true))
   if (isLostConnection(error)) return notKnown(kind, detail("tool.connection_lost", messageOf(error), true))

@@ -8,6 +8,7 @@ import { SqlClient, type SqlError } from "effect/sql"
 import { Audit, type Fact } from "../audit/Audit.ts"
 import type { Autonomy, Risk } from "../contract/Enums.ts"
 import type { EventRow } from "../contract/Rows.ts"
+import { poolSize } from "../database/Database.ts"
 import { isTransient } from "../database/Transient.ts"
 import type { RegisteredTool } from "../plugin/Registry.ts"
 import type { SecretOption } from "../plugin/Secret.ts"
@@ -129,6 +130,7 @@ export class ToolExecutor extends Context.Service<ToolExecutor, {
       const clock = yield* Clock.Clock
       const stop = new AbortController()
       const slots = new Map<string, Semaphore.Semaphore>()
+      const room = Semaphore.makeUnsafe(poolSize - 4)
 
       const slotsOf = (tool: RegisteredTool): Semaphore.Semaphore => {
         const known = slots.get(tool.definition.name)
@@ -213,12 +215,26 @@ export class ToolExecutor extends Context.Service<ToolExecutor, {
         }
       }
 
+      /** The database went away under the transaction: it is committed, which the fence shows, or nothing was done. */
+      const lostOutcome = (work: Attempted, ran: ToolRun.RunResult, message: string): ToolRun.RunResult => ({
+        ...ran,
+        left: nothing,
+        ending: {
+          status: work.attempt < maximumAttempts ? "unknown" : "failed",
+          error: { code: "tool.connection_lost", message, retryable: true }
+        }
+      })
+
       const settle = Effect.fnUntraced(function*(
         work: Attempted,
-        ran: ToolRun.RunResult,
+        result: ToolRun.RunResult,
         lane: Lane,
         transaction: OutcomeTransaction.OutcomeTransaction | undefined
       ) {
+        const { error } = result.ending
+        const ran = transaction?.isLost() === true && error?.code === "tool.connection_lost"
+          ? lostOutcome(work, result, error.message)
+          : result
         const first = yield* outcomeOf(work, ran, lane)
         const written = yield* Effect.result(write(first.outcome, transaction))
         let { conclusion } = first
@@ -226,7 +242,10 @@ export class ToolExecutor extends Context.Service<ToolExecutor, {
         if (written._tag === "Failure") {
           // Refused by the database: nothing that the call left is there. An unknown fate is settled by the fence.
           if (isTransient(written.failure) && transaction?.isOpen() !== true) return yield* written.failure
-          const second = yield* outcomeOf(work, refusedOutcome(work, ran, written.failure), lane)
+          const again = isTransient(written.failure)
+            ? lostOutcome(work, ran, written.failure.message)
+            : refusedOutcome(work, ran, written.failure)
+          const second = yield* outcomeOf(work, again, lane)
           conclusion = second.conclusion
           mine = yield* ledger.settle(second.outcome)
         }
@@ -242,10 +261,12 @@ export class ToolExecutor extends Context.Service<ToolExecutor, {
       const run = (work: Attempted, lane: Lane): Effect.Effect<void> =>
         Effect.gen(function*() {
           const transaction = work.tool.definition.guarantee === "transactional"
-            ? yield* Effect.provideService(OutcomeTransaction.make, SqlClient.SqlClient, sql)
+            ? yield* Effect.provideService(OutcomeTransaction.make(room), SqlClient.SqlClient, sql)
             : undefined
           const ran = yield* Effect.ensuring(ToolRun.run({ ...requestOf(work), transaction }), giveBack(work.tool))
-          yield* settle(work, ran, lane, transaction)
+          const { ending, left } = ran
+          const shown = { ...ran, ending: redactor.redactJson(ending), left: redactor.redactJson(left) }
+          yield* settle(work, shown, lane, transaction)
         }).pipe(
           // The row stays attempted under our claim: whoever recovers it knows what to do.
           Effect.catchCause((cause) =>

@@ -25,11 +25,13 @@ export const attempt = <A>(file: string, body: () => A): Effect.Effect<A, Embedd
   Effect.try({ try: body, catch: (cause) => cause instanceof EmbeddedPostgresError ? cause : plainly(cause, file) })
 
 export const plainly = (cause: unknown, file: string) => {
-  const { code, message } = cause as NodeJS.ErrnoException
+  const { code, message, syscall } = cause as NodeJS.ErrnoException
   const detail = code === "ENOSPC" || code === "EDQUOT"
     ? `There is no space left on the disk of ${file}: free some, then start again.`
     : code === "EACCES" || code === "EPERM" || code === "EROFS"
     ? `This user may not use ${file}: start SYRIS as its owner, or set SYRIS_HOME to another folder.`
+    : code === "EINVAL" && syscall?.endsWith("chown") // a container that has no user but root
+    ? "PostgreSQL does not run as root, and here is no other user to run it as: start SYRIS as an ordinary user, or set DATABASE_URL."
     : `The embedded PostgreSQL can't be started: ${message}.`
   return new EmbeddedPostgresError({ detail, cause })
 }

@@ -1,0 +1,24 @@
+/**
+ * `npm run bench [-- name] [--quick] [--verbose]`: the measured promises. Each figure is a median, each promise a ratio
+ * against a control of the same run. Nothing is asserted; README.md says how to read it.
+ */
+import { auditPage } from "./auditPage.ts"
+import { idle } from "./idle.ts"
+import { latency } from "./latency.ts"
+import type { Options } from "./Report.ts"
+import { start } from "./start.ts"
+import { throughput } from "./throughput.ts"
+
+const benches: Readonly<Record<string, (options: Options) => Promise<void>>> = { throughput, latency, start, idle, auditPage }
+
+const args = process.argv.slice(2)
+const options: Options = { quick: args.includes("--quick"), verbose: args.includes("--verbose") }
+const names = args.filter((arg) => !arg.startsWith("--"))
+const unknown = names.find((name) => benches[name] === undefined)
+if (unknown !== undefined) {
+  console.error(`There is no bench "${unknown}". There are: ${Object.keys(benches).join(", ")}.`)
+  process.exit(2)
+}
+for (const [name, bench] of Object.entries(benches)) {
+  if (names.length === 0 || names.includes(name)) await bench(options)
+}

@@ -1,0 +1,56 @@
+/**
+ * Databases for a test's own hosts, and eyes in them that do not go through a host.
+ */
+import { Effect, Exit, ManagedRuntime, Redacted, Scope } from "effect"
+import { SqlClient } from "effect/sql"
+import { type Connection, fromUrl, layerPool } from "../../core/database/Database.ts"
+import * as EmbeddedPostgres from "../../core/database/EmbeddedPostgres.ts"
+import { emptyDatabase } from "../../core/testing/TestDatabase.ts"
+
+export interface Eyes {
+  readonly query: <Row extends object = Record<string, any>>(
+    text: string,
+    values?: ReadonlyArray<unknown>
+  ) => Promise<ReadonlyArray<Row>>
+  readonly close: () => Promise<void>
+}
+
+export const look = (connection: Connection): Eyes => {
+  const runtime = ManagedRuntime.make(layerPool(connection))
+  return {
+    query: (text, values = []) =>
+      runtime.runPromise(Effect.flatMap(SqlClient.SqlClient, (sql) => sql.unsafe(text, values))) as Promise<any>,
+    close: () => runtime.dispose()
+  }
+}
+
+export interface OwnDatabase extends Eyes {
+  readonly url: string
+}
+
+/** An empty database on the server of the test run, dropped at `close`. */
+export const makeDatabase = async (): Promise<OwnDatabase> => {
+  const scope = Scope.makeUnsafe()
+  const url = await Effect.runPromise(Scope.provide(emptyDatabase, scope))
+  const eyes = look(fromUrl(url))
+  return {
+    ...eyes,
+    url: Redacted.value(url),
+    close: async () => {
+      await eyes.close()
+      await Effect.runPromise(Scope.close(scope, Exit.void))
+    }
+  }
+}
+
+export interface OwnServer {
+  readonly connection: { readonly path: string; readonly database: string; readonly username: string }
+  readonly stop: () => Promise<void>
+}
+
+/** A PostgreSQL of its own in a home that no host has. */
+export const startServer = async (home: string): Promise<OwnServer> => {
+  const scope = Scope.makeUnsafe()
+  const { connection } = await Effect.runPromise(Scope.provide(EmbeddedPostgres.start({ home }), scope))
+  return { connection, stop: () => Effect.runPromise(Scope.close(scope, Exit.void)) }
+}

@@ -1,0 +1,45 @@
+/**
+ * Waiting in tests: for a condition, with a bound, never for a time.
+ */
+
+/** Asks until the answer is there; says what was waited for, and what was seen last, when the bound is over. */
+export const until = async <A>(
+  what: string,
+  ask: () => A | undefined | false | Promise<A | undefined | false>,
+  boundMs = 30_000
+): Promise<A> => {
+  const end = performance.now() + boundMs
+  let seen: unknown
+  while (true) {
+    try {
+      const answer = await ask()
+      if (answer !== undefined && answer !== false) return answer
+      seen = answer
+    } catch (error) {
+      seen = error
+    }
+    if (performance.now() > end) {
+      throw new Error(`Waited ${boundMs / 1000} s for ${what}.`, seen === undefined ? {} : { cause: seen })
+    }
+    await moment(20)
+  }
+}
+
+/** A moment of so many milliseconds: the pause between two looks, or the random moment of a kill. */
+export const moment = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+
+/** Random numbers that a seed repeats (mulberry32): a storm that found something can be run again. */
+export const makeRandom = (seed: number): () => number => {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
+  }
+}
+
+export const long = process.env["SYRIS_TEST_LONG"] === "1"
+
+/** The seed of this run; `SYRIS_TEST_SEED` sets it. */
+export const seed = Number(process.env["SYRIS_TEST_SEED"] ?? Date.now() % 1_000_000)
