@@ -146,7 +146,15 @@ const announceAddress = Effect.fnUntraced(function*(url: string) {
 /** The lease was lost: the host must build itself anew. */
 class LeaseLost extends Schema.TaggedError<LeaseLost>()("LeaseLost", { reason: Schema.String }) {}
 
-const serve = Effect.fnUntraced(function*(place: Place, once: { shown: boolean }) {
+/** What outlives a life of the host. */
+interface Once {
+  /** Whether it ran, so that its operator has seen the banner. */
+  shown: boolean
+  /** The configuration as it was read at the first start. */
+  settings: Settings["Service"] | undefined
+}
+
+const serve = Effect.fnUntraced(function*(place: Place, once: Once) {
   const { url } = yield* HttpAddress
   const lease = yield* HostLease
   yield* (yield* HostLife).begin
@@ -160,13 +168,19 @@ const serve = Effect.fnUntraced(function*(place: Place, once: { shown: boolean }
 const again = Schedule.min([Schedule.exponential("500 millis"), Schedule.spaced("5 seconds")])
 
 /** One life of the host, from the lock of its home to the loss of its lease or its database. */
-const live = Effect.fnUntraced(function*(once: { shown: boolean }) {
+const live = Effect.fnUntraced(function*(once: Once) {
   const environment = yield* Environment
+  const configured = Effect.gen(function*() {
+    once.settings ??= Context.get(yield* Layer.build(ConfigLoader.layer), Settings)
+    return once.settings
+  })
+  // A first start reads the configuration before it makes anything; any other does both at once.
+  if (!fs.existsSync(path.join(environment.home, "postgres"))) yield* configured
   const lock = yield* HomeLock.acquire(environment.home)
-  const place = yield* findDatabase(lock)
+  const [place, settings] = yield* Effect.all([findDatabase(lock), configured], { concurrency: 2 })
   const host = Effect.provide(
     serve(place, once),
-    Layer.fresh(layerHost).pipe(Layer.provideMerge(layerPool(place.connection)))
+    Layer.fresh(layerHost).pipe(Layer.provideMerge([layerPool(place.connection), Layer.succeed(Settings, settings)]))
   )
   return yield* Effect.raceFirst(host, place.embedded?.lost ?? Effect.never)
 }, Effect.scoped)
@@ -174,7 +188,7 @@ const live = Effect.fnUntraced(function*(once: { shown: boolean }) {
 /** Runs a host in this process until it is interrupted (SIGINT, SIGTERM). */
 export const runHost = (options: { readonly verbose: boolean }): Effect.Effect<never, HostError> =>
   Effect.suspend(() => {
-    const once = { shown: false }
+    const once: Once = { shown: false, settings: undefined }
     return live(once).pipe(
       Effect.tapError((error) =>
         once.shown ? Effect.logWarning(`The host starts again: ${error.message}`) : Effect.void
@@ -183,7 +197,7 @@ export const runHost = (options: { readonly verbose: boolean }): Effect.Effect<n
       Effect.retry({ schedule: again, while: () => once.shown })
     )
   }).pipe(
-    Effect.provide(ConfigLoader.layer.pipe(Layer.provideMerge(Environment.layer))),
+    Effect.provide(Environment.layer),
     Effect.catchCause((cause) =>
       Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause as Cause.Cause<never>) : Effect.fail(hostError(cause))
     ),

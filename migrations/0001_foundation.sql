@@ -253,6 +253,20 @@ create index audit_events_trace on audit_events (trace_id, seq);
 create index audit_events_type  on audit_events (type, xid, seq);
 create index audit_events_tool  on audit_events (tool, xid, seq) where tool is not null;
 
+-- The first transaction that could still add rows to the audit: below it, every row is there and final. A snapshot counts
+-- the transactions of all databases; one that is seen to belong to another database can add nothing here.
+create function audit_horizon() returns xid8 language sql stable as $$
+  select coalesce(
+    (select x
+     from pg_snapshot_xip(pg_current_snapshot()) x
+     where not exists (
+       select 1 from pg_stat_activity a
+       where a.backend_xid = x::xid and a.datid <> (select oid from pg_database where datname = current_database()))
+     order by x
+     limit 1),
+    pg_snapshot_xmax(pg_current_snapshot()))
+$$;
+
 create function audit_events_append_only() returns trigger language plpgsql as $$
 begin
   raise exception 'audit_events is append-only: % is refused', tg_op using errcode = 'SY020';

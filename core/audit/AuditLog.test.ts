@@ -111,6 +111,19 @@ layer(services, { timeout: "60 seconds", excludeTestServices: true })("the audit
       assert.strictEqual(again._tag === "Some" ? again.value.event.summary : "", "quick")
     }))
 
+  it.effect("is not held back by a transaction in another database of the same server", () =>
+    Effect.gen(function*() {
+      const audit = yield* AuditLog
+      const elsewhere = yield* Layer.build(Layer.fresh(layerTestDatabase))
+      const open = yield* openTransaction(append(newId(), "elsewhere")).pipe(Effect.provideContext(elsewhere))
+      const trace_id = newId()
+      const start = Buffer.from("row:0:0").toString("base64url")
+      yield* append(trace_id, "here")
+      const found = yield* audit.stream({ trace_id }, start).pipe(Stream.runHead, Effect.timeoutOption("5 seconds"))
+      assert.strictEqual(found._tag, "Some")
+      yield* open.commit
+    }))
+
   it.effect("shows a commit of this process at once, and of another one within a poll", () =>
     Effect.gen(function*() {
       const audit = yield* AuditLog

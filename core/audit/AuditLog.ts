@@ -2,7 +2,8 @@
  * Reads the audit: pages, and a live stream that misses nothing.
  *
  * The stream goes in the order of `(xid, seq)` and shows a row only once every transaction that could still add a row
- * before it has ended (`xid` below the snapshot's xmin). So an id that was given out is a true resume point: nothing
+ * before it has ended (`xid` below `audit_horizon()`, in migrations/0001). A transactional tool that keeps its
+ * transaction open so holds the stream back, never longer than its time-out; the pages show its neighbours at once. So an id that was given out is a true resume point: nothing
  * can appear before it later. `seq` alone is none, because a lower number may be committed after a higher one.
  */
 import { Context, Effect, Layer, Option, Schedule, Schema, Stream } from "effect"
@@ -146,13 +147,13 @@ const make = Effect.gen(function*() {
   /** The final rows after a position, and the horizon below which every row is final. At least one row comes back. */
   const finalAfter = (filter: AuditFilter, after: Position) =>
     sql<Row & { readonly horizon: string } | Nulls<Row> & { readonly horizon: string }>`
-    select h.xmin::text as horizon, r.*
-    from (select pg_snapshot_xmin(pg_current_snapshot()) as xmin) h
+    select h.horizon::text, r.*
+    from (select audit_horizon() as horizon) h
     left join lateral (
       select ${columns}
       from audit_events a
       where ${sql.and([...where(filter), sql`(a.xid, a.seq) > (${after.xid}::xid8, ${after.seq}::bigint)`])}
-        and a.xid < h.xmin
+        and a.xid < h.horizon
       order by a.xid, a.seq
       limit ${batch}
     ) r on true`
@@ -170,9 +171,9 @@ const make = Effect.gen(function*() {
       const patiently = <A>(read: Effect.Effect<A, SqlError.SqlError>) =>
         read.pipe(Effect.retry(Schedule.spaced(pollInterval)), Effect.orDie)
       const start = after === undefined
-        ? yield* patiently(sql<{ readonly xmin: string }>`
-            select pg_snapshot_xmin(pg_current_snapshot())::text as xmin`).pipe(
-          Effect.map((rows): Position => ({ xid: rows[0]?.xmin ?? "0", seq: "0" }))
+        ? yield* patiently(sql<{ readonly horizon: string }>`
+            select audit_horizon()::text as horizon`).pipe(
+          Effect.map((rows): Position => ({ xid: rows[0]?.horizon ?? "0", seq: "0" }))
         )
         : yield* readPosition("row", after)
       let next = 0

@@ -47,28 +47,31 @@ export class Executor extends Context.Service<Executor, {
       let size = 0
 
       const conclude: Lane["conclude"] = Effect.fnUntraced(function*(work, ending, left, at) {
-        const emitted = yield* Effect.forEach(left.emitted, (raw) =>
-          normalise(raw, { parent: work.event, timezone: settings.timezone, trustOf: registry.trustOf }).pipe(
-            Effect.map(({ body_hash, event }) => [{
-              event,
-              body_hash,
-              row: audit.row({
-                type: "event.ingested",
-                trace_id: event.trace_id,
-                at,
-                summary: `${work.tool.definition.name} made an event on ${event.channel}.`,
-                refs: { event_id: event.event_id },
-                actor: event.actor_id,
-                data: { channel: event.channel, trust: event.trust, parent_event_id: work.event_id }
-              })
-            }]),
-            Effect.catch((rejected) =>
-              Effect.as(
-                Effect.logWarning(`${work.tool.definition.name} emitted what is not an event: ${rejected.message}`),
-                []
+        const emitted = yield* Effect.forEach(
+          left.emitted,
+          (raw) =>
+            normalise(raw, { parent: work.event, timezone: settings.timezone, trustOf: registry.trustOf }).pipe(
+              Effect.map(({ body_hash, event }) => [{
+                event,
+                body_hash,
+                row: audit.row({
+                  type: "event.ingested",
+                  trace_id: event.trace_id,
+                  at,
+                  summary: `${work.tool.definition.name} made an event on ${event.channel}.`,
+                  refs: { event_id: event.event_id },
+                  actor: event.actor_id,
+                  data: { channel: event.channel, trust: event.trust, parent_event_id: work.event_id }
+                })
+              }]),
+              Effect.catch((rejected) =>
+                Effect.as(
+                  Effect.logWarning(`${work.tool.definition.name} emitted what is not an event: ${rejected.message}`),
+                  []
+                )
               )
             )
-          ))
+        )
         return {
           emitted: emitted.flat(),
           settlement: ending.status === "unknown" ? undefined : {
@@ -99,12 +102,15 @@ export class Executor extends Context.Service<Executor, {
         Effect.sync(() => {
           size++
           active.set(work.event_id, (active.get(work.event_id) ?? 0) + 1)
-          fork(Effect.ensuring(effect, Effect.sync(() => {
-            size--
-            const left = (active.get(work.event_id) ?? 1) - 1
-            if (left === 0) active.delete(work.event_id)
-            else active.set(work.event_id, left)
-          })))
+          fork(Effect.ensuring(
+            effect,
+            Effect.sync(() => {
+              size--
+              const left = (active.get(work.event_id) ?? 1) - 1
+              if (left === 0) active.delete(work.event_id)
+              else active.set(work.event_id, left)
+            })
+          ))
         })
 
       const attempt = Effect.fnUntraced(function*(work: Work, number: number) {
@@ -131,15 +137,17 @@ export class Executor extends Context.Service<Executor, {
             work,
             Effect.andThen(
               tools.take(work.tool),
-              Effect.uninterruptible(attempt(work, number).pipe(
-                Effect.tapError(() => tools.giveBack(work.tool)),
-                // The claim is still ours, and still there for whoever comes after us.
-                Effect.catch((error) =>
-                  isTransient(error)
-                    ? Effect.logWarning("A call could not be attempted: the database is away.")
-                    : Effect.logError("A call could not be attempted.", error)
+              Effect.uninterruptible(
+                attempt(work, number).pipe(
+                  Effect.tapError(() => tools.giveBack(work.tool)),
+                  // The claim is still ours, and still there for whoever comes after us.
+                  Effect.catch((error) =>
+                    isTransient(error)
+                      ? Effect.logWarning("A call could not be attempted: the database is away.")
+                      : Effect.logError("A call could not be attempted.", error)
+                  )
                 )
-              ))
+              )
             )
           ),
         size: () => size,

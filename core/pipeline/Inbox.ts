@@ -209,9 +209,15 @@ export class Inbox extends Context.Service<Inbox, {
         const answer = yield* tools.probe(work)
         if (answer === "done") {
           const words = compose(work.tool, { status: "succeeded" })
-          const told = yield* fact("tool_call.reconciled", row, call, `${call.tool} had been done, as the other side says.`, {
-            answer
-          })
+          const told = yield* fact(
+            "tool_call.reconciled",
+            row,
+            call,
+            `${call.tool} had been done, as the other side says.`,
+            {
+              answer
+            }
+          )
           return yield* end(row, call, held, "succeeded", told, words)
         }
         if (answer === "not_done") {
@@ -271,10 +277,14 @@ export class Inbox extends Context.Service<Inbox, {
           if (claimed.length === 0) return
           for (const row of yield* load(claimed.map((found) => found.event_id))) {
             resuming.add(row.event_id)
-            fork(resume(row).pipe(
-              Effect.catchCause((cause) => Effect.logError(`The event ${row.event_id} could not be taken up.`, cause)),
-              Effect.ensuring(Effect.sync(() => resuming.delete(row.event_id)))
-            ))
+            fork(
+              resume(row).pipe(
+                Effect.catchCause((cause) =>
+                  Effect.logError(`The event ${row.event_id} could not be taken up.`, cause)
+                ),
+                Effect.ensuring(Effect.sync(() => resuming.delete(row.event_id)))
+              )
+            )
           }
         }
       }).pipe(Effect.catch((error) => Effect.logWarning(`The inbox can't be read: ${error.message}`)))

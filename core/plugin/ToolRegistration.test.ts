@@ -88,7 +88,7 @@ describe("ToolRegistration", () => {
       Effect.gen(function*() {
         const given: unknown = JSON.parse(JSON.stringify(value))
         const encoded = yield* Effect.result(register().encodeOutput(given))
-        if (encoded._tag === "Failure") assert.match(encoded.failure, /not allowed|deeper/)
+        if (encoded._tag === "Failure") assert.match(encoded.failure, /not allowed|deeper|NUL or half a character/)
         else assert.deepStrictEqual(encoded.success, given)
       })
   )

@@ -85,7 +85,11 @@ export const stopped = (kind: Kind): Ending =>
   notKnown(kind, detail("tool.stopped", "The host was stopped while it ran.", true))
 
 /** The host that ran it ended without an outcome. */
-export const interrupted: ErrorDetail = detail("tool.interrupted", "The host that ran it ended before the outcome.", true)
+export const interrupted: ErrorDetail = detail(
+  "tool.interrupted",
+  "The host that ran it ended before the outcome.",
+  true
+)
 
 /** It ended well, but what it gave back can't be used: a read is worth nothing then, an effect has happened. */
 export const unusable = (kind: Kind, why: string): Ending => {

@@ -63,8 +63,8 @@ export const make = Effect.fnUntraced(function*(room: Semaphore.Semaphore) {
       if (ended) return Effect.die(new Error("This call has ended; its transaction can't be used any more."))
       return Effect.flatMap(open, (context) =>
         effect.pipe(Effect.provideService(SqlClient.SqlClient, sql), Effect.provideContext(context))).pipe(
-        Effect.tapError(noteLoss)
-      )
+          Effect.tapError(noteLoss)
+        )
     })
 
   const commit: OutcomeTransaction["commit"] = (run) =>
@@ -80,5 +80,11 @@ export const make = Effect.fnUntraced(function*(room: Semaphore.Semaphore) {
     return Effect.andThen(Deferred.succeed(last, undefined), Fiber.interrupt(fiber))
   })
 
-  return { isOpen: () => opened !== undefined, isLost: () => lost, within, commit, rollback } satisfies OutcomeTransaction
+  return {
+    isOpen: () => opened !== undefined,
+    isLost: () => lost,
+    within,
+    commit,
+    rollback
+  } satisfies OutcomeTransaction
 })

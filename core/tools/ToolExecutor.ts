@@ -270,7 +270,10 @@ export class ToolExecutor extends Context.Service<ToolExecutor, {
         }).pipe(
           // The row stays attempted under our claim: whoever recovers it knows what to do.
           Effect.catchCause((cause) =>
-            Effect.logError(`The outcome of a call of ${work.tool.definition.name} was not written.`, Cause.squash(cause))
+            Effect.logError(
+              `The outcome of a call of ${work.tool.definition.name} was not written.`,
+              Cause.squash(cause)
+            )
           ),
           Effect.uninterruptible
         )

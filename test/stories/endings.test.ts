@@ -57,7 +57,8 @@ const deeds: Record<string, (signal: AbortSignal) => unknown> = {
   "loses the connection": () => {
     throw lost("ECONNRESET")
   },
-  "loses the connection of a fetch": () => Promise.reject(new TypeError("fetch failed", { cause: lost("ECONNREFUSED") })),
+  "loses the connection of a fetch": () =>
+    Promise.reject(new TypeError("fetch failed", { cause: lost("ECONNREFUSED") })),
   "is aborted by its own client": () => Promise.reject(new DOMException("This operation was aborted", "AbortError")),
   "answers against its schema": () => ({ message: 5 }),
   "answers nothing": () => undefined,
@@ -197,7 +198,11 @@ describe("a tool that", () => {
           })
           // The first ending; what repeats comes later.
           const type = `tool_call.${status}`
-          const row = await soon(async () => (await host.audit(accepted.trace_id)).find((each) => each.type === type || each.type.startsWith("tool_call.") && each.type !== "tool_call.attempted"))
+          const row = await soon(async () =>
+            (await host.audit(accepted.trace_id)).find((each) =>
+              each.type === type || each.type.startsWith("tool_call.") && each.type !== "tool_call.attempted"
+            )
+          )
           if (row === undefined) return assert.fail("nothing was told of its end")
           assert.strictEqual(row.type, type, JSON.stringify(row))
           assert.strictEqual((row.data as any).error?.code, code, JSON.stringify(row.data))
@@ -219,13 +224,27 @@ describe("a tool that", () => {
 
   it("does not know is settled as unknown without a guarantee, and done after a repeat or a probe with one", async () => {
     const send = (name: string, id: string) =>
-      host.send({ channel: "endings", structured: { intent: `ending.${name}-strict`, input: { deed: "does not know", id } } })
+      host.send({
+        channel: "endings",
+        structured: { intent: `ending.${name}-strict`, input: { deed: "does not know", id } }
+      })
     const [none, irreversible, keyed, probed] = await Promise.all(
       [send("none", "u-1"), send("irreversible", "u-2"), send("native_key", "u-3"), send("probe", "u-4")]
     )
-    assert.deepEqual([none, irreversible, keyed, probed].map((each) => each?.outcome), ["unknown", "unknown", "succeeded", "succeeded"])
-    assert.includeMembers(Array.from(await host.auditTypes(keyed?.trace_id ?? "")), ["tool_call.unknown", "tool_call.succeeded"])
-    assert.includeMembers(Array.from(await host.auditTypes(probed?.trace_id ?? "")), ["tool_call.unknown", "tool_call.reconciled"])
+    assert.deepEqual([none, irreversible, keyed, probed].map((each) => each?.outcome), [
+      "unknown",
+      "unknown",
+      "succeeded",
+      "succeeded"
+    ])
+    assert.includeMembers(Array.from(await host.auditTypes(keyed?.trace_id ?? "")), [
+      "tool_call.unknown",
+      "tool_call.succeeded"
+    ])
+    assert.includeMembers(Array.from(await host.auditTypes(probed?.trace_id ?? "")), [
+      "tool_call.unknown",
+      "tool_call.reconciled"
+    ])
   })
 
   it("hangs inside its transaction gives it back at its time-out", async () => {
@@ -247,7 +266,9 @@ describe("a tool that", () => {
       const waiting = Array.from({ length: 12 }, () => slow.send({ channel: "slow", text: "dawdle" }))
       for (const one of waiting) one.catch(() => {})
       await soon(async () => {
-        const [row] = await slow.sql<{ n: number }>`select count(*)::int as n from tool_calls where tool = 'slow.dawdle'`
+        const [row] = await slow.sql<
+          { n: number }
+        >`select count(*)::int as n from tool_calls where tool = 'slow.dawdle'`
         return row !== undefined && row.n >= 10
       })
       const before = performance.now()

@@ -79,41 +79,53 @@ describe("two hosts on one database", () => {
     one = first
   }, 120_000)
 
-  it.runIf(long)("of which one stands still in mid-tool past its lease: the other finishes, the first writes nothing that counts", async () => {
-    const held = (["keyed", "probed", "plain"] as const).map((kind) => {
-      const id = `still-${kind}`
-      return { id, kind, release: remote.hold(id) }
-    })
-    const acknowledged = []
-    for (const { id, kind } of held) {
-      const { event_id, trace_id } = await one.send(eventOf(kind, id))
-      acknowledged.push({ id, kind, event_id, trace_id })
-      await remote.arrived(id)
-    }
-    one.signal("SIGSTOP")
-    try {
-      // The effects have happened; the one who did them can't say so.
-      for (const { release } of held) release()
-      await quiet(database, 60_000)
-      const before = await database.query("select tool_call_id, status, fence, attempts, resolved_at from tool_calls order by 1")
-      const told = await database.query("select count(*)::int as n from audit_events where type like 'tool_call.%'")
-      assert.deepEqual(before.map((row) => row["status"]).toSorted(), ["succeeded", "succeeded", "unknown"])
-      one.signal("SIGCONT")
-      await until("the first host to say what it knows", async () => {
-        const [row] = await database.query<{ n: number }>("select count(*)::int as n from tool_call_evidence")
-        return row?.n === held.length
-      }, 30_000)
-      assert.deepEqual(await database.query("select tool_call_id, status, fence, attempts, resolved_at from tool_calls order by 1"), before)
-      assert.deepEqual(await database.query("select count(*)::int as n from audit_events where type like 'tool_call.%'"), told)
-      assert.strictEqual((await reckon(database, remote, acknowledged)).duplicates, 0)
-      for (const host of [one, two]) {
-        await until("a healthy host", async () => (await host.get("/health")).status === "healthy")
-        const sent = await host.send(eventOf("insert", `after-${host.pid}`), { wait: 20 })
-        assert.deepInclude(sent, { settled: true, outcome: "succeeded" })
+  it.runIf(long)(
+    "of which one stands still in mid-tool past its lease: the other finishes, the first writes nothing that counts",
+    async () => {
+      const held = (["keyed", "probed", "plain"] as const).map((kind) => {
+        const id = `still-${kind}`
+        return { id, kind, release: remote.hold(id) }
+      })
+      const acknowledged = []
+      for (const { id, kind } of held) {
+        const { event_id, trace_id } = await one.send(eventOf(kind, id))
+        acknowledged.push({ id, kind, event_id, trace_id })
+        await remote.arrived(id)
       }
-    } finally {
-      one.signal("SIGCONT")
-      await moment(0)
-    }
-  }, 180_000)
+      one.signal("SIGSTOP")
+      try {
+        // The effects have happened; the one who did them can't say so.
+        for (const { release } of held) release()
+        await quiet(database, 60_000)
+        const before = await database.query(
+          "select tool_call_id, status, fence, attempts, resolved_at from tool_calls order by 1"
+        )
+        const told = await database.query("select count(*)::int as n from audit_events where type like 'tool_call.%'")
+        assert.deepEqual(before.map((row) => row["status"]).toSorted(), ["succeeded", "succeeded", "unknown"])
+        one.signal("SIGCONT")
+        await until("the first host to say what it knows", async () => {
+          const [row] = await database.query<{ n: number }>("select count(*)::int as n from tool_call_evidence")
+          return row?.n === held.length
+        }, 30_000)
+        assert.deepEqual(
+          await database.query("select tool_call_id, status, fence, attempts, resolved_at from tool_calls order by 1"),
+          before
+        )
+        assert.deepEqual(
+          await database.query("select count(*)::int as n from audit_events where type like 'tool_call.%'"),
+          told
+        )
+        assert.strictEqual((await reckon(database, remote, acknowledged)).duplicates, 0)
+        for (const host of [one, two]) {
+          await until("a healthy host", async () => (await host.get("/health")).status === "healthy")
+          const sent = await host.send(eventOf("insert", `after-${host.pid}`), { wait: 20 })
+          assert.deepInclude(sent, { settled: true, outcome: "succeeded" })
+        }
+      } finally {
+        one.signal("SIGCONT")
+        await moment(0)
+      }
+    },
+    180_000
+  )
 })

@@ -24,7 +24,7 @@ export interface Load {
 }
 
 export interface LoadOptions {
-  /** The host to send to now; waits while there is none. */
+  /** The host to send to now; waits while it starts, and is asked again when that fails. */
   readonly host: () => Promise<Host>
   readonly next: (n: number) => Kind
   readonly inFlight?: number
@@ -46,8 +46,8 @@ export const startLoad = ({ host, inFlight = 32, name = "m", next, pause = 0, tw
 
   const send = async (kind: Kind, id: string, to: () => Promise<Host>): Promise<Answer> => {
     while (true) {
-      const current = await to()
       try {
+        const current = await to()
         const answer = await current.send(eventOf(kind, id), { signal: AbortSignal.timeout(20_000) })
         if (answer.status === 202 || answer.status === 200) return answer
         if (answer.status !== 503) throw new Refused(`${id}: ${JSON.stringify(answer)}`)

@@ -74,7 +74,10 @@ const makeSplitter = (
 
 export const startProxy = async (databaseUrl: string): Promise<Proxy> => {
   const upstream = new URL(databaseUrl)
-  const socket = path.join(upstream.searchParams.get("host") ?? "", `.s.PGSQL.${upstream.port === "" ? "5432" : upstream.port}`)
+  const socket = path.join(
+    upstream.searchParams.get("host") ?? "",
+    `.s.PGSQL.${upstream.port === "" ? "5432" : upstream.port}`
+  )
   const place = folder("proxy")
   let armed: Armed | undefined
   let delay: (() => number) | undefined
@@ -109,15 +112,19 @@ export const startProxy = async (databaseUrl: string): Promise<Proxy> => {
     }
     const asked: Array<string> = []
     let starting = true
-    const toServer = makeSplitter((type) => starting || type === sync || type === simpleQuery || type === terminate, 1, (trip) => {
-      if (starting || trip[0] === terminate) return void backend.write(trip)
-      const text = trip.toString("latin1")
-      if (strikes("request", () => text)) return blow()
-      asked.push(text)
-      const ms = delay?.() ?? 0
-      if (ms === 0) backend.write(trip)
-      else setTimeout(() => backend.write(trip), ms)
-    })
+    const toServer = makeSplitter(
+      (type) => starting || type === sync || type === simpleQuery || type === terminate,
+      1,
+      (trip) => {
+        if (starting || trip[0] === terminate) return void backend.write(trip)
+        const text = trip.toString("latin1")
+        if (strikes("request", () => text)) return blow()
+        asked.push(text)
+        const ms = delay?.() ?? 0
+        if (ms === 0) backend.write(trip)
+        else setTimeout(() => backend.write(trip), ms)
+      }
+    )
     const toClient = makeSplitter((type) => starting || type === readyForQuery, 0, (trip) => {
       if (starting) {
         if (trip[0] === readyForQuery) starting = false

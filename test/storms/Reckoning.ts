@@ -73,11 +73,17 @@ export const reckon = async (
       say(`${kind} done ${times} times`, [call])
     }
     if (call.status === "succeeded" && times !== 1) say(`${kind} recorded succeeded, done ${times} times`, [call])
-    if ((call.status === "failed" || call.status === "canceled") && times !== 0) say(`${kind} recorded ${call.status}, and done`, [call])
-    if (call.status === "failed") failed[`${kind} ${call.error?.code}`] = (failed[`${kind} ${call.error?.code}`] ?? 0) + 1
+    if ((call.status === "failed" || call.status === "canceled") && times !== 0) {
+      say(`${kind} recorded ${call.status}, and done`, [call])
+    }
+    if (call.status === "failed") {
+      failed[`${kind} ${call.error?.code}`] = (failed[`${kind} ${call.error?.code}`] ?? 0) + 1
+    }
     if (call.status === "unknown") unknown[kind] = (unknown[kind] ?? 0) + 1
     if (call.status === "planned" || call.status === "attempted") say("a call that nobody ended", [call])
-    if (call.status === "unknown" && (kind === "insert" || kind === "schedule")) say("a transactional call that is unknown", [call])
+    if (call.status === "unknown" && (kind === "insert" || kind === "schedule")) {
+      say("a transactional call that is unknown", [call])
+    }
   }
   // What was done outside belongs to a call.
   const called = new Set(calls.map((call) => call.message_id))
@@ -93,40 +99,58 @@ export const reckon = async (
   say("acknowledged and not there", acknowledged.filter((one) => settlements.get(one.event_id)?.message_id !== one.id))
   const open = acknowledged.filter((one) => (settlements.get(one.event_id)?.outcome ?? null) === null)
   say("acknowledged and not settled", open)
-  say("one message, several events", await eyes.query(
-    "select message_id, count(*)::int as n from events where message_id is not null group by 1 having count(*) > 1"
-  ))
-  say("settled and still in the inbox", await eyes.query(
-    "select i.event_id from inbox i join settlements s on s.event_id = i.event_id"
-  ))
+  say(
+    "one message, several events",
+    await eyes.query(
+      "select message_id, count(*)::int as n from events where message_id is not null group by 1 having count(*) > 1"
+    )
+  )
+  say(
+    "settled and still in the inbox",
+    await eyes.query(
+      "select i.event_id from inbox i join settlements s on s.event_id = i.event_id"
+    )
+  )
 
   // The audit is whole.
-  say("attempts that the audit does not tell", await eyes.query(
-    `select c.tool_call_id, c.tool, c.status, c.attempts, count(a.audit_id)::int as told
+  say(
+    "attempts that the audit does not tell",
+    await eyes.query(
+      `select c.tool_call_id, c.tool, c.status, c.attempts, count(a.audit_id)::int as told
      from tool_calls c left join audit_events a on a.type = 'tool_call.attempted' and a.trace_id = c.trace_id
                                                 and a.refs->>'tool_call_id' = c.tool_call_id::text
      group by 1, 2, 3, 4 having count(a.audit_id) <> c.attempts`
-  ))
-  say("calls whose end the audit does not tell once", await eyes.query(
-    `select c.tool_call_id, c.tool, c.status, array_agg(a.type) as told
+    )
+  )
+  say(
+    "calls whose end the audit does not tell once",
+    await eyes.query(
+      `select c.tool_call_id, c.tool, c.status, array_agg(a.type) as told
      from tool_calls c left join audit_events a on a.trace_id = c.trace_id
           and a.refs->>'tool_call_id' = c.tool_call_id::text
           and (a.type in ('tool_call.succeeded', 'tool_call.failed', 'tool_call.reconciled', 'tool_call.canceled')
                or a.type like 'gate.%')
      where c.status in ('succeeded', 'failed', 'canceled')
      group by 1, 2, 3 having count(a.audit_id) <> 1`
-  ))
-  say("calls that are not ended, and an audit that says so", await eyes.query(
-    `select c.tool_call_id, c.tool, c.status, a.type
+    )
+  )
+  say(
+    "calls that are not ended, and an audit that says so",
+    await eyes.query(
+      `select c.tool_call_id, c.tool, c.status, a.type
      from tool_calls c join audit_events a on a.trace_id = c.trace_id and a.refs->>'tool_call_id' = c.tool_call_id::text
      where c.status not in ('succeeded', 'failed', 'canceled') and a.type in ('tool_call.succeeded', 'tool_call.failed', 'tool_call.reconciled')`
-  ))
-  say("events whose arrival the audit does not tell once", await eyes.query(
-    `select e.event_id, count(a.audit_id)::int as told
+    )
+  )
+  say(
+    "events whose arrival the audit does not tell once",
+    await eyes.query(
+      `select e.event_id, count(a.audit_id)::int as told
      from events e left join audit_events a on a.type = 'event.ingested' and a.trace_id = e.trace_id
                                             and a.refs->>'event_id' = e.event_id::text
      group by 1 having count(a.audit_id) <> 1`
-  ))
+    )
+  )
   assert.deepEqual(broken, [], "what the storm broke")
   return {
     settled: acknowledged.length - open.length,

@@ -56,7 +56,8 @@ export const startRemote = async ({ lost = 0, random, slow }: RemoteOptions): Pr
       byKey.add(key)
       seen.add(id)
       arrivals.get(id)?.()
-      const answer = () => fate < lost ? request.socket.destroy() : response.end(JSON.stringify({ message: `did ${id}` }))
+      const answer = () =>
+        fate < lost ? request.socket.destroy() : response.end(JSON.stringify({ message: `did ${id}` }))
       const wait = held.get(id)
       if (wait === undefined) answer()
       else void wait.then(answer)
@@ -78,9 +79,12 @@ export const startRemote = async ({ lost = 0, random, slow }: RemoteOptions): Pr
       }),
     hold: (id) => {
       let release = () => {}
-      held.set(id, new Promise((resolve) => {
-        release = resolve
-      }))
+      held.set(
+        id,
+        new Promise((resolve) => {
+          release = resolve
+        })
+      )
       return () => {
         held.delete(id)
         release()

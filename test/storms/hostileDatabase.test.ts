@@ -29,11 +29,13 @@ const finish = async (name: string, eyes: Eyes, remote: Remote, host: Host, load
   await load.finish()
   await quiet(eyes, 60_000)
   const reckoned = await reckon(eyes, remote, load.acknowledged)
-  console.log(`${name} (seed ${seed}): ` + JSON.stringify({
-    acknowledged: load.acknowledged.length,
-    sent_again: load.unanswered(),
-    ...reckoned
-  }))
+  console.log(
+    `${name} (seed ${seed}): ` + JSON.stringify({
+      acknowledged: load.acknowledged.length,
+      sent_again: load.unanswered(),
+      ...reckoned
+    })
+  )
   assert.deepEqual(load.contradictions, [])
   assert.strictEqual(reckoned.settled, load.acknowledged.length)
   assert.strictEqual(reckoned.duplicates, 0)
@@ -122,46 +124,54 @@ describe("a hostile database", () => {
   }, long ? 400_000 : 120_000)
 
   for (const side of ["request", "answer"] satisfies ReadonlyArray<Side>) {
-    it(`loses the connection at each statement of an event, ${side === "answer" ? "after doing it" : "before it has it"}`, async () => {
-      const home = folder("doubt")
-      const database = await makeDatabase()
-      const remote = await startRemote({ random: () => 0.5 })
-      const proxy = await startProxy(database.url)
-      let host: Host | undefined
-      try {
-        await database.query(outsideTable)
-        const started = host = await startHost({ home, config: writeStorm(home, remote.url), databaseUrl: proxy.url })
-        const acknowledged: Array<{ id: string; kind: typeof kinds[number]; event_id: string; trace_id: string }> = []
-        const outcomes: Array<string> = []
-        for (const kind of kinds) {
-          for (let at = 1;; at++) {
-            assert.isBelow(at, 40, "the walk has no end")
-            const id = `${kind}-${at}`
-            const began = performance.now()
-            const blow = proxy.arm({ side, at, strike: ({ cut }) => cut() })
-            const { event_id, outcome, settled, status, trace_id } = await started.send(eventOf(kind, id), { wait: 60 })
-            proxy.disarm()
-            const ms = Math.round(performance.now() - began)
-            outcomes.push(`${id} ${status} ${outcome ?? "not settled"} ${ms} ms`)
-            if (status !== 503) acknowledged.push({ id, kind, event_id, trace_id })
-            assert.isTrue(settled, outcomes.join(", "))
-            if (!blow.struck()) break
+    it(
+      `loses the connection at each statement of an event, ${
+        side === "answer" ? "after doing it" : "before it has it"
+      }`,
+      async () => {
+        const home = folder("doubt")
+        const database = await makeDatabase()
+        const remote = await startRemote({ random: () => 0.5 })
+        const proxy = await startProxy(database.url)
+        let host: Host | undefined
+        try {
+          await database.query(outsideTable)
+          const started = host = await startHost({ home, config: writeStorm(home, remote.url), databaseUrl: proxy.url })
+          const acknowledged: Array<{ id: string; kind: typeof kinds[number]; event_id: string; trace_id: string }> = []
+          const outcomes: Array<string> = []
+          for (const kind of kinds) {
+            for (let at = 1;; at++) {
+              assert.isBelow(at, 40, "the walk has no end")
+              const id = `${kind}-${at}`
+              const began = performance.now()
+              const blow = proxy.arm({ side, at, strike: ({ cut }) => cut() })
+              const { event_id, outcome, settled, status, trace_id } = await started.send(eventOf(kind, id), {
+                wait: 60
+              })
+              proxy.disarm()
+              const ms = Math.round(performance.now() - began)
+              outcomes.push(`${id} ${status} ${outcome ?? "not settled"} ${ms} ms`)
+              if (status !== 503) acknowledged.push({ id, kind, event_id, trace_id })
+              assert.isTrue(settled, outcomes.join(", "))
+              if (!blow.struck()) break
+            }
           }
+          await quiet(database)
+          const reckoned = await reckon(database, remote, acknowledged)
+          console.log(`connection lost at each ${side}: ${outcomes.join(", ")} ${JSON.stringify(reckoned)}`)
+          assert.strictEqual(reckoned.duplicates, 0)
+          assert.deepEqual(reckoned.failed, {})
+          await healthy(started)
+          await works(started)
+        } finally {
+          await host?.kill()
+          await proxy.close()
+          await remote.close()
+          await database.close()
+          fs.rmSync(home, { recursive: true, force: true })
         }
-        await quiet(database)
-        const reckoned = await reckon(database, remote, acknowledged)
-        console.log(`connection lost at each ${side}: ${outcomes.join(", ")} ${JSON.stringify(reckoned)}`)
-        assert.strictEqual(reckoned.duplicates, 0)
-        assert.deepEqual(reckoned.failed, {})
-        await healthy(started)
-        await works(started)
-      } finally {
-        await host?.kill()
-        await proxy.close()
-        await remote.close()
-        await database.close()
-        fs.rmSync(home, { recursive: true, force: true })
-      }
-    }, 200_000)
+      },
+      200_000
+    )
   }
 })

@@ -58,36 +58,42 @@ describe("kill -9 at every statement", () => {
 
   for (const side of ["request", "answer"] satisfies ReadonlyArray<Side>) {
     for (const kind of kinds) {
-      it(`of an event of the tool ${kind}, ${side === "request" ? "before the database gets it" : "before its answer is heard"}`, async () => {
-        for (let at = 1;; at++) {
-          assert.isBelow(at, 40, "the walk has no end")
-          const id = `${kind}-${side}-${at}`
-          // What the last one left (a probe waits until all is quiet) is not what this one counts.
-          if (kind !== "probed") await quiet(database)
-          let dead = false
-          const blow = proxy.arm({
-            side,
-            at,
-            strike: () => {
-              dead = true
-              void host.kill()
+      it(
+        `of an event of the tool ${kind}, ${
+          side === "request" ? "before the database gets it" : "before its answer is heard"
+        }`,
+        async () => {
+          for (let at = 1;; at++) {
+            assert.isBelow(at, 40, "the walk has no end")
+            const id = `${kind}-${side}-${at}`
+            // What the last one left (a probe waits until all is quiet) is not what this one counts.
+            if (kind !== "probed") await quiet(database)
+            let dead = false
+            const blow = proxy.arm({
+              side,
+              at,
+              strike: () => {
+                dead = true
+                void host.kill()
+              }
+            })
+            const sent = host.send(eventOf(kind, id)).catch(() => undefined)
+            await until(`the end of ${id}, or of the host`, async () => dead || await over(id))
+            if (!blow.struck()) {
+              proxy.disarm()
+              await sent
+              await acknowledge(kind, id)
+              return assert.isAbove(at, 1, "no statement was seen")
             }
-          })
-          const sent = host.send(eventOf(kind, id)).catch(() => undefined)
-          await until(`the end of ${id}, or of the host`, async () => dead || await over(id))
-          if (!blow.struck()) {
+            kills++
+            await host.gone
             proxy.disarm()
-            await sent
+            host = await startHost(place)
             await acknowledge(kind, id)
-            return assert.isAbove(at, 1, "no statement was seen")
           }
-          kills++
-          await host.gone
-          proxy.disarm()
-          host = await startHost(place)
-          await acknowledge(kind, id)
-        }
-      }, 120_000)
+        },
+        120_000
+      )
     }
   }
 
@@ -109,7 +115,9 @@ describe("kill -9 at every statement", () => {
         })
         await until("the blow, or the end of the recovery", async () => {
           if (dead) return true
-          const [row] = await database.query<{ n: number }>("select count(*)::int as n from inbox where not parked and due_at < now()")
+          const [row] = await database.query<{ n: number }>(
+            "select count(*)::int as n from inbox where not parked and due_at < now()"
+          )
           return row?.n === 0
         }, 60_000)
         proxy.disarm()

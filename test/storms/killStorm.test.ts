@@ -10,34 +10,29 @@ import { type Eyes, look, makeDatabase, startServer } from "./Databases.ts"
 import { beginHost, folder, type Host, type HostPlace, startHost } from "./Hosts.ts"
 import { type Load, startLoad } from "./Load.ts"
 import { quiet, type Reckoned, reckon } from "./Reckoning.ts"
-import { type Remote, startRemote } from "./Remote.ts"
+import { startRemote } from "./Remote.ts"
 import { kinds, outsideTable, writeStorm } from "./StormPlugin.ts"
 import { long, makeRandom, moment, seed } from "./Until.ts"
 
 interface Storm {
   readonly place: HostPlace
-  readonly remote: Remote
   readonly random: () => number
   readonly kills: number
-  /** After each kill, before the next start. */
-  readonly meanwhile?: () => Promise<void>
-  readonly next?: (n: number) => (typeof kinds)[number]
 }
 
 /** Starts, kills and starts again, with a load that never rests; answers the last host, alive, and all that was sent. */
-const rage = async ({ kills, meanwhile, next, place, random, remote: _ }: Storm): Promise<{ host: Host; load: Load }> => {
+const rage = async ({ kills, place, random }: Storm): Promise<{ host: Host; load: Load }> => {
   let starting = beginHost(place)
   await starting.ready
   const load = startLoad({
-    host: () => starting.ready.catch(() => moment(20).then(() => starting.ready)),
-    next: next ?? (() => kinds[Math.floor(random() * kinds.length)] ?? "insert")
+    host: () => starting.ready,
+    next: () => kinds[Math.floor(random() * kinds.length)] ?? "insert"
   })
   for (let kill = 0; kill < kills; kill++) {
     // Most die at work, some while they start or take over what the last one left.
     if (random() < 0.75) await starting.ready
     await moment(random() * 1_200)
     await starting.kill()
-    await meanwhile?.()
     starting = beginHost(place)
   }
   const host = await starting.ready
@@ -46,16 +41,18 @@ const rage = async ({ kills, meanwhile, next, place, random, remote: _ }: Storm)
 }
 
 const tell = (name: string, kills: number, load: Load, reckoned: Reckoned) =>
-  console.log(`${name} (seed ${seed}): ` + JSON.stringify({
-    kills,
-    acknowledged: load.acknowledged.length,
-    sent_again: load.unanswered(),
-    settled: reckoned.settled,
-    attempts: reckoned.attempts,
-    unknown: reckoned.unknown,
-    failed: reckoned.failed,
-    duplicates: reckoned.duplicates
-  }))
+  console.log(
+    `${name} (seed ${seed}): ` + JSON.stringify({
+      kills,
+      acknowledged: load.acknowledged.length,
+      sent_again: load.unanswered(),
+      settled: reckoned.settled,
+      attempts: reckoned.attempts,
+      unknown: reckoned.unknown,
+      failed: reckoned.failed,
+      duplicates: reckoned.duplicates
+    })
+  )
 
 const unreliable = (random: () => number) => ({ random, lost: 0.05, slow: { share: 0.2, maximumMs: 300 } })
 
@@ -69,7 +66,7 @@ describe("kill -9 of the host's process group at random moments under load", () 
       await database.query(outsideTable)
       const kills = long ? 100 : 6
       const place = { home, config: writeStorm(home, remote.url), databaseUrl: database.url }
-      const { host, load } = await rage({ place, remote, random, kills })
+      const { host, load } = await rage({ place, random, kills })
       await quiet(database)
       const reckoned = await reckon(database, remote, load.acknowledged)
       tell("kill storm", kills, load, reckoned)
@@ -104,7 +101,7 @@ describe("kill -9 of the host's process group at random moments under load", () 
       await inDatabase((eyes) => eyes.query(outsideTable))
       const kills = long ? 20 : 2
       const place = { home, config: writeStorm(home, remote.url) }
-      const { host, load } = await rage({ place, remote, random, kills })
+      const { host, load } = await rage({ place, random, kills })
       // All but what waits for quiet is settled before the end; that is settled by the next start.
       assert.strictEqual(await host.stop(), 0)
       const last = await startHost(place)
@@ -130,7 +127,9 @@ const settledOver = async (host: Host, load: Load): Promise<void> => {
   const waiting = [...load.acknowledged]
   await Promise.all(Array.from({ length: 16 }, async () => {
     for (let one = waiting.pop(); one !== undefined; one = waiting.pop()) {
-      const again = await host.send({ channel: "storm", message_id: one.id, text: `storm ${one.kind} ${one.id}` }, { wait: 60 })
+      const again = await host.send({ channel: "storm", message_id: one.id, text: `storm ${one.kind} ${one.id}` }, {
+        wait: 60
+      })
       assert.deepInclude(again, { event_id: one.event_id, deduped: true, settled: true, status: 200 })
     }
   }))
