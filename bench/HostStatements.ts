@@ -58,10 +58,12 @@ export const note = async (home: string, url: string): Promise<ReadonlyArray<Not
     Effect.map(SqlClient.SqlClient, (sql) =>
       new Proxy(sql, {
         get: (target, key) =>
-          key !== "unsafe" ? Reflect.get(target, key) as unknown : (text: string, params: ReadonlyArray<unknown> = []) => {
-            noted.push({ sql: text, params })
-            return target.unsafe(text, params)
-          }
+          key !== "unsafe" ?
+            Reflect.get(target, key) as unknown :
+            (text: string, params: ReadonlyArray<unknown> = []) => {
+              noted.push({ sql: text, params })
+              return target.unsafe(text, params)
+            }
       }))
   ).pipe(Layer.provideMerge(layerPool(fromUrl(Redacted.make(url)))))
   const environment = Environment.of({ home, host: "127.0.0.1", port: 0, config: "", databaseUrl: undefined })

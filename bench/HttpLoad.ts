@@ -65,12 +65,20 @@ export const request = (
 ): Buffer =>
   Buffer.from(
     `${method} ${path} HTTP/1.1\r\nHost: ${host}:${port}\r\nAuthorization: Bearer ${token}\r\n${headers}` +
-      (body === undefined ? "\r\n" : `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`)
+      (body === undefined
+        ? "\r\n"
+        : `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`)
   )
 
 /** The request of one noop event with a message id of its own. */
 export const noopEvent = (target: Target, messageId: string, headers = ""): Buffer =>
-  request(target, "POST", "/events", JSON.stringify({ channel: "webhook", text: "noop", message_id: messageId }), headers)
+  request(
+    target,
+    "POST",
+    "/events",
+    JSON.stringify({ channel: "webhook", text: "noop", message_id: messageId }),
+    headers
+  )
 
 let runs = 0
 

@@ -75,7 +75,9 @@ export const connect = (options: PgWireOptions): Promise<PgWire> =>
     const prepared = new Map<string, string>()
     let rows: Array<Row> = []
     let failed: Error | undefined
-    let answer: { readonly resolve: (rows: ReadonlyArray<Row>) => void; readonly reject: (error: Error) => void } | undefined
+    let answer:
+      | { readonly resolve: (rows: ReadonlyArray<Row>) => void; readonly reject: (error: Error) => void }
+      | undefined
     let rest: Buffer = Buffer.alloc(0)
 
     const query: PgWire["query"] = (sql, params = []) =>
@@ -90,7 +92,8 @@ export const connect = (options: PgWireOptions): Promise<PgWire> =>
         const parse = known === undefined ? [message("P", text(name), text(sql), int16(0))] : []
         socket.write(Buffer.concat([...parse, bind(name, params), execute, sync]))
       })
-    const close: PgWire["close"] = () => new Promise((resolve) => socket.once("close", () => resolve()).end(message("X")))
+    const close: PgWire["close"] = () =>
+      new Promise((resolve) => socket.once("close", () => resolve()).end(message("X")))
     answer = { resolve: () => resolve({ query, close }), reject }
 
     const read = (type: string, body: Buffer): void => {

@@ -9,7 +9,13 @@ export const percentile = (values: ReadonlyArray<number>, p: number): number => 
 }
 
 const round = (value: number): string =>
-  value >= 1_000 ? Math.round(value).toLocaleString("en") : value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2)
+  value >= 1_000
+    ? Math.round(value).toLocaleString("en")
+    : value >= 100
+    ? value.toFixed(0)
+    : value >= 10
+    ? value.toFixed(1)
+    : value.toFixed(2)
 
 export const title = (text: string): void => console.log(`\n${text}`)
 
@@ -17,7 +23,13 @@ export const figure = (name: string, value: number, unit: string, note = ""): vo
   console.log(`  ${name.padEnd(58)} ${round(value).padStart(9)} ${unit}${note === "" ? "" : `   ${note}`}`)
 
 /** A figure with a target: `at_least` or `at_most`. */
-export const target = (name: string, value: number, unit: string, kind: "at least" | "at most", bound: number): void => {
+export const target = (
+  name: string,
+  value: number,
+  unit: string,
+  kind: "at least" | "at most",
+  bound: number
+): void => {
   const met = kind === "at least" ? value >= bound : value <= bound
   figure(name, value, unit, `${met ? "PASS" : "below target"} (${kind} ${bound})`)
 }

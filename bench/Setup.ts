@@ -74,7 +74,12 @@ export const start = (
   const own = Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !/^(SYRIS_|DATABASE_URL$|NODE_OPTIONS$|PG)/.test(name))
   )
-  const child = spawn(command, args, { cwd: root, env: { ...own, ...env }, stdio: ["ignore", "ignore", "inherit"], detached: true })
+  const child = spawn(command, args, {
+    cwd: root,
+    env: { ...own, ...env },
+    stdio: ["ignore", "ignore", "inherit"],
+    detached: true
+  })
   const send = (signal: NodeJS.Signals) => {
     try {
       process.kill(-(child.pid ?? Number.NaN), signal)
@@ -97,7 +102,11 @@ export const start = (
 }
 
 /** Waits until something is there. */
-export const until = async <A>(find: () => A | undefined | Promise<A | undefined>, everyMs = 5, seconds = 60): Promise<A> => {
+export const until = async <A>(
+  find: () => A | undefined | Promise<A | undefined>,
+  everyMs = 5,
+  seconds = 60
+): Promise<A> => {
   for (const end = performance.now() + seconds * 1_000;;) {
     const found = await find()
     if (found !== undefined) return found
@@ -111,7 +120,11 @@ export interface Host extends Started {
 }
 
 /** The bundled host, as an operator starts it, on a database of this bench or on its own. */
-export const startHost = async (home: string, databaseUrl?: string, env: Readonly<Record<string, string>> = {}): Promise<Host> => {
+export const startHost = async (
+  home: string,
+  databaseUrl?: string,
+  env: Readonly<Record<string, string>> = {}
+): Promise<Host> => {
   const started = start(["bin/syris.mjs", "up"], {
     SYRIS_HOME: home,
     SYRIS_PORT: "0",

@@ -60,7 +60,9 @@ export const auditPage = async (options: Options): Promise<void> => {
       const from = performance.now()
       const answer = await http.send(request(host.target, "GET", target))
       times.push(performance.now() - from)
-      const items = answer.status === 200 ? (JSON.parse(answer.body) as { items: ReadonlyArray<unknown> }).items.length : 0
+      const items = answer.status === 200
+        ? (JSON.parse(answer.body) as { items: ReadonlyArray<unknown> }).items.length
+        : 0
       if (items !== expected) throw new Error(`${target} was answered ${answer.status} with ${items} rows.`)
     }
     return times

@@ -14,12 +14,21 @@ class Health extends HttpApiGroup.make("health").add(
 ) {}
 class Api extends HttpApi.make("bare").add(Health) {}
 
-const handlers = HttpApiBuilder.group(Api, "health", (group) => group.handle("get", () => Effect.succeed({ status: "ok" })))
+const handlers = HttpApiBuilder.group(
+  Api,
+  "health",
+  (group) => group.handle("get", () => Effect.succeed({ status: "ok" }))
+)
 const home = process.env["BENCH_POSTGRES_HOME"]
 const postgres = home === undefined ? Layer.empty : Layer.effectDiscard(EmbeddedPostgres.start({ home }))
 
-HttpRouter.serve(HttpApiBuilder.layer(Api).pipe(Layer.provide(handlers)), { disableListenLog: true, disableLogger: true }).pipe(
-  Layer.provide(NodeHttpServer.layer(http.createServer, { host: "127.0.0.1", port: Number(process.env["SYRIS_PORT"]) })),
+HttpRouter.serve(HttpApiBuilder.layer(Api).pipe(Layer.provide(handlers)), {
+  disableListenLog: true,
+  disableLogger: true
+}).pipe(
+  Layer.provide(
+    NodeHttpServer.layer(http.createServer, { host: "127.0.0.1", port: Number(process.env["SYRIS_PORT"]) })
+  ),
   Layer.provide(postgres),
   Layer.launch,
   NodeRuntime.runMain

@@ -39,7 +39,8 @@ const ticks = (pid: number): number => {
   return Number(fields[11] ?? 0) + Number(fields[12] ?? 0)
 }
 
-const sum = (pids: ReadonlyArray<number>, of: (pid: number) => number) => pids.reduce((total, pid) => total + of(pid), 0)
+const sum = (pids: ReadonlyArray<number>, of: (pid: number) => number) =>
+  pids.reduce((total, pid) => total + of(pid), 0)
 const megabytes = (pids: ReadonlyArray<number>, name: "Pss" | "Rss") => sum(pids, (pid) => kilobytes(pid, name)) / 1024
 
 export const idle = async ({ quick }: Options): Promise<void> => {

@@ -23,7 +23,9 @@ export const latency = async ({ quick, verbose }: Options): Promise<void> => {
   let sent = 0
   const subjects = {
     host: async () => {
-      const answer = await http.send(noopEvent(host.target, `${process.pid}-${Date.now()}-${sent++}`, "Prefer: wait=10\r\n"))
+      const answer = await http.send(
+        noopEvent(host.target, `${process.pid}-${Date.now()}-${sent++}`, "Prefer: wait=10\r\n")
+      )
       if (answer.status !== 200) throw new Error(`It was answered ${answer.status}: ${answer.body}`)
     },
     statements: () => replay.run(bare),
@@ -59,6 +61,12 @@ export const latency = async ({ quick, verbose }: Options): Promise<void> => {
   figure("control: the host's statements on a bare connection, p50", median(times.statements), "ms")
   figure("the same, p99", percentile(times.statements, 0.99), "ms")
   figure("control: two single-row insert commits, p50", median(times.commits), "ms")
-  target("host p50 / the commits it needs", median(rounds.map((round) => round.host / round.statements)), "", "at most", 2.5)
+  target(
+    "host p50 / the commits it needs",
+    median(rounds.map((round) => round.host / round.statements)),
+    "",
+    "at most",
+    2.5
+  )
   figure("host p50 / two single-row insert commits", median(rounds.map((round) => round.host / round.commits)), "")
 }

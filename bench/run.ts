@@ -9,7 +9,13 @@ import type { Options } from "./Report.ts"
 import { start } from "./start.ts"
 import { throughput } from "./throughput.ts"
 
-const benches: Readonly<Record<string, (options: Options) => Promise<void>>> = { throughput, latency, start, idle, auditPage }
+const benches: Readonly<Record<string, (options: Options) => Promise<void>>> = {
+  throughput,
+  latency,
+  start,
+  idle,
+  auditPage
+}
 
 const args = process.argv.slice(2)
 const options: Options = { quick: args.includes("--quick"), verbose: args.includes("--verbose") }

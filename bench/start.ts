@@ -51,8 +51,15 @@ export const start = async ({ quick, verbose }: Options): Promise<void> => {
   await using postgres = await startPostgres(path.join(folder.path, "postgres-home"))
   await postgres.createDatabase("host")
 
-  const bundle = { SYRIS_BUILD_OUT: path.join(root, "dist", "bench"), SYRIS_BUILD_CLI: path.join(root, "bench", "bareServer.ts") }
-  const built = spawnSync(process.execPath, ["bin/build.mjs"], { cwd: root, encoding: "utf8", env: { ...process.env, ...bundle } })
+  const bundle = {
+    SYRIS_BUILD_OUT: path.join(root, "dist", "bench"),
+    SYRIS_BUILD_CLI: path.join(root, "bench", "bareServer.ts")
+  }
+  const built = spawnSync(process.execPath, ["bin/build.mjs"], {
+    cwd: root,
+    encoding: "utf8",
+    env: { ...process.env, ...bundle }
+  })
   if (built.status !== 0) throw new Error(built.stderr)
 
   const config = path.join(root, "syris.config.ts")
@@ -67,7 +74,10 @@ export const start = async ({ quick, verbose }: Options): Promise<void> => {
     bare_embedded: (linger?: number) =>
       timed(node, ["bin/syris.mjs"], { ...bundle, BENCH_POSTGRES_HOME: path.join(folder.path, "bare-home") }, linger),
     npm_start: async () => {
-      const took = await timed("npm", ["start", "--silent"], { ...own, PATH: `${nodeFolder}${path.delimiter}${process.env["PATH"] ?? ""}` })
+      const took = await timed("npm", ["start", "--silent"], {
+        ...own,
+        PATH: `${nodeFolder}${path.delimiter}${process.env["PATH"] ?? ""}`
+      })
       // npm ends before the host that it started.
       await until(() => fs.existsSync(path.join(own.SYRIS_HOME, "host.lock")) ? undefined : true)
       return took

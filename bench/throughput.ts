@@ -18,8 +18,12 @@ const clients = 8
 
 const findPgbench = (): string | undefined => {
   const debian = "/usr/lib/postgresql"
-  const folders = fs.existsSync(debian) ? fs.readdirSync(debian).map((version) => path.join(debian, version, "bin")) : []
-  return [...folders, ...(process.env["PATH"] ?? "").split(path.delimiter)].map((folder) => path.join(folder, "pgbench"))
+  const folders = fs.existsSync(debian)
+    ? fs.readdirSync(debian).map((version) => path.join(debian, version, "bin"))
+    : []
+  return [...folders, ...(process.env["PATH"] ?? "").split(path.delimiter)].map((folder) =>
+    path.join(folder, "pgbench")
+  )
     .find((file) => fs.existsSync(file))
 }
 
@@ -47,7 +51,11 @@ export const throughput = async ({ quick, verbose }: Options): Promise<void> => 
   await using folder = temporaryFolder()
   await using postgres = await startPostgres(path.join(folder.path, "postgres-home"))
   for (const name of ["host", "thin", "pgbench"]) await postgres.createDatabase(name)
-  const [ofHost, ofThin, ofPgbench] = await Promise.all(["host", "thin", "pgbench"].map(postgres.connect)) as [PgWire, PgWire, PgWire]
+  const [ofHost, ofThin, ofPgbench] = await Promise.all(["host", "thin", "pgbench"].map(postgres.connect)) as [
+    PgWire,
+    PgWire,
+    PgWire
+  ]
 
   await using host = await startHost(path.join(folder.path, "home"), postgres.url("host"))
   const portFile = path.join(folder.path, "thin.port")
@@ -58,7 +66,9 @@ export const throughput = async ({ quick, verbose }: Options): Promise<void> => 
     HOST_ID: await enterHost(ofThin),
     PORT_FILE: portFile
   })
-  const port = Number(await until(() => fs.existsSync(portFile) ? fs.readFileSync(portFile, "utf8") || undefined : undefined))
+  const port = Number(
+    await until(() => fs.existsSync(portFile) ? fs.readFileSync(portFile, "utf8") || undefined : undefined)
+  )
   const thinTarget = { host: "127.0.0.1", port, token: "none" }
 
   const pgbench = findPgbench()
@@ -66,8 +76,22 @@ export const throughput = async ({ quick, verbose }: Options): Promise<void> => 
   fs.writeFileSync(script, pgbenchScript(await enterHost(ofPgbench)))
   const seconds = quick ? 2 : 4
   const runPgbench = (): number => {
-    const args = ["-h", postgres.socketFolder, "-U", postgres.user, "-n", "-M", "prepared", "-c", String(clients), "-j", "1"]
-    const ran = spawnSync(pgbench ?? "", [...args, "-T", String(seconds), "-f", script, "pgbench"], { encoding: "utf8" })
+    const args = [
+      "-h",
+      postgres.socketFolder,
+      "-U",
+      postgres.user,
+      "-n",
+      "-M",
+      "prepared",
+      "-c",
+      String(clients),
+      "-j",
+      "1"
+    ]
+    const ran = spawnSync(pgbench ?? "", [...args, "-T", String(seconds), "-f", script, "pgbench"], {
+      encoding: "utf8"
+    })
     const tps = /tps = ([\d.]+)/.exec(ran.stdout)?.[1]
     if (tps === undefined || ran.status !== 0) throw new Error(`pgbench: ${ran.stderr}`)
     return Number(tps)
@@ -87,11 +111,14 @@ export const throughput = async ({ quick, verbose }: Options): Promise<void> => 
   }
   await Promise.all([ofHost, ofThin, ofPgbench].map((connection) => connection.close()))
 
-  const ratio = (over: ReadonlyArray<number>) => median(rates.host.map((rate, round) => rate / (over[round] ?? Number.NaN)))
+  const ratio = (over: ReadonlyArray<number>) =>
+    median(rates.host.map((rate, round) => rate / (over[round] ?? Number.NaN)))
   figure("host", median(rates.host), "events/s")
   figure("control a: thin server, same rows, as many statements", median(rates.thin), "events/s")
   target("host / thin server", ratio(rates.thin), "", "at least", 0.5)
-  if (pgbench === undefined) return say("SKIPPED: pgbench was not found (apt install postgresql). The ratio against it was NOT measured.")
+  if (pgbench === undefined) {
+    return say("SKIPPED: pgbench was not found (apt install postgresql). The ratio against it was NOT measured.")
+  }
   figure(`control b: pgbench, one statement a transaction, ${clients} clients`, median(rates.pgbench), "events/s")
   target("host / pgbench", ratio(rates.pgbench), "", "at least", 0.5)
 }

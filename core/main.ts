@@ -169,6 +169,7 @@ const again = Schedule.min([Schedule.exponential("500 millis"), Schedule.spaced(
 
 /** One life of the host, from the lock of its home to the loss of its lease or its database. */
 const live = Effect.fnUntraced(function*(once: Once) {
+  yield* surviveStrays
   const environment = yield* Environment
   const configured = Effect.gen(function*() {
     once.settings ??= Context.get(yield* Layer.build(ConfigLoader.layer), Settings)
@@ -184,6 +185,16 @@ const live = Effect.fnUntraced(function*(once: Once) {
   )
   return yield* Effect.raceFirst(host, place.embedded?.lost ?? Effect.never)
 }, Effect.scoped)
+
+/** A promise that a plugin left alone and that failed: said, not the end of the host. */
+const surviveStrays = Effect.gen(function*() {
+  const log = Effect.runForkWith(yield* Effect.context<never>())
+  const stray = (reason: unknown): void => void log(Effect.logError("A plugin left a failed promise alone.", reason))
+  yield* Effect.acquireRelease(
+    Effect.sync(() => process.on("unhandledRejection", stray)),
+    () => Effect.sync(() => process.off("unhandledRejection", stray))
+  )
+})
 
 /** Runs a host in this process until it is interrupted (SIGINT, SIGTERM). */
 export const runHost = (options: { readonly verbose: boolean }): Effect.Effect<never, HostError> =>

@@ -102,6 +102,8 @@ create table inbox (
   event_id     uuid        primary key,
   trace_id     uuid        not null,
   tool_call_id uuid,
+  tool         text,                                -- of its call, where it has one
+  thread_id    text,                                -- its events are settled one after the other
   claimed_by   uuid        references hosts,
   fence        bigint      not null,
   due_at       timestamptz not null default clock_timestamp(),
@@ -110,6 +112,7 @@ create table inbox (
 );
 create index inbox_claim on inbox (claimed_by, due_at) where not parked;
 create index inbox_trace on inbox (trace_id);
+create index inbox_thread on inbox (thread_id, event_id) where thread_id is not null;
 
 create table tool_calls (
   tool_call_id    uuid        primary key,
@@ -172,6 +175,12 @@ begin
   end if;
   if new.fence < old.fence then
     raise exception 'a fence never goes back' using errcode = 'SY002';
+  end if;
+  if new.status = old.status and old.resolved_at is not null
+     and (new.output is distinct from old.output or new.error is distinct from old.error
+          or new.attempts <> old.attempts or new.open_attempts <> old.open_attempts
+          or new.resolved_at is distinct from old.resolved_at) then
+    raise exception 'a call that is % does not change any more', old.status using errcode = 'SY007';
   end if;
   if new.status <> old.status then
     if not (case old.status
@@ -291,7 +300,9 @@ declare
   parent text;
   made int := 0;
 begin
+  -- A new partition locks its parent; behind one long transaction everybody would wait with it.
   perform pg_advisory_xact_lock(hashtext('syris.partitions'));
+  perform set_config('lock_timeout', '2s', true);
   for i in -1 .. months_ahead loop
     utc_month := date_trunc('month', now() at time zone 'UTC') + make_interval(months => i);
     lower_end := utc_month at time zone 'UTC';
@@ -310,8 +321,11 @@ begin
             uuid_floor(lower_end), uuid_floor(upper_end));
         end if;
         made := made + 1;
-      exception when check_violation then
-        raise warning 'rows of % lie in the default partition of %', to_char(utc_month, 'YYYY-MM'), parent;
+      exception
+        when check_violation then
+          raise warning 'rows of % lie in the default partition of %', to_char(utc_month, 'YYYY-MM'), parent;
+        when lock_not_available then
+          raise warning '% is in use: its partition of % is made the next time', parent, to_char(utc_month, 'YYYY-MM');
       end;
     end loop;
   end loop;

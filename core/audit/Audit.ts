@@ -38,7 +38,7 @@ const toRow = (fact: Fact) => ({
   stage: auditTypes[fact.type][0],
   type: fact.type,
   outcome: auditTypes[fact.type][1],
-  summary: fact.summary,
+  summary: fact.summary.replaceAll("\0", "␀").toWellFormed(),
   refs: fact.refs ?? {},
   actor: fact.actor,
   tool: fact.tool,
@@ -90,7 +90,11 @@ export class Audit extends Context.Service<Audit, {
       const sql = yield* SqlClient.SqlClient
       const redactor = yield* Redactor
       const wake = yield* AuditWake
-      const row = (fact: Fact): AuditRow => redactor.redactJson(toRow(fact))
+      // Only what people or programs wrote: a secret that looks like a type must not break the row.
+      const row = (fact: Fact): AuditRow => {
+        const { actor, data, summary, ...rest } = toRow(fact)
+        return { ...rest, ...redactor.redactJson({ actor, data, summary }) }
+      }
       const append = Effect.fnUntraced(function*(...facts: ReadonlyArray<Fact>) {
         yield* sql.unsafe(
           `with rows as (

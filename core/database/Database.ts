@@ -56,7 +56,9 @@ export const layerPool = (
     applicationName: "syris",
     maxConnections: poolSize,
     connectTimeout: "10 seconds",
-    startupParameters: { timezone: "UTC" }
+    keepAlive: "10 seconds",
+    // Nobody waits long for a lock or for a peer that is gone: what is cut is sent again.
+    startupParameters: { timezone: "UTC", lock_timeout: "5s", tcp_user_timeout: "15000" }
   }).pipe(
     Layer.tap((services) => Effect.provide(checkServer, services)),
     Layer.catch((error) =>

@@ -34,5 +34,5 @@ export const storeEvents = (events: string, keys: string, only = "true"): string
     select i.* from incoming i
     where i.dedupe_key is null or i.event_id in (select event_id from keyed)
     on conflict (event_id) do nothing
-    returning event_id, trace_id
+    returning event_id, trace_id, thread_id
   )`

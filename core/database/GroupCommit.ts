@@ -7,7 +7,8 @@
  * - After a lost connection the same batch is sent again, so the statement must be harmless to repeat: rows keep their
  *   ids, and a repeat finds its own rows (docs/adr/0003).
  */
-import { Effect, Exit, Schedule } from "effect"
+import { Cause, Effect, Exit, Schedule } from "effect"
+import { SqlError } from "effect/sql"
 import { isTransient } from "./Transient.ts"
 
 interface Waiting<Item, A, E> {
@@ -18,33 +19,46 @@ interface Waiting<Item, A, E> {
 /** Most rows in one statement. */
 const maximumBatch = 200
 
+/** A statement without an answer for so long is given up: its connection is dropped and it is sent again. */
+const answerWithin = "10 seconds"
+
+const noAnswer = new SqlError.SqlError({
+  reason: new SqlError.ConnectionError({
+    cause: new Error("no answer"),
+    message: "The database did not answer within 10 seconds.",
+    operation: "execute"
+  })
+})
+
 /** A batch whose fate is not known is settled by sending it again, for at most about 15 s. */
 const reconnect = Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("1 second")]).pipe(
   Schedule.upTo({ duration: "15 seconds" })
 )
-
-
 
 /**
  * Makes a writer. `commit` answers one result per item, in order, after its commit.
  */
 export const make = <Item, A, E, R>(
   commit: (items: ReadonlyArray<Item>) => Effect.Effect<ReadonlyArray<A>, E, R>
-): Effect.Effect<(item: Item) => Effect.Effect<A, E>, never, R> =>
+): Effect.Effect<(item: Item) => Effect.Effect<A, E | SqlError.SqlError>, never, R> =>
   Effect.map(Effect.context<R>(), (context) => {
     const run = Effect.runForkWith(context)
-    let waiting: Array<Waiting<Item, A, E>> = []
+    let waiting: Array<Waiting<Item, A, E | SqlError.SqlError>> = []
     let busy = false
 
     const settled = (items: ReadonlyArray<Item>) =>
-      commit(items).pipe(Effect.retry({ schedule: reconnect, while: isTransient }), Effect.exit)
+      commit(items).pipe(
+        Effect.timeoutOrElse({ duration: answerWithin, orElse: () => Effect.fail(noAnswer) }),
+        Effect.retry({ schedule: reconnect, while: isTransient }),
+        Effect.exit
+      )
 
-    const write = Effect.fnUntraced(function*(batch: ReadonlyArray<Waiting<Item, A, E>>) {
+    const write = Effect.fnUntraced(function*(batch: ReadonlyArray<Waiting<Item, A, E | SqlError.SqlError>>) {
       const exit = yield* settled(batch.map((entry) => entry.item))
       if (Exit.isSuccess(exit)) {
         batch.forEach((entry, index) => entry.resume(Exit.succeed(exit.value[index] as A)))
-      } else if (batch.length === 1) {
-        batch[0]?.resume(Exit.failCause(exit.cause))
+      } else if (batch.length === 1 || isTransient(Cause.squash(exit.cause))) {
+        for (const entry of batch) entry.resume(Exit.failCause(exit.cause))
       } else {
         for (const entry of batch) {
           entry.resume(Exit.map(yield* settled([entry.item]), (results) => results[0] as A))
@@ -65,7 +79,7 @@ export const make = <Item, A, E, R>(
     })
 
     return (item) =>
-      Effect.callback<A, E>((resume) => {
+      Effect.callback<A, E | SqlError.SqlError>((resume) => {
         waiting.push({ item, resume })
         if (!busy) {
           busy = true

@@ -4,7 +4,7 @@
  */
 import { SqlError } from "effect/sql"
 
-const passing = /^(08|57P|53|40)/
+const passing = /^(08|57P|53|40|25006|58)/
 
 const codeOf = (cause: unknown): string => {
   let current = cause
@@ -14,6 +14,10 @@ const codeOf = (cause: unknown): string => {
   }
   return ""
 }
+
+/** The database read the statement and refused what is in it: a wrong value, a broken rule, too much. */
+export const isRefusal = (error: unknown): boolean =>
+  SqlError.isSqlError(error) && /^(22|23|54|25P02|SY)/.test(codeOf(error.reason))
 
 export const isTransient = (error: unknown): boolean =>
   SqlError.isSqlError(error) && (error.isRetryable || passing.test(codeOf(error.reason)))

@@ -25,6 +25,8 @@ export interface State {
   }
   /** Accepted events that are not settled and wait for nobody. */
   readonly queue_depth: number
+  /** Calls whose outcome only a person can tell. */
+  readonly unknown: number
   readonly versions: {
     readonly syris: string
     readonly node: string
@@ -52,6 +54,7 @@ export class SystemState extends Context.Service<SystemState, {
         readonly paused: boolean | null
         readonly schedules: number
         readonly queue_depth: number
+        readonly unknown: number
         readonly postgres: string
         readonly schema: number
       }>`
@@ -59,6 +62,7 @@ export class SystemState extends Context.Service<SystemState, {
            (select paused from control)                                                            as paused,
            (select count(*)::int from schedules where enabled and next_run_at is not null)         as schedules,
            (select count(*)::int from inbox where not parked)                                      as queue_depth,
+           (select count(*)::int from inbox where parked)                                          as unknown,
            current_setting('server_version')                                                       as postgres,
            (select coalesce(max(migration_id), 0)::int from migrations)                            as schema`
       const hosts = sql<{
@@ -81,6 +85,7 @@ export class SystemState extends Context.Service<SystemState, {
           // Tasks, watchers, approvals, alarms and jobs come with their own tables.
           counts: { tasks: 0, schedules: total?.schedules ?? 0, watchers: 0, approvals: 0, alarms: 0, jobs: 0 },
           queue_depth: total?.queue_depth ?? 0,
+          unknown: total?.unknown ?? 0,
           versions: {
             syris: version,
             node: process.versions.node,

@@ -3,12 +3,12 @@
  * settles their events in the outcome's transaction.
  */
 import { Clock, Context, Effect, FiberSet, Layer } from "effect"
-import { Audit } from "../audit/Audit.ts"
+import { Audit, type AuditRow } from "../audit/Audit.ts"
 import { isTransient } from "../database/Transient.ts"
 import { Registry } from "../plugin/Registry.ts"
 import { Settings } from "../plugin/Settings.ts"
 import { Control } from "../safety/Control.ts"
-import { attemptedFact, type Lane, ToolExecutor, type Work } from "../tools/ToolExecutor.ts"
+import { type Attempted, attemptedFact, type Conclusion, countDown, type Lane, ToolExecutor, type Work } from "../tools/ToolExecutor.ts"
 import { startAllowanceMs } from "../tools/ToolCallPlan.ts"
 import { ToolLedger } from "../tools/ToolLedger.ts"
 import { InboxWake } from "./InboxWake.ts"
@@ -24,11 +24,13 @@ const drainMs = 3_000
 
 export class Executor extends Context.Service<Executor, {
   /** Runs a call whose intent is committed and for which a slot was taken. */
-  readonly start: (work: Work) => Effect.Effect<void>
+  readonly start: (work: Work, leftMs: Attempted["leftMs"]) => Effect.Effect<void>
   /** Attempts a planned call when a slot is free, and runs it. `attempt` is the attempt that this would be. */
   readonly queue: (work: Work, attempt: number) => Effect.Effect<void>
   /** How many calls are under way or wait for a slot in this host. */
   readonly size: () => number
+  /** Whether it works on an event already. */
+  readonly has: (eventId: string) => boolean
   /** Their events. */
   readonly active: () => ReadonlyArray<string>
 }>()("syris/pipeline/Executor") {
@@ -47,33 +49,51 @@ export class Executor extends Context.Service<Executor, {
       let size = 0
 
       const conclude: Lane["conclude"] = Effect.fnUntraced(function*(work, ending, left, at) {
-        const emitted = yield* Effect.forEach(
-          left.emitted,
-          (raw) =>
-            normalise(raw, { parent: work.event, timezone: settings.timezone, trustOf: registry.trustOf }).pipe(
-              Effect.map(({ body_hash, event }) => [{
-                event,
-                body_hash,
-                row: audit.row({
-                  type: "event.ingested",
-                  trace_id: event.trace_id,
-                  at,
-                  summary: `${work.tool.definition.name} made an event on ${event.channel}.`,
-                  refs: { event_id: event.event_id },
-                  actor: event.actor_id,
-                  data: { channel: event.channel, trust: event.trust, parent_event_id: work.event_id }
-                })
-              }]),
-              Effect.catch((rejected) =>
-                Effect.as(
-                  Effect.logWarning(`${work.tool.definition.name} emitted what is not an event: ${rejected.message}`),
-                  []
-                )
-              )
-            )
-        )
+        const name = work.tool.definition.name
+        const rows: Array<AuditRow> = []
+        const emitted: Array<Conclusion["emitted"][number]> = []
+        for (const raw of left.emitted) {
+          const child = yield* Effect.result(
+            normalise(raw, { parent: work.event, timezone: settings.timezone, trustOf: registry.trustOf })
+          )
+          if (child._tag === "Failure") {
+            rows.push(audit.row({
+              type: "event.rejected",
+              trace_id: work.event.trace_id,
+              at,
+              summary: `${name} made what is not an event: ${child.failure.message}`.slice(0, 500),
+              refs: { event_id: work.event_id },
+              data: { error: child.failure.detail }
+            }))
+            continue
+          }
+          const { body_hash, event } = child.success
+          const fact = {
+            trace_id: event.trace_id,
+            at,
+            actor: event.actor_id,
+            data: { channel: event.channel, trust: event.trust, parent_event_id: work.event_id }
+          }
+          emitted.push({
+            event,
+            body_hash,
+            row: audit.row({
+              ...fact,
+              type: "event.ingested",
+              summary: `${name} made an event on ${event.channel}.`,
+              refs: { event_id: event.event_id }
+            }),
+            again: audit.row({
+              ...fact,
+              type: "event.deduped",
+              summary: `${name} made an event on ${event.channel} that was there already; it is not run a second time.`,
+              refs: { event_id: work.event_id }
+            })
+          })
+        }
         return {
-          emitted: emitted.flat(),
+          emitted,
+          rows,
           settlement: ending.status === "unknown" ? undefined : {
             event_id: work.event_id,
             trace_id: work.event.trace_id,
@@ -87,9 +107,10 @@ export class Executor extends Context.Service<Executor, {
 
       const lane: Lane = {
         conclude,
-        settled: ({ emitted, settlement }) => {
+        settled: ({ event }, { emitted, settlement }) => {
           if (settlement !== undefined) settlements.announce(settlement, emitted.length === 0)
-          if (emitted.length > 0 || settlement === undefined) inbox.wake()
+          // A child, a call to look at again, or the next of the thread.
+          if (emitted.length > 0 || settlement === undefined || (event.thread_id ?? null) !== null) inbox.wake()
         }
       }
 
@@ -114,24 +135,25 @@ export class Executor extends Context.Service<Executor, {
         })
 
       const attempt = Effect.fnUntraced(function*(work: Work, number: number) {
-        const moved = yield* ledger.attempt({
+        const leftMs = countDown(work.tool.timeoutMs + startAllowanceMs)
+        const moved = yield* Effect.onError(ledger.attempt({
           tool_call_id: work.tool_call_id,
           event_id: work.event_id,
           fence: work.fence,
           deadline_ms: work.tool.timeoutMs + startAllowanceMs,
           policy_version: work.policy_version,
           row: audit.row(attemptedFact(work, number, new Date(yield* Clock.currentTimeMillis)))
-        })
+        }), () => tools.giveBack(work.tool))
         if (moved === undefined) {
+          yield* tools.giveBack(work.tool)
           yield* control.refresh
-          yield* ledger.putOff(work, heldBackMs)
-          return yield* tools.giveBack(work.tool)
+          return yield* ledger.putOff(work, heldBackMs)
         }
-        yield* tools.run({ ...work, attempt: moved.attempts, open_attempts: moved.open_attempts }, lane)
+        yield* tools.run({ ...work, attempt: moved.attempts, open_attempts: moved.open_attempts, leftMs }, lane)
       })
 
       return Executor.of({
-        start: (work) => counted(work, tools.run({ ...work, attempt: 1, open_attempts: 1 }, lane)),
+        start: (work, leftMs) => counted(work, tools.run({ ...work, attempt: 1, open_attempts: 1, leftMs }, lane)),
         queue: (work, number) =>
           counted(
             work,
@@ -139,7 +161,6 @@ export class Executor extends Context.Service<Executor, {
               tools.take(work.tool),
               Effect.uninterruptible(
                 attempt(work, number).pipe(
-                  Effect.tapError(() => tools.giveBack(work.tool)),
                   // The claim is still ours, and still there for whoever comes after us.
                   Effect.catch((error) =>
                     isTransient(error)
@@ -151,6 +172,7 @@ export class Executor extends Context.Service<Executor, {
             )
           ),
         size: () => size,
+        has: (eventId) => active.has(eventId),
         active: () => Array.from(active.keys())
       })
     })

@@ -7,9 +7,10 @@
  *   person.
  * - A row that can't be settled is put off or parked. It never hides the rows behind it.
  */
-import { Clock, Context, Effect, FiberSet, Layer, Queue } from "effect"
+import { Cause, Clock, Context, Effect, FiberSet, Layer, Queue } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import type { Fact } from "../audit/Audit.ts"
+import { present } from "../audit/Page.ts"
 import type { Autonomy, Guarantee, Risk, ToolCallStatus, ToolEffect } from "../contract/Enums.ts"
 import type { EventRow, SettlementRow } from "../contract/Rows.ts"
 import { HostLease } from "../health/HostLease.ts"
@@ -18,7 +19,7 @@ import { Settings } from "../plugin/Settings.ts"
 import { Control } from "../safety/Control.ts"
 import { interrupted } from "../tools/Ending.ts"
 import * as ToolCallPlan from "../tools/ToolCallPlan.ts"
-import { ToolExecutor, type Work } from "../tools/ToolExecutor.ts"
+import { maximumAttempts, ToolExecutor, type Work } from "../tools/ToolExecutor.ts"
 import { type Held, ToolLedger } from "../tools/ToolLedger.ts"
 import { Executor } from "./Executor.ts"
 import { InboxWake } from "./InboxWake.ts"
@@ -28,7 +29,7 @@ import { compose } from "./Responder.ts"
 import { Settlements } from "./Settlements.ts"
 
 /** Most calls that this host brings to their end at once, waiting ones included. */
-const capacity = 500
+const capacity = 2_000
 
 /** How often the inbox looks by itself. */
 const lookEvery = "2 seconds"
@@ -53,7 +54,11 @@ interface CallJson {
   readonly autonomy: Autonomy
   readonly status: ToolCallStatus
   readonly attempts: number
+  readonly open_attempts: number
+  /** Nothing of it can land any more. */
   readonly quiet: boolean
+  /** Its holder is proven dead, or has stopped. */
+  readonly holder_ended: boolean
 }
 
 interface Claimed {
@@ -95,7 +100,14 @@ export class Inbox extends Context.Service<Inbox, {
             select i.event_id
             from inbox i left join hosts h on h.host_id = i.claimed_by
             where not i.parked and i.due_at <= clock_timestamp()
+              and i.claimed_by is distinct from ${hostId}::uuid
               and (i.claimed_by is null or h.ended_at is not null or h.lease_until < clock_timestamp())
+              and (i.tool is null or i.tool <> all(${tools.saturated()}::text[]))
+              and (i.thread_id is null or not exists (
+                    select 1 from inbox e
+                    where e.thread_id = i.thread_id and e.event_id < i.event_id and not e.parked))
+              and exists (select 1 from hosts me
+                          where me.host_id = ${hostId} and me.ended_at is null and me.lease_until > clock_timestamp())
             order by i.event_id
             limit ${most}
             for update of i skip locked)
@@ -118,10 +130,12 @@ export class Inbox extends Context.Service<Inbox, {
         sql<Claimed>`
           select i.event_id, i.fence, i.tries, to_jsonb(e) as event,
                  case when c.tool_call_id is not null then to_jsonb(c) ||
-                   jsonb_build_object('quiet', coalesce(c.quiet_at <= clock_timestamp(), true)) end as call
+                   jsonb_build_object('quiet', coalesce(c.quiet_at <= clock_timestamp(), true),
+                                      'holder_ended', coalesce(h.ended_at is not null, true)) end as call
           from inbox i
           join events e on e.event_id = i.event_id
           left join tool_calls c on c.tool_call_id = i.tool_call_id
+          left join hosts h on h.host_id = c.held_by
           where i.event_id = any(${eventIds}::uuid[]) and i.claimed_by = ${hostId}
           order by i.event_id`
 
@@ -224,20 +238,23 @@ export class Inbox extends Context.Service<Inbox, {
           yield* ledger.replan(held)
           return yield* executor.queue(work, call.attempts + 1)
         }
-        yield* ledger.putOff(held, row.tries >= maximumProbes ? "person" : 1_000 * 2 ** row.tries)
+        yield* ledger.putOff(held, row.tries >= maximumProbes ? "person" : 1_000 * 2 ** row.tries, true)
       })
 
       const resume = Effect.fnUntraced(function*(row: Claimed) {
         const { call } = row
         if (call === null) return yield* decide(row)
         const held: Held = { tool_call_id: call.tool_call_id, event_id: row.event_id, fence: Number(row.fence) }
+        const asks = call.effect !== "read" && (call.guarantee === "probe" || call.guarantee === "none")
         if (call.status === "attempted") {
+          // A lapsed lease is only a presumption: its holder may still bring the answer, until its deadline.
+          if (asks && !call.quiet && !call.holder_ended) return yield* ledger.putOff(held, "quiet")
           const why = `It is not known whether ${call.tool} was done: the host that ran it ended.`
           yield* ledger.lose(held, yield* fact("tool_call.unknown", row, call, why, { error: interrupted }))
         }
         const work = yield* workOf(row, call, held)
         if (work === undefined) {
-          if (call.status !== "planned") return yield* ledger.putOff(held, "person")
+          if (call.status !== "planned" || call.open_attempts > 0) return yield* ledger.putOff(held, "person")
           const error = {
             code: "tool.not_found",
             message: `The tool ${call.tool} is not there any more, or takes another input now.`,
@@ -246,25 +263,27 @@ export class Inbox extends Context.Service<Inbox, {
           const told = yield* fact("tool_call.failed", row, call, error.message, { error })
           return yield* end(row, call, held, "failed", told, error.message)
         }
-        // What was planned under another policy is judged by today's.
-        const refused = call.attempts > 0 ? undefined : ToolCallPlan.judge({
+        if (call.status !== "planned" && asks) {
+          if (call.guarantee === "none") return yield* ledger.putOff(held, "person")
+          // An answer before everything is quiet could be overtaken by an effect under way.
+          return yield* call.quiet ? ask(row, call, held, work) : ledger.putOff(held, "quiet")
+        }
+        if (call.attempts >= maximumAttempts) return yield* ledger.putOff(held, "person")
+        // Whatever is still to be sent is judged by today's policy.
+        const refused = ToolCallPlan.judge({
           tool: work.tool,
           granted: settings.safety.scopesOf(row.event.channel),
           autonomy: control.current().autonomy
         }, call.risk)
         if (refused !== undefined) {
+          if (call.status !== "planned" || call.open_attempts > 0) return yield* ledger.putOff(held, "person")
           const { error, reasons, verdict } = refused
           const told = yield* fact(refused.type, row, call, error.message, { error, reasons, verdict })
           return yield* end(row, call, held, "failed", told, error.message)
         }
         if (call.status === "planned") return yield* executor.queue(work, call.attempts + 1)
-        if (call.effect === "read" || call.guarantee === "transactional" || call.guarantee === "native_key") {
-          yield* ledger.replan(held)
-          return yield* executor.queue(work, call.attempts + 1)
-        }
-        if (call.guarantee === "none") return yield* ledger.putOff(held, "person")
-        // An answer before everything is quiet could be overtaken by an effect under way.
-        return yield* call.quiet ? ask(row, call, held, work) : ledger.putOff(held, "quiet")
+        yield* ledger.replan(held)
+        return yield* executor.queue(work, call.attempts + 1)
       })
 
       const fibers = yield* FiberSet.make<void>()
@@ -272,22 +291,35 @@ export class Inbox extends Context.Service<Inbox, {
 
       const look = Effect.gen(function*() {
         while (true) {
-          const room = capacity - executor.size()
+          if (control.current().paused) return
+          const room = capacity - executor.size() - resuming.size
           const claimed = room <= 0 ? [] : yield* claim(Math.min(room, 100))
           if (claimed.length === 0) return
-          for (const row of yield* load(claimed.map((found) => found.event_id))) {
+          for (const found of yield* load(claimed.map((one) => one.event_id))) {
+            const row: Claimed = { ...found, event: present(found.event) }
             resuming.add(row.event_id)
             fork(
               resume(row).pipe(
                 Effect.catchCause((cause) =>
-                  Effect.logError(`The event ${row.event_id} could not be taken up.`, cause)
+                  Effect.andThen(
+                    Effect.logError(`The event ${row.event_id} could not be taken up.`, cause),
+                    Effect.ignore(ledger.putOff(
+                      {
+                        event_id: row.event_id,
+                        fence: Number(row.fence),
+                        tool_call_id: row.call?.tool_call_id ?? row.event_id
+                      },
+                      row.tries >= maximumProbes ? "person" : 1_000 * 2 ** row.tries,
+                      true
+                    ))
+                  )
                 ),
                 Effect.ensuring(Effect.sync(() => resuming.delete(row.event_id)))
               )
             )
           }
         }
-      }).pipe(Effect.catch((error) => Effect.logWarning(`The inbox can't be read: ${error.message}`)))
+      }).pipe(Effect.catchCause((cause) => Effect.logWarning("The inbox can't be read.", Cause.squash(cause))))
 
       const wakes = yield* Queue.sliding<void>(1)
       inbox.onWake(() => Queue.offerUnsafe(wakes, undefined))

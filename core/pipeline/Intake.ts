@@ -47,6 +47,8 @@ export interface Stored {
   /** Grows at each claim; what this host writes of the call is valid under it. */
   readonly fence: number
   readonly attempted: boolean
+  /** This host holds it. Otherwise any host may take it, once nothing of its thread is before it. */
+  readonly claimed: boolean
 }
 
 /** `events` makes the CTE `stored`, `owed` notes in the inbox who owes the calls of the CTE `planned`. */
@@ -58,16 +60,23 @@ with ${events},
     where d.event_id in (select event_id from stored)
   ),
   planned as materialized (
-    select c.*, nextval('fence_seq') as fence, h.live,
-           c.attempt and h.live and not k.paused and k.policy_version = c.policy_version as go
+    select c.*, nextval('fence_seq') as fence, b.thread_id, c.claim and h.live and not b.behind as claimed,
+           c.attempt and h.live and not b.behind and not k.paused and k.policy_version = c.policy_version as go
     from json_to_recordset($4::json) as c(
            tool_call_id uuid, trace_id uuid, event_id uuid, ordinal int, tool text, tool_pin text, input jsonb,
            input_hash text, idempotency_key text, effect text, guarantee text, risk text, autonomy text, status text,
            error jsonb, created_at timestamptz, deadline_ms float8, attempt boolean, claim boolean, policy_version bigint),
          control k,
          (select exists (select 1 from hosts
-                         where host_id = $7::uuid and ended_at is null and lease_until > clock_timestamp()) as live) h
-    where c.event_id in (select event_id from stored)
+                         where host_id = $7::uuid and ended_at is null and lease_until > clock_timestamp()) as live) h,
+         lateral (
+           select s.thread_id,
+                  s.thread_id is not null and (
+                    exists (select 1 from inbox i
+                            where i.thread_id = s.thread_id and i.event_id < s.event_id and not i.parked)
+                    or exists (select 1 from stored o where o.thread_id = s.thread_id and o.event_id < s.event_id)) as behind
+           from stored s
+           where s.event_id = c.event_id) b
   ),
   reserved as (
     insert into tool_call_keys (idempotency_key, tool_call_id)
@@ -82,7 +91,7 @@ with ${events},
            go::int, go::int,
            case when go then clock_timestamp() + make_interval(secs => deadline_ms / 1000) end,
            case when go then clock_timestamp() + make_interval(secs => deadline_ms / 1000) end,
-           error, created_at, case when status = 'canceled' then created_at end
+           error, created_at, case when status <> 'planned' then created_at end
     from planned
   ),
   settled as (
@@ -99,15 +108,15 @@ with ${events},
      and (r.told_when = 'stored' or r.event_id in (select event_id from planned where go))`
   )
 }
-select s.event_id, p.fence, coalesce(p.go, false) as attempted
+select s.event_id, p.fence, coalesce(p.go, false) as attempted, coalesce(p.claimed, false) as claimed
 from stored s left join planned p on p.event_id = s.event_id`
 
 const acceptStatement = intentStatement(
   storeEvents("$1", "$2"),
   `
   owed as (
-    insert into inbox (event_id, trace_id, tool_call_id, claimed_by, fence)
-    select event_id, trace_id, tool_call_id, case when claim and live then $7::uuid end, fence
+    insert into inbox (event_id, trace_id, thread_id, tool_call_id, tool, claimed_by, fence)
+    select event_id, trace_id, thread_id, tool_call_id, tool, case when claimed then $7::uuid end, fence
     from planned
     where status = 'planned'
   )`
@@ -117,7 +126,7 @@ const acceptStatement = intentStatement(
 const decideStatement = intentStatement(
   `
   stored as materialized (
-    select i.event_id, i.trace_id
+    select i.event_id, i.trace_id, i.thread_id
     from json_populate_recordset(null::events, $1::json) e
     join json_to_recordset($2::json) as x(event_id uuid, fence bigint) on x.event_id = e.event_id
     join inbox i on i.event_id = x.event_id and i.fence = x.fence and i.claimed_by = $7::uuid and i.tool_call_id is null
@@ -125,9 +134,9 @@ const decideStatement = intentStatement(
   `
   owed as (
     update inbox i
-    set tool_call_id = p.tool_call_id, fence = p.fence
+    set tool_call_id = p.tool_call_id, tool = p.tool, fence = p.fence
     from planned p
-    where i.event_id = p.event_id and p.status = 'planned'
+    where i.event_id = p.event_id and p.status = 'planned' and i.claimed_by = $7::uuid and i.tool_call_id is null
   ),
   closed as (
     delete from inbox i using settled s where i.event_id = s.event_id
@@ -161,7 +170,8 @@ select ord, event_id, first_event_id, first_trace_id, differs from first`
 /** What became of events whose own statement stored them without our hearing of it. */
 const ownStatement = `
 select e.event_id, e.trace_id, coalesce(c.fence, 0) as fence,
-       coalesce(c.status = 'attempted' and c.held_by = $2::uuid, false) as attempted
+       coalesce(c.status = 'attempted' and c.held_by = $2::uuid and c.attempts = 1, false) as attempted,
+       coalesce(i.claimed_by = $2::uuid, false) as claimed
 from events e left join inbox i on i.event_id = e.event_id
      left join tool_calls c on c.tool_call_id = i.tool_call_id
 where e.event_id = any ($1::uuid[])`
@@ -170,6 +180,7 @@ interface AcceptedRow {
   readonly event_id: string
   readonly fence: bigint | null
   readonly attempted: boolean
+  readonly claimed: boolean
 }
 interface DuplicateRow {
   readonly ord: number
@@ -256,7 +267,8 @@ export class Intake extends Context.Service<Intake, {
               deduped: true,
               conflict: row.differs,
               fence: 0,
-              attempted: false
+              attempted: false,
+              claimed: false
             })
           }
         }
@@ -268,7 +280,8 @@ export class Intake extends Context.Service<Intake, {
               deduped: false,
               conflict: false,
               fence: Number(row.fence ?? 0),
-              attempted: row.attempted
+              attempted: row.attempted,
+              claimed: row.claimed
             })
           }
         }
@@ -290,7 +303,8 @@ export class Intake extends Context.Service<Intake, {
             deduped: false,
             conflict: false,
             fence: Number(row?.fence ?? 0),
-            attempted: row?.attempted ?? false
+            attempted: row?.attempted ?? false,
+            claimed: row?.claimed ?? false
           }
         })
       }))
@@ -305,7 +319,8 @@ export class Intake extends Context.Service<Intake, {
           deduped: false,
           conflict: false,
           fence: Number(row.fence ?? fence),
-          attempted: row.attempted
+          attempted: row.attempted,
+          claimed: row.claimed
         } satisfies Stored
       })
       return Intake.of({ store, decide })

@@ -319,8 +319,6 @@ const play = async ({ hosts, impatient = false, kind }: World, script: ReadonlyA
       await settle(worker, "succeeded")
     },
     refuse: async (worker) => {
-      // A remote that knows the key answers as it did the first time.
-      if (kind === "native_key" && effects > 0) return
       if (worker.run?.request.landed === false) await settle(worker, "failed")
     },
     timeOut: (worker) => settle(worker, "unknown"),
@@ -369,7 +367,7 @@ const play = async ({ hosts, impatient = false, kind }: World, script: ReadonlyA
       if (!unknown) return
       Object.assign(model, {
         status: "planned",
-        open: quiet || kind === "read" || kind === "transactional" ? 0 : model.open
+        open: (quiet && kind === "probe") || kind === "read" || kind === "transactional" ? 0 : model.open
       })
     }
   }

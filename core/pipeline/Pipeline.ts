@@ -12,7 +12,7 @@ import type { ErrorDetail } from "../contract/ErrorDetail.ts"
 import { newId } from "../database/Ids.ts"
 import { Registry } from "../plugin/Registry.ts"
 import { Settings } from "../plugin/Settings.ts"
-import { ToolExecutor } from "../tools/ToolExecutor.ts"
+import { countDown, ToolExecutor } from "../tools/ToolExecutor.ts"
 import { Executor } from "./Executor.ts"
 import { toMessageEvent } from "./EventLog.ts"
 import { InboxWake } from "./InboxWake.ts"
@@ -23,9 +23,6 @@ import { Settlements } from "./Settlements.ts"
 import { type Accepted, type DryRun, EventNotAccepted, type EventRejected, type Settled, type SubmitOptions } from "./Submission.ts"
 
 export * from "./Submission.ts"
-
-/** As many calls may wait for a slot in this host; further ones are left to any host that has room. */
-const waitingHere = 1_000
 
 export class Pipeline extends Context.Service<Pipeline, {
   /** Validates, routes and stores a raw event; answers once it is committed. */
@@ -51,7 +48,7 @@ export class Pipeline extends Context.Service<Pipeline, {
       const tools = yield* ToolExecutor
 
       const reject = Effect.fnUntraced(function*(detail: ErrorDetail, channel?: string) {
-        const on = channel === undefined ? "" : ` on ${channel.slice(0, 100)}`
+        const on = channel === undefined ? "" : ` on ${channel.slice(0, 100).replaceAll("\0", "␀").toWellFormed()}`
         yield* audit.append({
           type: "event.rejected",
           trace_id: newId(),
@@ -71,7 +68,8 @@ export class Pipeline extends Context.Service<Pipeline, {
         )
         const { intent, plan } = yield* preparation.prepare(event, body_hash)
         const slot = plan !== undefined && (yield* tools.takeIfFree(plan.tool))
-        const claim = slot || executor.size() < waitingHere
+        const claim = slot || (plan !== undefined && !tools.saturated().includes(plan.row.tool))
+        const leftMs = countDown(plan === undefined ? 0 : plan.row.deadline_ms)
         const stored = yield* intake.store({ ...intent, attempt: slot, claim }).pipe(
           Effect.onError(() => slot && plan !== undefined ? tools.giveBack(plan.tool) : Effect.void),
           Effect.mapError((cause) => new EventNotAccepted({ cause }))
@@ -91,11 +89,11 @@ export class Pipeline extends Context.Service<Pipeline, {
             autonomy: plan.row.autonomy,
             policy_version: intent.policy_version
           }
-          if (stored.attempted) {
-            yield* executor.start(work)
+          if (stored.attempted && !executor.has(event.event_id)) {
+            yield* slot ? executor.start(work, leftMs) : Effect.void
           } else {
             if (slot) yield* tools.giveBack(plan.tool)
-            if (!stored.deduped) yield* claim ? executor.queue(work, 1) : Effect.sync(inbox.wake)
+            if (!stored.deduped) yield* stored.claimed ? executor.queue(work, 1) : Effect.sync(inbox.wake)
           }
         }
         return {

@@ -136,10 +136,11 @@ const make = Effect.gen(function*() {
     limit ${limit + 1}`
 
   const openWork = (trace_id: string) =>
-    sql`
-    select 1 as open
+    sql<{ readonly parked: boolean }>`
+    select i.parked
     from inbox i
-    where i.trace_id = ${trace_id}::uuid and not i.parked
+    where i.trace_id = ${trace_id}::uuid
+    order by i.parked
     limit 1`
 
   const read = Effect.fnUntraced(function*(trace_id: string) {
@@ -149,8 +150,12 @@ const make = Effect.gen(function*() {
     const decisions = events.length === 0 ? [] : yield* decisionsOf(events)
     const calls = yield* callsOf(trace_id)
     const settlements = yield* settlementsOf(trace_id)
-    const settled = (yield* openWork(trace_id)).length === 0
-    const outcome = severity.find((one) => settlements.some((row) => row.outcome === one))
+    // What is parked waits for a person: nobody knows whether it was done.
+    const [owed] = yield* openWork(trace_id)
+    const settled = owed === undefined || owed.parked
+    const outcome = owed?.parked === true
+      ? "unknown"
+      : severity.find((one) => settlements.some((row) => row.outcome === one))
     const truncated = [
       ...(events.length > limit ? ["events"] : []),
       ...(calls.length > limit ? ["tool_calls"] : []),

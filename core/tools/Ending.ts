@@ -78,6 +78,12 @@ const judge = (kind: Kind, error: unknown): Ending => {
   return { status: "failed", error: detail("tool.failed", messageOf(error), false) }
 }
 
+/** Nothing was sent: the intent was committed too late to keep its deadline. */
+export const notStarted: Ending = {
+  status: "failed",
+  error: detail("tool.not_started", "It was not begun: the database was too slow to keep its deadline.", true)
+}
+
 export const timedOut = (kind: Kind, timeoutMs: number): Ending =>
   notKnown(kind, detail("tool.timeout", `It did not end within ${timeoutMs / 1000} s and was aborted.`, true))
 

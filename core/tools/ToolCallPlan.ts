@@ -9,6 +9,7 @@ import canonicalize from "canonicalize"
 import type { Autonomy, Risk, Verdict } from "../contract/Enums.ts"
 import type { ErrorDetail } from "../contract/ErrorDetail.ts"
 import { digest, newId } from "../database/Ids.ts"
+import { toPlainJson } from "../plugin/PlainJson.ts"
 import type { RegisteredTool } from "../plugin/Registry.ts"
 import * as Gates from "../safety/Gates.ts"
 
@@ -27,7 +28,7 @@ export interface CallRow {
   readonly guarantee: string
   readonly risk: Risk
   readonly autonomy: Autonomy
-  readonly status: "planned" | "canceled"
+  readonly status: "planned" | "canceled" | "failed"
   readonly error?: ErrorDetail
   readonly created_at: string
   /** From the attempt to its deadline, milliseconds. */
@@ -116,7 +117,13 @@ export const judge = (
 
 export const plan = Effect.fnUntraced(function*(request: PlanRequest) {
   const { definition } = request.tool
-  const decoded = yield* Effect.result(request.tool.decodeInput(request.input))
+  // What an intent took from the words is a plugin's value; what is stored and hashed is JSON.
+  const json = yield* Effect.result(Effect.try({
+    try: () => toPlainJson(request.input ?? {}),
+    catch: (error) => `The input of ${definition.name} ${error instanceof Error ? error.message : String(error)}.`
+  }))
+  const raw = json._tag === "Success" ? json.success : null
+  const decoded = json._tag === "Failure" ? json : yield* Effect.result(request.tool.decodeInput(raw))
   const valid = decoded._tag === "Success"
   const input: unknown = valid ? decoded.success : undefined
   let risk: Risk = typeof definition.risk === "string" ? definition.risk : "critical"
@@ -137,14 +144,14 @@ export const plan = Effect.fnUntraced(function*(request: PlanRequest) {
     ordinal: request.ordinal,
     tool: definition.name,
     tool_pin: request.tool.pin,
-    input: request.input ?? null,
-    input_hash: digest(canonicalize(request.input ?? null) ?? "null"),
+    input: raw,
+    input_hash: digest(canonicalize(raw) ?? "null"),
     idempotency_key: idempotencyKey(request.event_id, request.ordinal, definition.name),
     effect: definition.effect,
     guarantee: definition.guarantee ?? "none",
     risk,
     autonomy: request.autonomy,
-    status: refused === undefined ? "planned" : "canceled",
+    status: refused === undefined ? "planned" : refused.type === "tool_call.failed" ? "failed" : "canceled",
     ...(refused === undefined ? {} : { error: refused.error }),
     created_at: request.at.toISOString(),
     deadline_ms: request.tool.timeoutMs + startAllowanceMs

@@ -9,7 +9,7 @@ import { Audit, type Fact } from "../audit/Audit.ts"
 import type { Autonomy, Risk } from "../contract/Enums.ts"
 import type { EventRow } from "../contract/Rows.ts"
 import { poolSize } from "../database/Database.ts"
-import { isTransient } from "../database/Transient.ts"
+import { isRefusal, isTransient } from "../database/Transient.ts"
 import type { RegisteredTool } from "../plugin/Registry.ts"
 import type { SecretOption } from "../plugin/Secret.ts"
 import { readSecret } from "../plugin/SecretAccess.ts"
@@ -21,7 +21,7 @@ import { type Held, type Outcome, ToolLedger } from "./ToolLedger.ts"
 import * as ToolRun from "./ToolRun.ts"
 
 /** What a call needs of the event that led to it. */
-export type Origin = Pick<EventRow, "event_id" | "trace_id" | "trust" | "depth" | "timezone">
+export type Origin = Pick<EventRow, "event_id" | "trace_id" | "thread_id" | "trust" | "depth" | "timezone">
 
 export interface Work extends Held {
   readonly event: Origin
@@ -40,22 +40,36 @@ export interface Attempted extends Work {
   readonly attempt: number
   /** Attempts whose effect could still land, this one included. */
   readonly open_attempts: number
+  /** What is left until the deadline that the intent has, milliseconds. Counted from before the intent was sent. */
+  readonly leftMs: () => number
+}
+
+/** Counts down from now, through a suspend of the machine too. */
+export const countDown = (ms: number): () => number => {
+  const wall = Date.now()
+  const monotonic = performance.now()
+  return () => ms - Math.max(Date.now() - wall, performance.now() - monotonic)
 }
 
 /** What the lane adds to an outcome, in the outcome's transaction. */
 export interface Conclusion {
   readonly settlement: Outcome["settlement"]
   readonly emitted: Outcome["emitted"]
+  /** What is told besides. */
+  readonly rows: Outcome["rows"]
 }
 
 /** The lane that a call runs for: what its ending leads to, and who is told after the commit. */
 export interface Lane {
   readonly conclude: (work: Attempted, ending: Ending, left: ToolRun.Left, at: Date) => Effect.Effect<Conclusion>
-  readonly settled: (conclusion: Conclusion) => void
+  readonly settled: (work: Attempted, conclusion: Conclusion) => void
 }
 
 /** After this many attempts a call whose outcome is not known waits for a person. */
-const maximumAttempts = 5
+export const maximumAttempts = 5
+
+/** As many calls of one tool may wait in one host for a slot. */
+const waitingPerTool = 50
 
 /** Before the call is looked at again: doubles with each attempt. */
 const againAfterMs = (attempt: number): number => 1_000 * 2 ** attempt
@@ -109,6 +123,8 @@ const nothing: ToolRun.Left = { schedules: [], canceled: [], emitted: [] }
 export class ToolExecutor extends Context.Service<ToolExecutor, {
   /** Takes a slot of the tool if one is free right now. */
   readonly takeIfFree: (tool: RegisteredTool) => Effect.Effect<boolean>
+  /** Tools for which as many calls wait here as may: further ones are left to whoever has room. */
+  readonly saturated: () => ReadonlyArray<string>
   /** Waits for a slot of the tool. */
   readonly take: (tool: RegisteredTool) => Effect.Effect<void>
   readonly giveBack: (tool: RegisteredTool) => Effect.Effect<void>
@@ -130,6 +146,7 @@ export class ToolExecutor extends Context.Service<ToolExecutor, {
       const clock = yield* Clock.Clock
       const stop = new AbortController()
       const slots = new Map<string, Semaphore.Semaphore>()
+      const waiting = new Map<string, number>()
       const room = Semaphore.makeUnsafe(poolSize - 4)
 
       const slotsOf = (tool: RegisteredTool): Semaphore.Semaphore => {
@@ -172,8 +189,9 @@ export class ToolExecutor extends Context.Service<ToolExecutor, {
           latency_ms: ran.latencyMs,
           at: at.toISOString(),
           again_ms: again ? againAfterMs(work.attempt) : undefined,
-          ...conclusion,
-          schedules: ran.left.schedules.map((schedule) => ({
+          settlement: conclusion.settlement,
+          emitted: conclusion.emitted,
+          schedules: ran.left.schedules.filter((one) => !ran.left.canceled.includes(one.schedule_id)).map((schedule) => ({
             schedule_id: schedule.schedule_id,
             name: schedule.name,
             type: "one_shot",
@@ -187,7 +205,7 @@ export class ToolExecutor extends Context.Service<ToolExecutor, {
             at: at.toISOString()
           })),
           canceled_schedules: ran.left.canceled,
-          rows: [audit.row(endedFact(work, ending, ran.latencyMs, at))]
+          rows: [audit.row(endedFact(work, ending, ran.latencyMs, at)), ...conclusion.rows]
         }
         return { conclusion, outcome }
       })
@@ -211,7 +229,11 @@ export class ToolExecutor extends Context.Service<ToolExecutor, {
         return {
           ...ran,
           left: nothing,
-          ending: happened ? { status: "succeeded", error: why } : { status: "failed", error: why }
+          ending: ran.ending.status === "unknown"
+            ? { status: "unknown", error: why }
+            : happened
+            ? { status: "succeeded", error: why }
+            : { status: "failed", error: why }
         }
       }
 
@@ -240,8 +262,8 @@ export class ToolExecutor extends Context.Service<ToolExecutor, {
         let { conclusion } = first
         let mine = written._tag === "Success" && written.success
         if (written._tag === "Failure") {
-          // Refused by the database: nothing that the call left is there. An unknown fate is settled by the fence.
-          if (isTransient(written.failure) && transaction?.isOpen() !== true) return yield* written.failure
+          // Refused for what is in it: nothing that the call left is there. An unknown fate is settled by the fence.
+          if (!isRefusal(written.failure) && transaction?.isOpen() !== true) return yield* written.failure
           const again = isTransient(written.failure)
             ? lostOutcome(work, ran, written.failure.message)
             : refusedOutcome(work, ran, written.failure)
@@ -249,13 +271,18 @@ export class ToolExecutor extends Context.Service<ToolExecutor, {
           conclusion = second.conclusion
           mine = yield* ledger.settle(second.outcome)
         }
-        if (mine) return lane.settled(conclusion)
+        if (mine) return lane.settled(work, conclusion)
         yield* ledger.keepEvidence(work, { ending: ran.ending, latency_ms: ran.latencyMs, attempt: work.attempt })
         yield* Effect.logWarning(
           `A call of ${work.tool.definition.name} was settled by somebody else; what this host knows is kept as evidence.`
         )
       })
 
+      const take = (tool: RegisteredTool) => {
+        const { name } = tool.definition
+        const count = (by: number) => Effect.sync(() => void waiting.set(name, (waiting.get(name) ?? 0) + by))
+        return Effect.acquireUseRelease(count(1), () => slotsOf(tool).take(1), () => count(-1)).pipe(Effect.asVoid)
+      }
       const giveBack = (tool: RegisteredTool) => Effect.asVoid(slotsOf(tool).release(1))
 
       const run = (work: Attempted, lane: Lane): Effect.Effect<void> =>
@@ -263,7 +290,7 @@ export class ToolExecutor extends Context.Service<ToolExecutor, {
           const transaction = work.tool.definition.guarantee === "transactional"
             ? yield* Effect.provideService(OutcomeTransaction.make(room), SqlClient.SqlClient, sql)
             : undefined
-          const ran = yield* Effect.ensuring(ToolRun.run({ ...requestOf(work), transaction }), giveBack(work.tool))
+          const ran = yield* Effect.ensuring(ToolRun.run({ ...requestOf(work), leftMs: work.leftMs, transaction }), giveBack(work.tool))
           const { ending, left } = ran
           const shown = { ...ran, ending: redactor.redactJson(ending), left: redactor.redactJson(left) }
           yield* settle(work, shown, lane, transaction)
@@ -280,10 +307,11 @@ export class ToolExecutor extends Context.Service<ToolExecutor, {
 
       return ToolExecutor.of({
         takeIfFree: (tool) => slotsOf(tool).takeIfAvailable(1),
-        take: (tool) => Effect.asVoid(slotsOf(tool).take(1)),
+        saturated: () => Array.from(waiting).flatMap(([name, count]) => count >= waitingPerTool ? [name] : []),
+        take,
         giveBack,
         run,
-        probe: (work) => ToolRun.probe(requestOf(work)),
+        probe: (work) => slotsOf(work.tool).withPermits(1)(ToolRun.probe(requestOf(work))),
         stop: () => stop.abort()
       })
     })

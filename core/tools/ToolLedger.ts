@@ -62,7 +62,13 @@ export interface Outcome extends Held {
   readonly settlement?: SettlementRow | undefined
   readonly schedules: ReadonlyArray<ScheduleRow>
   readonly canceled_schedules: ReadonlyArray<string>
-  readonly emitted: ReadonlyArray<{ readonly event: EventRow; readonly body_hash: string; readonly row: AuditRow }>
+  readonly emitted: ReadonlyArray<{
+    readonly event: EventRow
+    readonly body_hash: string
+    readonly row: AuditRow
+    /** What is told instead when the same message is there already. */
+    readonly again?: AuditRow
+  }>
   readonly rows: ReadonlyArray<AuditRow>
 }
 
@@ -90,10 +96,13 @@ with wanted as materialized (
     returning c.tool_call_id, c.event_id, c.attempts, c.open_attempts
   ),
   ${tellAudit("$3", "r.tool_call_id in (select tool_call_id from moved)")}
-select tool_call_id, attempts, open_attempts from moved
-union all
+select tool_call_id, attempts, open_attempts from moved`
+
+/** What this host attempted in a statement whose answer it never heard. In a snapshot of its own, after that statement. */
+const attemptedStatement = `
 select c.tool_call_id, c.attempts, c.open_attempts
-from wanted w join tool_calls c on c.tool_call_id = w.tool_call_id
+from json_to_recordset($1::json) as w(tool_call_id uuid, fence bigint)
+     join tool_calls c on c.tool_call_id = w.tool_call_id
 where c.status = 'attempted' and c.fence = w.fence and c.held_by = $2::uuid`
 
 const settleStatement = `
@@ -155,22 +164,27 @@ with done as materialized (
   )
 },
   emitted as (
-    insert into inbox (event_id, trace_id, fence)
-    select event_id, trace_id, nextval('fence_seq') from stored
+    insert into inbox (event_id, trace_id, thread_id, fence)
+    select event_id, trace_id, thread_id, nextval('fence_seq') from stored
   ),
   ${
   tellAudit(
     "$7",
     `case r.told_when
-       when 'stored' then r.event_id in (select event_id from stored)
+       when 'stored'    then r.event_id in (select event_id from stored)
+       when 'duplicate' then r.event_id in (select event_id from incoming)
+                             and r.event_id not in (select event_id from stored)
        else r.tool_call_id in (select tool_call_id from moved)
      end`
   )
 }
-select tool_call_id from moved
-union all
+select tool_call_id from moved`
+
+/** What this host settled in a statement whose answer it never heard. */
+const settledStatement = `
 select c.tool_call_id
-from done d join tool_calls c on c.tool_call_id = d.tool_call_id
+from json_to_recordset($1::json) as d(tool_call_id uuid, fence bigint, status text)
+     join tool_calls c on c.tool_call_id = d.tool_call_id
 where c.fence = d.fence and c.status = d.status`
 
 interface AttemptedRow {
@@ -200,7 +214,12 @@ export class ToolLedger extends Context.Service<ToolLedger, {
   /** planned → failed, for a call that can't be made any more. No attempt may be open. */
   readonly abandon: (held: Held, fact: Fact, settlement: SettlementRow) => Effect.Effect<boolean, SqlError.SqlError>
   /** Gives the claim back: to be looked at again after so many milliseconds, when all is quiet, or by a person. */
-  readonly putOff: (held: Held, until: number | "person" | "quiet") => Effect.Effect<void, SqlError.SqlError>
+  readonly putOff: (
+    held: Held,
+    until: number | "person" | "quiet",
+    /** Whether this counts as a try that found nothing out. */
+    counts?: boolean
+  ) => Effect.Effect<void, SqlError.SqlError>
   /** Keeps what a holder knew that had lost its claim. */
   readonly keepEvidence: (held: Held, evidence: unknown) => Effect.Effect<void, SqlError.SqlError>
 }>()("syris/tools/ToolLedger") {
@@ -220,6 +239,11 @@ export class ToolLedger extends Context.Service<ToolLedger, {
         ])
         yield* wake.wake
         const found = new Map(rows.map((row) => [row.tool_call_id, row]))
+        const missing = requests.filter((request) => !found.has(request.tool_call_id))
+        if (missing.length > 0) {
+          const own = yield* sql.unsafe<AttemptedRow>(attemptedStatement, [JSON.stringify(missing), hostId])
+          for (const row of own) found.set(row.tool_call_id, row)
+        }
         return requests.map((request) => found.get(request.tool_call_id))
       }))
 
@@ -238,10 +262,19 @@ export class ToolLedger extends Context.Service<ToolLedger, {
           JSON.stringify(emitted.flatMap(keyRow)),
           JSON.stringify([
             ...outcomes.flatMap(({ rows, tool_call_id }) => rows.map((row) => ({ ...row, tool_call_id, told_when: "moved" }))),
-            ...emitted.map(({ event, row }) => ({ ...row, event_id: event.event_id, told_when: "stored" }))
+            ...emitted.flatMap(({ again, event, row }) => [
+              { ...row, event_id: event.event_id, told_when: "stored" },
+              ...(again === undefined ? [] : [{ ...again, event_id: event.event_id, told_when: "duplicate" }])
+            ])
           ])
         ])
         const found = new Set(rows.map((row) => row.tool_call_id))
+        const missing = outcomes.filter((outcome) => !found.has(outcome.tool_call_id))
+        if (missing.length > 0) {
+          const held = missing.map(({ fence, status, tool_call_id }) => ({ fence, status, tool_call_id }))
+          const own = yield* sql.unsafe<{ readonly tool_call_id: string }>(settledStatement, [JSON.stringify(held)])
+          for (const row of own) found.add(row.tool_call_id)
+        }
         return outcomes.map((outcome) => found.has(outcome.tool_call_id))
       })
 
@@ -266,12 +299,13 @@ export class ToolLedger extends Context.Service<ToolLedger, {
           return moved.length > 0
         }).pipe(sql.withTransaction)
 
-      // An attempt that can't land any more, or that does no harm when it does, is not open.
+      // An attempt is not open any more when it did no harm if it landed, or when the other side said that it did not.
       const replan = (held: Held) =>
         Effect.asVoid(sql`
           update tool_calls
           set status = 'planned', held_by = null, error = null,
-              open_attempts = case when effect = 'read' or guarantee = 'transactional' or quiet_at <= clock_timestamp()
+              open_attempts = case when effect = 'read' or guarantee = 'transactional'
+                                     or (guarantee = 'probe' and quiet_at <= clock_timestamp())
                                    then 0 else open_attempts end
           where tool_call_id = ${held.tool_call_id} and status = 'unknown' and ${claimed(held)}`)
 
@@ -300,10 +334,10 @@ export class ToolLedger extends Context.Service<ToolLedger, {
           return true
         }).pipe(sql.withTransaction)
 
-      const putOff = (held: Held, until: number | "person" | "quiet") =>
+      const putOff = (held: Held, until: number | "person" | "quiet", counts = false) =>
         Effect.asVoid(sql`
           update inbox
-          set claimed_by = null, parked = ${until === "person"}, tries = tries + 1,
+          set claimed_by = null, parked = ${until === "person"}, tries = tries + ${counts ? 1 : 0}::int,
               due_at = coalesce(clock_timestamp() + make_interval(secs => ${
           typeof until === "number" ? until / 1000 : null
         }::float8), (select quiet_at from tool_calls where tool_call_id = ${held.tool_call_id}), due_at)

@@ -11,7 +11,7 @@ import { newId } from "../database/Ids.ts"
 import type { RegisteredTool } from "../plugin/Registry.ts"
 import type { SecretOption } from "../plugin/Secret.ts"
 import type { NewSchedule, ToolContext, TransactionalContext } from "../plugin/Tool.ts"
-import { type Ending, type Kind, stopped, thrown, timedOut, unusable } from "./Ending.ts"
+import { type Ending, type Kind, notStarted, stopped, thrown, timedOut, unusable } from "./Ending.ts"
 import type { OutcomeTransaction } from "./OutcomeTransaction.ts"
 
 /** What a run wants to leave behind, all of it with the outcome. */
@@ -33,6 +33,8 @@ export interface RunRequest {
   readonly stop: AbortSignal
   readonly secret: (first: SecretOption, key?: string) => Promise<string>
   readonly transaction: OutcomeTransaction | undefined
+  /** What is left until the deadline of the intent, milliseconds. Nothing is begun after it. */
+  readonly leftMs: () => number
 }
 
 export interface RunResult {
@@ -44,6 +46,12 @@ export interface RunResult {
 const refuseScheme = (input: string | URL | Request): void => {
   const url = new URL(input instanceof Request ? input.url : input)
   if (url.protocol !== "http:" && url.protocol !== "https:") throw new Error(`${url.protocol} is not http or https.`)
+}
+
+/** A promise that the plugin may leave alone: its failure is no fault of the host. */
+const seen = <A>(promise: Promise<A>): Promise<A> => {
+  promise.catch(() => {})
+  return promise
 }
 
 /** The context of one run; `left` gathers what the tool asks for until `close`. */
@@ -58,7 +66,7 @@ const makeContext = (request: RunRequest, signal: AbortSignal) => {
     traceId: request.traceId,
     signal,
     log,
-    secret: request.secret,
+    secret: (first: SecretOption, key?: string) => seen(request.secret(first, key)),
     fetch: (input, init) => {
       refuseScheme(input)
       return globalThis.fetch(input, { ...init, signal: init?.signal ?? signal })
@@ -72,13 +80,13 @@ const makeContext = (request: RunRequest, signal: AbortSignal) => {
   const context: ToolContext | TransactionalContext = transaction === undefined ? base : {
     ...base,
     sql: (strings, ...values) =>
-      Effect.runPromise(
+      seen(Effect.runPromise(
         transaction.within(Effect.flatMap(
           SqlClient.SqlClient,
           (sql) => sql(strings, ...values) as Effect.Effect<ReadonlyArray<any>, unknown>
         )),
         { signal }
-      ),
+      )),
     schedules: {
       create: (schedule) => {
         if (!(schedule.at instanceof Date) || Number.isNaN(schedule.at.getTime())) {
@@ -128,13 +136,15 @@ export const run = Effect.fnUntraced(function*(request: RunRequest): Effect.fn.R
     effect: request.tool.definition.effect,
     guarantee: request.tool.definition.guarantee ?? "none"
   }
+  const leftMs = request.leftMs()
+  if (leftMs <= 0) return { ending: notStarted, left: nothing, latencyMs: 0 }
   const controller = new AbortController()
   const { close, context } = makeContext(request, controller.signal)
   const end = yield* Deferred.make<{ readonly cut: Ending } | { readonly exit: Exit.Exit<unknown, unknown> }>()
   const cutShort = (ending: Ending) => () => void Deferred.doneUnsafe(end, Exit.succeed({ cut: ending }))
   const onStop = cutShort(stopped(kind))
   const started = performance.now()
-  const timer = setTimeout(cutShort(timedOut(kind, request.timeoutMs)), request.timeoutMs)
+  const timer = setTimeout(cutShort(timedOut(kind, request.timeoutMs)), Math.min(request.timeoutMs, leftMs))
   if (request.stop.aborted) onStop()
   request.stop.addEventListener("abort", onStop, { once: true })
   // Detached: a run that ignores its interruption is left behind, never waited for.
@@ -166,12 +176,12 @@ export const run = Effect.fnUntraced(function*(request: RunRequest): Effect.fn.R
 const probeTimeoutMs = 10_000
 
 /** Asks the tool whether a call has happened. Whatever goes wrong with the question, the answer is `unknown`. */
-export const probe = (request: Omit<RunRequest, "transaction">): Effect.Effect<"done" | "not_done" | "unknown"> =>
+export const probe = (request: Omit<RunRequest, "transaction" | "leftMs">): Effect.Effect<"done" | "not_done" | "unknown"> =>
   Effect.suspend(() => {
     const ask = request.tool.definition.probe
     if (ask === undefined) return Effect.succeed("unknown" as const)
     const controller = new AbortController()
-    const { context } = makeContext({ ...request, transaction: undefined }, controller.signal)
+    const { context } = makeContext({ ...request, leftMs: () => probeTimeoutMs, transaction: undefined }, controller.signal)
     return settle(() => ask(request.input, context)).pipe(
       Effect.timeoutOption(probeTimeoutMs),
       Effect.map((answer) => answer._tag === "Some" && isAnswer(answer.value) ? answer.value : "unknown"),

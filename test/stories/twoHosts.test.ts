@@ -46,7 +46,6 @@ describe("two hosts on one database", () => {
       next: (n) => kinds[n % kinds.length] ?? "insert",
       twin: (n) => n % 2 === 0 ? undefined : () => Promise.resolve(n % 4 === 1 ? one : two)
     })
-    const both = () => Promise.all([one, two])
     const wanted = long ? 5_000 : 500
     await until("enough events", () => load.acknowledged.length > wanted, 120_000)
     await load.finish()
@@ -58,7 +57,7 @@ describe("two hosts on one database", () => {
     assert.deepEqual({ unknown: reckoned.unknown, failed: reckoned.failed }, { unknown: {}, failed: {} })
     const by = await database.query("select held_by, count(*)::int as n from tool_calls group by 1")
     assert.strictEqual(by.length, 2, "both hosts worked")
-    for (const host of await both()) assert.strictEqual(await host.stop(), 0)
+    for (const host of [one, two]) assert.strictEqual(await host.stop(), 0)
   }, 200_000)
 
   it("of which one is killed: the other settles what it left", async () => {

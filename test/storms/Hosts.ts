@@ -6,7 +6,7 @@ import { type ChildProcess, spawn } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
-import { until } from "./Until.ts"
+import { Hopeless, until } from "./Until.ts"
 
 const root = path.resolve(import.meta.dirname, "..", "..")
 const node = path.join(root, "node_modules", ".bin", "node")
@@ -124,11 +124,9 @@ export const beginHost = (place: HostPlace): Starting => {
   }
   const ready = (async (): Promise<Host> => {
     const url = await until("the host", () => {
-      if (ended) throw new Ended(log())
+      if (ended) throw new Hopeless(`The host ended before it was up:\n${log()}`)
       return fs.existsSync(address) && readAddress(address)
-    }, 60_000).catch((error: unknown) => {
-      throw error instanceof Error && error.cause instanceof Ended ? error.cause : error
-    })
+    }, 60_000)
     const token = fs.readFileSync(path.join(place.home, "token"), "utf8").trim()
     const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" }
     return {
@@ -157,12 +155,6 @@ export const beginHost = (place: HostPlace): Starting => {
   })()
   ready.catch(() => {})
   return { pid, ready, kill, gone, log }
-}
-
-class Ended extends Error {
-  constructor(log: string) {
-    super(`The host ended before it was up:\n${log}`)
-  }
 }
 
 /** Absent while the file is being written. */

@@ -8,18 +8,25 @@ import type { Remote } from "./Remote.ts"
 import { type Kind, kinds } from "./StormPlugin.ts"
 import { until } from "./Until.ts"
 
-/** Waits until nothing is owed: each event that is not settled waits for a person. */
-export const quiet = (eyes: Eyes, boundMs = 90_000): Promise<unknown> =>
-  until("the end of all that is owed", async () => {
-    const owed = await eyes.query(
-      `select i.event_id, i.tries, i.claimed_by, i.due_at - clock_timestamp() as due_in, c.tool, c.status, c.attempts,
-              c.open_attempts, h.ended_at is null as live
-       from inbox i left join tool_calls c on c.tool_call_id = i.tool_call_id left join hosts h on h.host_id = i.claimed_by
-       where not i.parked limit 5`
-    )
-    if (owed.length > 0) throw new Error(`Still owed: ${JSON.stringify(owed)}`)
-    return true
-  }, boundMs)
+/** Waits until nothing is owed: each event that is not settled waits for a person. The bound is for one step ahead. */
+export const quiet = async (eyes: Eyes, boundMs = 90_000): Promise<void> => {
+  let least = Infinity
+  while (least > 0) {
+    least = await until("less that is owed", async () => {
+      const [row] = await eyes.query<{ n: number }>("select count(*)::int as n from inbox where not parked")
+      const owed = row?.n ?? Infinity
+      if (owed < least) return { owed }
+      throw new Error(`Still owed: ${JSON.stringify(await eyes.query(owedRows))}`)
+    }, boundMs).then(({ owed }) => owed)
+  }
+}
+
+const owedRows = `
+  select c.tool, c.status, c.attempts, c.open_attempts, i.tries, h.ended_at is null as live,
+         count(*)::int as n, min(i.due_at - clock_timestamp())::text as due_in
+  from inbox i left join tool_calls c on c.tool_call_id = i.tool_call_id left join hosts h on h.host_id = i.claimed_by
+  where not i.parked
+  group by 1, 2, 3, 4, 5, 6 order by 7 desc limit 12`
 
 export interface Reckoned {
   readonly settled: number

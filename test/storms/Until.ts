@@ -2,6 +2,9 @@
  * Waiting in tests: for a condition, with a bound, never for a time.
  */
 
+/** Thrown by what `until` asks: the answer will never come. */
+export class Hopeless extends Error {}
+
 /** Asks until the answer is there; says what was waited for, and what was seen last, when the bound is over. */
 export const until = async <A>(
   what: string,
@@ -16,6 +19,7 @@ export const until = async <A>(
       if (answer !== undefined && answer !== false) return answer
       seen = answer
     } catch (error) {
+      if (error instanceof Hopeless) throw error
       seen = error
     }
     if (performance.now() > end) {

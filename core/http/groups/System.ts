@@ -21,6 +21,7 @@ const StateRecord = Schema.Struct({
     jobs: Schema.Int
   }),
   queue_depth: Schema.Int,
+  unknown: Schema.Int,
   versions: Schema.Struct({ syris: Schema.String, node: Schema.String, postgres: Schema.String, schema: Schema.Int }),
   hosts: Schema.Array(Schema.Struct({
     host_id: Schema.String,
