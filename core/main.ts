@@ -161,6 +161,8 @@ const serve = Effect.fnUntraced(function*(place: Place, once: Once) {
   yield* announceAddress(url)
   if (!once.shown) yield* writeBanner(place, url)
   once.shown = true
+  // After the banner: nobody waits for it, and the first text need not either.
+  yield* Effect.sync((yield* Registry).matchIntent.prepare)
   const reason = yield* lease.lost
   return yield* new LeaseLost({ reason })
 })

@@ -104,7 +104,7 @@ create table inbox (
   tool_call_id uuid,
   tool         text,                                -- of its call, where it has one
   thread_id    text,                                -- its events are settled one after the other
-  claimed_by   uuid        references hosts,
+  claimed_by   uuid,
   fence        bigint      not null,
   due_at       timestamptz not null default clock_timestamp(),
   tries        int         not null default 0,      -- how often its outcome was not known

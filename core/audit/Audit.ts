@@ -68,13 +68,12 @@ export const auditColumns = `
 /** The rows of the audit that go with a statement, each with the fact it depends on. */
 export const toldColumns = `${auditColumns}, event_id uuid, tool_call_id uuid, told_when text`
 
+const toldNames = toldColumns.split(",").map((column) => column.trim().split(" ")[0]).join(", ")
+
 /** CTE `told`: the audit rows of `parameter` for which `condition` (over `r`) holds. */
 export const tellAudit = (parameter: string, condition: string): string => `
   told as (${
-  insertAudit(`(
-    select x.*, row_number() over () as ord
-    from json_to_recordset(${parameter}::json) as x(${toldColumns})
-  ) r
+  insertAudit(`rows from (json_to_recordset(${parameter}::json) as (${toldColumns})) with ordinality as r(${toldNames}, ord)
   where ${condition}`)
 })`
 

@@ -101,7 +101,7 @@ export class Inbox extends Context.Service<Inbox, {
             from inbox i left join hosts h on h.host_id = i.claimed_by
             where not i.parked and i.due_at <= clock_timestamp()
               and i.claimed_by is distinct from ${hostId}::uuid
-              and (i.claimed_by is null or h.ended_at is not null or h.lease_until < clock_timestamp())
+              and (h.host_id is null or h.ended_at is not null or h.lease_until < clock_timestamp())
               and (i.tool is null or i.tool <> all(${tools.saturated()}::text[]))
               and (i.thread_id is null or not exists (
                     select 1 from inbox e

@@ -4,7 +4,7 @@
 import type { Trust } from "../contract/Enums.ts"
 import { Trust as TrustSchema } from "../contract/Enums.ts"
 import { unknownKey } from "./Explain.ts"
-import { makeIntentMatcher, translatePattern } from "./IntentMatcher.ts"
+import { makeIntentMatcher, problemOf } from "./IntentMatcher.ts"
 import type { Channel, Intent, PluginParts, PluginSpec, Route } from "./Plugin.ts"
 import type { Phase } from "./PluginHost.ts"
 import type { BoundLog } from "./PluginLog.ts"
@@ -189,10 +189,8 @@ const checkIntent = (plugin: string, intent: Intent): Intent => {
   if (!Array.isArray(intent.patterns)) return refuse(`${what} needs patterns: a list of regular expressions`)
   for (const pattern of intent.patterns as ReadonlyArray<unknown>) {
     if (!(pattern instanceof RegExp)) return refuse(`${what} has a pattern that is not a regular expression: write /…/`)
-    const translated = translatePattern(pattern)
-    if ("problem" in translated) {
-      return refuse(`${what}: the pattern /${shorten(pattern.source)}/ ${translated.problem}`)
-    }
+    const problem = problemOf(pattern)
+    if (problem !== undefined) return refuse(`${what}: the pattern /${shorten(pattern.source)}/ ${problem}`)
   }
   return intent
 }

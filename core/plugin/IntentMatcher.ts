@@ -41,6 +41,25 @@ const translate = (pattern: RegExp): Translated | { readonly problem: string } =
   }
 }
 
+/**
+ * What is wrong with a pattern, as a sentence without its subject. Compiles only what is not plain: compiling is what
+ * makes a start slow, and the matcher does it when the first text comes, or when it is told to.
+ */
+export const problemOf = (pattern: RegExp): string | undefined => {
+  if (isPlain(pattern)) return undefined
+  const translated = translatePattern(pattern)
+  return "problem" in translated ? translated.problem : undefined
+}
+
+/** Groups, alternatives, classes and `*`, `+`, `?`: nothing here that RE2 could not compile. */
+const isPlain = (pattern: RegExp): boolean => {
+  const { flags, source } = pattern
+  if (source.length > 5_000 || /[uvy]/.test(flags) || strangeIn(pattern) !== undefined) return false
+  const rest = source.replaceAll(/\\[dDwWsSbB.*+?()[\]{}|/^$\\-]/g, "")
+  const names = Array.from(rest.matchAll(/\(\?<(\w+)>/g), (match) => match[1])
+  return !/\\|\{|\(\?(?!:|<\w+>)|[*+?][+*]/.test(rest) && new Set(names).size === names.length
+}
+
 /** What RE2 would read as something else than JavaScript does, or would let pass as plain letters. */
 const strangeIn = (pattern: RegExp): string | undefined => {
   if (pattern.unicodeSets) return "the flag v"
@@ -65,10 +84,20 @@ interface Entry {
 /** Patterns that share an automaton. */
 const batch = 256
 
-/** Builds the automata; patterns that `translatePattern` refuses are left out. */
-export const makeIntentMatcher = (
-  intents: ReadonlyArray<RegisteredIntent>
-): (text: string) => IntentMatch | undefined => {
+export interface IntentMatcher {
+  (text: string): IntentMatch | undefined
+  /** Builds the automata now, so that the first text need not wait for them. */
+  readonly prepare: () => void
+}
+
+/** The automata are built when the first text comes; patterns that `translatePattern` refuses are left out. */
+export const makeIntentMatcher = (intents: ReadonlyArray<RegisteredIntent>): IntentMatcher => {
+  let built: ReturnType<typeof build> | undefined
+  const automata = () => built ??= build(intents)
+  return Object.assign((text: string) => automata()(text), { prepare: () => void automata() })
+}
+
+const build = (intents: ReadonlyArray<RegisteredIntent>): (text: string) => IntentMatch | undefined => {
   const entries: Array<Entry> = []
   for (const intent of intents) {
     for (const pattern of intent.patterns) {

@@ -4,6 +4,7 @@
  */
 import { Context, type Effect } from "effect"
 import type { Risk, Trust } from "../contract/Enums.ts"
+import type { IntentMatcher } from "./IntentMatcher.ts"
 import type { Channel, Intent, Permissions, PluginParts, Route } from "./Plugin.ts"
 import type { BoundLog } from "./PluginLog.ts"
 import type { ToolDefinition } from "./Tool.ts"
@@ -60,7 +61,7 @@ export class Registry extends Context.Service<Registry, {
   readonly tools: () => ReadonlyArray<RegisteredTool>
   readonly intents: () => ReadonlyArray<RegisteredIntent>
   /** The first intent, in the configuration's order, that the whole trimmed text matches in any case. */
-  readonly matchIntent: (text: string) => IntentMatch | undefined
+  readonly matchIntent: IntentMatcher
   readonly channels: () => ReadonlyArray<RegisteredChannel>
   /** The channel that serves `POST /hooks/<connector_id>` and the like. */
   readonly connector: (connectorId: string) => RegisteredChannel | undefined

@@ -110,6 +110,8 @@ with done as materialized (
     select * from json_to_recordset($1::json) as d(
       tool_call_id uuid, event_id uuid, fence bigint, status text, output jsonb, error jsonb, latency_ms real,
       at timestamptz, again_ms float8)
+    -- All of them. The planner expects few rows by it, and takes the primary key of the calls.
+    where d.status in ('succeeded', 'failed', 'unknown')
   ),
   moved as (
     update tool_calls c

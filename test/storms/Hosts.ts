@@ -75,9 +75,12 @@ const keepLog = (child: ChildProcess): () => string => {
 }
 
 const alive = new Set<number>()
-process.on("exit", () => {
+
+/** Kills whatever this process has started and not ended: for the end of a test, however it ends. */
+export const endHosts = (): void => {
   for (const pid of alive) endGroup(pid)
-})
+}
+process.on("exit", endHosts)
 
 const endGroup = (pid: number): void => {
   try {

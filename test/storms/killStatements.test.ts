@@ -8,7 +8,7 @@
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import * as fs from "node:fs"
 import { makeDatabase, type OwnDatabase } from "./Databases.ts"
-import { beginHost, folder, type Host, type HostPlace, startHost } from "./Hosts.ts"
+import { beginHost, endHosts, folder, type Host, type HostPlace, startHost } from "./Hosts.ts"
 import type { Acknowledged } from "./Load.ts"
 import { type Proxy, type Side, startProxy } from "./Proxy.ts"
 import { quiet, reckon } from "./Reckoning.ts"
@@ -36,7 +36,7 @@ describe("kill -9 at every statement", () => {
   })
 
   afterAll(async () => {
-    await host?.kill()
+    endHosts()
     await proxy?.close()
     await remote?.close()
     await database?.close()
@@ -51,8 +51,9 @@ describe("kill -9 at every statement", () => {
     ).then((rows) => rows.length > 0)
 
   const acknowledge = async (kind: Kind, id: string) => {
-    const { event_id, status, trace_id } = await host.send(eventOf(kind, id))
-    assert.include([200, 202], status)
+    const answer = await host.send(eventOf(kind, id))
+    const { event_id, status, trace_id } = answer
+    assert.include([200, 202], status, `${id} ${JSON.stringify(answer)}\n${host.log()}`)
     acknowledged.push({ id, kind, event_id, trace_id })
   }
 
@@ -100,8 +101,13 @@ describe("kill -9 at every statement", () => {
   it.runIf(long)("of a start that takes over what the last host left", async () => {
     for (const side of ["request", "answer"] satisfies ReadonlyArray<Side>) {
       for (let at = 1; at <= 80; at++) {
+        // Killed while the other side has not answered yet, so that the next host has something to take over.
+        const open = (["keyed", "probed", "plain"] as const).map((kind) => `start-${side}-${at}-${kind}`)
+        const releases = open.map(remote.hold)
         for (const kind of kinds) await acknowledge(kind, `start-${side}-${at}-${kind}`)
+        await Promise.all(open.map(remote.arrived))
         await host.kill()
+        for (const release of releases) release()
         let starting = beginHost(place)
         const first = starting
         let dead = false

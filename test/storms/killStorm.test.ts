@@ -7,7 +7,7 @@
 import { assert, describe, it } from "vitest"
 import * as fs from "node:fs"
 import { type Eyes, look, makeDatabase, startServer } from "./Databases.ts"
-import { beginHost, folder, type Host, type HostPlace, startHost } from "./Hosts.ts"
+import { beginHost, endHosts, folder, type Host, type HostPlace, startHost } from "./Hosts.ts"
 import { type Load, startLoad } from "./Load.ts"
 import { quiet, type Reckoned, reckon } from "./Reckoning.ts"
 import { startRemote } from "./Remote.ts"
@@ -77,6 +77,7 @@ describe("kill -9 of the host's process group at random moments under load", () 
       assert.strictEqual((await host.get("/health")).status, "healthy")
       assert.strictEqual(await host.stop(), 0)
     } finally {
+      endHosts()
       await remote.close()
       await database.close()
       fs.rmSync(home, { recursive: true, force: true })
@@ -116,6 +117,7 @@ describe("kill -9 of the host's process group at random moments under load", () 
         assert.strictEqual(reckoned.duplicates, 0)
       })
     } finally {
+      endHosts()
       await remote.close()
       fs.rmSync(home, { recursive: true, force: true })
     }

@@ -6,7 +6,7 @@
 import { assert, describe, it } from "vitest"
 import * as fs from "node:fs"
 import { makeDatabase } from "./Databases.ts"
-import { beginHost, folder } from "./Hosts.ts"
+import { beginHost, endHosts, folder } from "./Hosts.ts"
 import { startLoad } from "./Load.ts"
 import { quiet } from "./Reckoning.ts"
 import { startRemote } from "./Remote.ts"
@@ -58,6 +58,7 @@ describe("the same storm without the safety", () => {
       assert.isNotEmpty(remote.doubled())
       await host.kill()
     } finally {
+      endHosts()
       await remote.close()
       await database.close()
       fs.rmSync(home, { recursive: true, force: true })

@@ -1,5 +1,5 @@
 /** `GET /openapi.json`, `/docs`, `/metrics`. */
-import { Effect, Layer, Metric, Schema } from "effect"
+import { Effect, Metric, Schema, Scope } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { type HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiScalar, HttpApiSchema, OpenApi } from "effect/http-api"
 import { PrometheusMetrics } from "effect/observability"
@@ -56,13 +56,18 @@ const metrics = (traffic: Traffic["Service"], health: Health["Service"]) => {
 export const documentationRoutes = <Id extends string, Groups extends HttpApiGroup.Constraint>(
   document: HttpApi.HttpApi<Id, Groups>
 ) =>
-  Layer.merge(
-    HttpApiScalar.layer(document, { path: "/docs", scalar: { withDefaultFonts: false, hideTestRequestButton: false } }),
-    HttpRouter.use(Effect.fnUntraced(function*(router) {
-      const openapi = HttpServerResponse.text(JSON.stringify(OpenApi.fromApi(document)), {
-        contentType: "application/json"
-      })
-      yield* router.add("GET", "/openapi.json", openapi)
-      yield* router.add("GET", "/metrics", metrics(yield* Traffic, yield* Health))
-    }))
-  )
+  HttpRouter.use(Effect.fnUntraced(function*(router) {
+    // Made when somebody first asks: the page alone is three megabytes.
+    const scalar = { withDefaultFonts: false, hideTestRequestButton: false } as const
+    const docs = yield* Effect.cached(
+      HttpRouter.toHttpEffect(HttpApiScalar.layer(document, { path: "/docs", scalar })).pipe(
+        Effect.provideService(Scope.Scope, yield* Effect.scope)
+      )
+    )
+    const openapi = yield* Effect.cached(Effect.sync(() =>
+      HttpServerResponse.text(JSON.stringify(OpenApi.fromApi(document)), { contentType: "application/json" })
+    ))
+    yield* router.add("GET", "/docs", Effect.flatten(docs))
+    yield* router.add("GET", "/openapi.json", openapi)
+    yield* router.add("GET", "/metrics", metrics(yield* Traffic, yield* Health))
+  }))
