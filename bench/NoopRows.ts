@@ -41,8 +41,8 @@ const intentWrites = (hostId: string): string => `
     from i
   ),
   owed as (
-    insert into inbox (event_id, trace_id, tool_call_id, claimed_by, fence)
-    select event_id, trace_id, tool_call_id, '${hostId}', nextval('fence_seq') from i
+    insert into inbox (event_id, trace_id, tool_call_id, tool, claimed_by, fence)
+    select event_id, trace_id, tool_call_id, 'noop.run', '${hostId}', nextval('fence_seq') from i
   ),
   told as (
     insert into audit_events (audit_id, timestamp, trace_id, stage, type, outcome, summary, refs, actor, tool, risk, autonomy, data)

@@ -114,9 +114,13 @@ const reached = async (rolldown, options, entry) => {
     const chunks = new Map(output.filter((one) => one.type === "chunk").map((one) => [one.fileName, one]))
     const first = output.find((one) => one.type === "chunk" && one.isEntry)
     const files = [first.fileName]
-    for (const file of files) for (const next of chunks.get(file)?.imports ?? []) if (!files.includes(next)) files.push(next)
+    for (const file of files) {
+      for (const next of chunks.get(file)?.imports ?? []) if (!files.includes(next)) files.push(next)
+    }
     // Not the entry itself: whoever imports what it shares must not run it.
-    return new Set(files.flatMap((file) => chunks.get(file)?.moduleIds ?? []).filter((id) => id !== first.facadeModuleId))
+    return new Set(
+      files.flatMap((file) => chunks.get(file)?.moduleIds ?? []).filter((id) => id !== first.facadeModuleId)
+    )
   } finally {
     await made.close()
   }
@@ -136,13 +140,20 @@ const direct = {
         if (!isBarrel(from)) return whole
         const rest = []
         const parts = []
-        for (const item of list.replace(/\/\/.*$/gm, "").split(",").map((text) => text.trim()).filter((text) => text !== "")) {
+        for (
+          const item of list.replace(/\/\/.*$/gm, "").split(",").map((text) => text.trim()).filter((text) =>
+            text !== ""
+          )
+        ) {
           const [, type, name, as] = /^(type\s+)?(\w+)(?:\s+as\s+(\w+))?$/.exec(item) ?? []
           if (type !== undefined) continue
-          if (name !== undefined && modulesOf(from).has(name)) parts.push(`import * as ${as ?? name} from "${from}/${name}"`)
-          else rest.push(item)
+          if (name !== undefined && modulesOf(from).has(name)) {
+            parts.push(`import * as ${as ?? name} from "${from}/${name}"`)
+          } else rest.push(item)
         }
-        if (rest.length > 0) parts.push(`import { ${rest.join(", ")} } from "${from === "effect" ? "effect/Function" : from}"`)
+        if (rest.length > 0) {
+          parts.push(`import { ${rest.join(", ")} } from "${from === "effect" ? "effect/Function" : from}"`)
+        }
         return parts.join(";") + "\n".repeat(whole.split("\n").length - 1)
       })
       return changed === code ? null : { code: changed, map: null }
@@ -171,7 +182,9 @@ const writeModules = async (dir, barrel) => {
     const keys = Object.keys(all[name])
     fs.writeFileSync(
       file,
-      `import { ${name} as m } from "${up}"\n${keys.map((key, i) => `const v${i} = m[${JSON.stringify(key)}]`).join("\n")}\n`
+      `import { ${name} as m } from "${up}"\n${
+        keys.map((key, i) => `const v${i} = m[${JSON.stringify(key)}]`).join("\n")
+      }\n`
         + `export { ${keys.map((key, i) => `v${i} as ${key}`).join(", ")} }\n`
     )
   }

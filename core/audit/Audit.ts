@@ -65,17 +65,44 @@ export const auditColumns = `
     audit_id uuid, timestamp timestamptz, trace_id uuid, stage text, type text, outcome text, summary text, refs jsonb,
     actor text, tool text, risk text, autonomy text, latency_ms real, data jsonb`
 
-/** The rows of the audit that go with a statement, each with the fact it depends on. */
-export const toldColumns = `${auditColumns}, event_id uuid, tool_call_id uuid, told_when text`
+/** A row that goes with a statement, and the fact in it that it depends on. */
+export interface Told extends AuditRow {
+  readonly event_id?: string
+  readonly tool_call_id?: string
+  readonly told_when?: string
+}
 
-const toldNames = toldColumns.split(",").map((column) => column.trim().split(" ")[0]).join(", ")
+/** The columns of `Told`, name and type. */
+const toldColumns = `${auditColumns}, event_id uuid, tool_call_id uuid, told_when text`.split(",").map((column) => {
+  const [name = "", type = ""] = column.trim().split(" ")
+  return { name: name as keyof Told, type }
+})
 
-/** CTE `told`: the audit rows of `parameter` for which `condition` (over `r`) holds. */
+/**
+ * CTE `told`: the audit rows of `parameter`, made by `toldLists`, for which `condition` (over `r`) holds. Four of these rows
+ * come with each event, so they travel as one list a column: half the price of JSON objects.
+ */
 export const tellAudit = (parameter: string, condition: string): string => `
   told as (${
-  insertAudit(`rows from (json_to_recordset(${parameter}::json) as (${toldColumns})) with ordinality as r(${toldNames}, ord)
+  insertAudit(`unnest(
+    ${toldColumns.map(({ type }, index) => `(${parameter}::text[])[${index + 1}]::${type}[]`).join(", ")}
+  ) with ordinality as r(${toldColumns.map(({ name }) => name).join(", ")}, ord)
   where ${condition}`)
 })`
+
+/** The rows as the parameter of `tellAudit`: a list literal for each column. */
+export const toldLists = (rows: ReadonlyArray<Told>): ReadonlyArray<string> =>
+  toldColumns.map(({ name }) => `{${rows.map((row) => listElement(row[name])).join(",")}}`)
+
+const listElement = (value: unknown): string => {
+  if (value === undefined || value === null) return "NULL"
+  const text = typeof value === "string"
+    ? value
+    : value instanceof Date
+    ? value.toISOString()
+    : JSON.stringify(value)
+  return `"${text.replaceAll(/[\\"]/g, "\\$&")}"`
+}
 
 export class Audit extends Context.Service<Audit, {
   /** Makes the row of a fact, with known secrets removed, for a statement that writes it together with the fact. */

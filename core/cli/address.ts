@@ -37,7 +37,9 @@ export const hostUrl = Effect.gen(function*() {
   const written = writtenUrl(home)
   const portSaid = Option.getOrUndefined(Option.filter(said.port, (value) => value !== 0))
   if (written !== undefined && Option.isNone(said.host)) {
-    if (portSaid === undefined || String(portSaid) === (written.port || (written.protocol === "https:" ? "443" : "80"))) {
+    if (
+      portSaid === undefined || String(portSaid) === (written.port || (written.protocol === "https:" ? "443" : "80"))
+    ) {
       return written.origin
     }
   }

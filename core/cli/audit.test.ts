@@ -22,9 +22,13 @@ describe("syris audit", () => {
   it.effect("prints the newest rows, the oldest of them first, over as many pages as it takes", () =>
     Effect.gen(function*() {
       const host = yield* recordedHost((asked, response) =>
-        answer(response, 200, asked.url.includes("cursor=more")
-          ? { items: [row(1, { outcome: "failure", summary: "bad\u001b[2J", latency_ms: 12 })] }
-          : { items: [row(3), row(2)], next_cursor: "more" })
+        answer(
+          response,
+          200,
+          asked.url.includes("cursor=more")
+            ? { items: [row(1, { outcome: "failure", summary: "bad\u001b[2J", latency_ms: 12 })] }
+            : { items: [row(3), row(2)], next_cursor: "more" }
+        )
       )
       const ran = yield* run(host.env, ["audit", "--type", "event.ingested"])
       assert.deepStrictEqual(ran.out.split("\n"), [
@@ -49,7 +53,10 @@ describe("syris audit", () => {
     Effect.gen(function*() {
       const host = yield* recordedHost((_, response) => answer(response, 200, { items: [] }))
       const since = () => Date.parse(new URL(host.asked.at(-1)?.url ?? "", host.url).searchParams.get("since") ?? "")
-      assert.strictEqual((yield* run(host.env, ["audit", "--since", "2026-11-22T08:00:00+01:00"])).out, "No audit rows fit.")
+      assert.strictEqual(
+        (yield* run(host.env, ["audit", "--since", "2026-11-22T08:00:00+01:00"])).out,
+        "No audit rows fit."
+      )
       assert.strictEqual(since(), Date.UTC(2026, 10, 22, 7))
       const before = Date.now() - 5_400_000
       yield* run(host.env, ["audit", "--since", "90m"])
@@ -63,7 +70,10 @@ describe("syris audit", () => {
     Effect.gen(function*() {
       const streams: Array<(asked: Asked, response: ServerResponse) => void> = [
         // Row 2 fell between the first list and the stream; it is caught up, and not shown twice.
-        (_, response) => response.end(`: hello\n\nid: p2\ndata: ${JSON.stringify(row(2))}\n\nid: p3\ndata: ${JSON.stringify(row(3))}\n\n`),
+        (_, response) =>
+          response.end(
+            `: hello\n\nid: p2\ndata: ${JSON.stringify(row(2))}\n\nid: p3\ndata: ${JSON.stringify(row(3))}\n\n`
+          ),
         (_, response) => response.destroy(),
         (asked, response) => {
           assert.strictEqual(asked.headers["last-event-id"], "p3")
@@ -79,10 +89,12 @@ describe("syris audit", () => {
       })
       const seen: Array<string> = []
       const last = yield* Deferred.make<void>()
-      const following = yield* Effect.forkChild(run(host.env, ["audit", "--follow", "--type", "event.ingested"], (line) => {
-        seen.push(line.replace(/.*  /, ""))
-        if (line.endsWith("row 5")) Deferred.doneUnsafe(last, Effect.void)
-      }))
+      const following = yield* Effect.forkChild(
+        run(host.env, ["audit", "--follow", "--type", "event.ingested"], (line) => {
+          seen.push(line.replace(/.*  /, ""))
+          if (line.endsWith("row 5")) Deferred.doneUnsafe(last, Effect.void)
+        })
+      )
       yield* Deferred.await(last)
       yield* Fiber.interrupt(following)
       assert.deepStrictEqual(seen, [

@@ -19,7 +19,9 @@ export const rows = Effect.fn("audit.rows")(function*(filter: Filter, limit: num
   const found: Array<AuditEvent> = []
   let cursor: string | undefined
   while (found.length < limit) {
-    const { body } = yield* client.request("/audit", { query: { ...filter, limit: Math.min(500, limit - found.length), cursor } })
+    const { body } = yield* client.request("/audit", {
+      query: { ...filter, limit: Math.min(500, limit - found.length), cursor }
+    })
     const page = body as { readonly items: ReadonlyArray<AuditEvent>; readonly next_cursor?: string | null }
     found.push(...page.items)
     if (page.items.length === 0 || page.next_cursor === undefined || page.next_cursor === null) break
@@ -38,7 +40,9 @@ export const instant = Effect.fn("audit.instant")(function*(text: string) {
     : (yield* Clock.currentTimeMillis) - Number(age[1]) * (units[age[2] ?? ""] ?? Number.NaN) * 1_000
   const date = new Date(at)
   if (Number.isNaN(date.getTime())) {
-    return yield* misused(`--since takes a time (2026-11-22T08:00:00Z) or an age (90s, 15m, 1h, 2d), and "${visible(text)}" is neither.`)
+    return yield* misused(
+      `--since takes a time (2026-11-22T08:00:00Z) or an age (90s, 15m, 1h, 2d), and "${visible(text)}" is neither.`
+    )
   }
   return date.toISOString()
 })

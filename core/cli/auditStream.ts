@@ -78,13 +78,16 @@ export const follow = <E>(
     while (true) {
       const error = yield* Effect.flip(listen())
       if (!(error instanceof RequestFailed) || !passing(error)) return yield* Effect.fail(error)
-      if (outages === 1) yield* Console.error("syris: The connection is lost; trying until SYRIS is back. Ctrl-C ends this.")
+      if (outages === 1) {
+        yield* Console.error("syris: The connection is lost; trying until SYRIS is back. Ctrl-C ends this.")
+      }
       yield* Effect.sleep(Math.min(100 * 2 ** outages, 10_000))
       outages++
     }
   })
 
-const lost = () => new RequestFailed({ status: 0, sentence: "The connection to SYRIS was lost. Start it with: npm start" })
+const lost = () =>
+  new RequestFailed({ status: 0, sentence: "The connection to SYRIS was lost. Start it with: npm start" })
 
 const passing = ({ status }: RequestFailed) => status === 0 || status === 429 || status >= 500
 

@@ -31,7 +31,10 @@ export const formatBanner = (info: BannerInfo, options: BannerOptions = {}): str
     ["address", paint.bold(visible(info.url))],
     ...(info.login === undefined ? [] : [["page", visible(info.login)] as const]),
     ["token", visible(info.token)],
-    ["autonomy", `${autonomies[info.autonomy] ?? visible(info.autonomy)}${info.paused === true ? paint.yellow(", paused") : ""}`],
+    [
+      "autonomy",
+      `${autonomies[info.autonomy] ?? visible(info.autonomy)}${info.paused === true ? paint.yellow(", paused") : ""}`
+    ],
     ["database", database(info.database)],
     ["plugins", info.plugins.map(plugin).join(", ") || "none"]
   ]
@@ -62,15 +65,20 @@ const plugin = ({ name, version }: BannerInfo["plugins"][number]) =>
 const database = (given: BannerInfo["database"]) =>
   given.kind === "embedded"
     ? `PostgreSQL ${visible(given.version)}, embedded in ${visible(given.path)}`
-    : `${given.version === undefined ? "" : `PostgreSQL ${visible(given.version)} at `}${visible(withoutPassword(given.url))}`
+    : `${given.version === undefined ? "" : `PostgreSQL ${visible(given.version)} at `}${
+      visible(withoutPassword(given.url))
+    }`
 
 /** A database address that may be shown: user and host stay, the password (in the query too) does not. */
 export const withoutPassword = (address: string): string => {
   const url = URL.parse(address)
   if (url === null) return "the given address"
   if (url.password !== "") url.password = "***"
-  for (const key of Array.from(url.searchParams.keys())) if (/pass|secret|key/i.test(key)) url.searchParams.set(key, "***")
+  for (const key of Array.from(url.searchParams.keys())) {
+    if (/pass|secret|key/i.test(key)) url.searchParams.set(key, "***")
+  }
   return url.href
 }
 
-const wantsColour = () => process.stdout.isTTY === true && (process.env.NO_COLOR ?? "") === "" && process.env.TERM !== "dumb"
+const wantsColour = () =>
+  process.stdout.isTTY === true && (process.env.NO_COLOR ?? "") === "" && process.env.TERM !== "dumb"

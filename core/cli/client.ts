@@ -41,7 +41,11 @@ export class Client extends Context.Service<Client, {
   readonly url: string
   readonly request: (path: string, request?: Request) => Effect.Effect<Answer, RequestFailed>
   /** Server-sent events: the answer's body once its head has arrived; `signal` closes it. */
-  readonly stream: (path: string, headers: Record<string, string>, signal: AbortSignal) => Effect.Effect<ReadableStream<Uint8Array>, RequestFailed>
+  readonly stream: (
+    path: string,
+    headers: Record<string, string>,
+    signal: AbortSignal
+  ) => Effect.Effect<ReadableStream<Uint8Array>, RequestFailed>
 }>()("syris/cli/Client") {
   static readonly layer = Layer.effect(
     Client,
@@ -76,20 +80,26 @@ export class Client extends Context.Service<Client, {
         })
       })
 
-      const stream = Effect.fn("Client.stream")(function*(to: string, headers: Record<string, string>, signal: AbortSignal) {
-        return yield* Effect.tryPromise({
-          try: async () => {
-            const response = await send(`${url}${to}`, { headers: { ...headers, accept: "text/event-stream" } }, signal)
-            const streams = response.headers.get("content-type")?.startsWith("text/event-stream") === true
-            if (!response.ok || !streams || response.body === null) {
-              answerOf(response, await response.text(), url, home)
-              throw notSyris(url, response.status)
-            }
-            return response.body
-          },
-          catch: (cause) => cause instanceof RequestFailed ? cause : unanswered(cause, url, 30)
-        })
-      })
+      const stream = Effect.fn("Client.stream")(
+        function*(to: string, headers: Record<string, string>, signal: AbortSignal) {
+          return yield* Effect.tryPromise({
+            try: async () => {
+              const response = await send(
+                `${url}${to}`,
+                { headers: { ...headers, accept: "text/event-stream" } },
+                signal
+              )
+              const streams = response.headers.get("content-type")?.startsWith("text/event-stream") === true
+              if (!response.ok || !streams || response.body === null) {
+                answerOf(response, await response.text(), url, home)
+                throw notSyris(url, response.status)
+              }
+              return response.body
+            },
+            catch: (cause) => cause instanceof RequestFailed ? cause : unanswered(cause, url, 30)
+          })
+        }
+      )
 
       return Client.of({ url, request, stream })
     })
@@ -104,11 +114,17 @@ const readToken = (file: string, url: string) =>
         status: 0,
         sentence: code(cause) === "EACCES"
           ? `This user can't read ${file}: run the command as the one who runs SYRIS.`
-          : `No SYRIS has run here: there is no token in ${path.dirname(file)}. Start it with: npm start (or set SYRIS_HOME to the folder of the one at ${url})`
+          : `No SYRIS has run here: there is no token in ${
+            path.dirname(file)
+          }. Start it with: npm start (or set SYRIS_HOME to the folder of the one at ${url})`
       })
   }).pipe(Effect.filterOrFail(
     (token) => /^[\x21-\x7e]+$/.test(token),
-    () => new RequestFailed({ status: 0, sentence: `${file} holds no token: delete it, then restart SYRIS, which makes a new one.` })
+    () =>
+      new RequestFailed({
+        status: 0,
+        sentence: `${file} holds no token: delete it, then restart SYRIS, which makes a new one.`
+      })
   ))
 
 const target = (url: string, to: string, query: Request["query"] = {}) => {
@@ -131,7 +147,9 @@ const answerOf = (response: Response, text: string, url: string, home: string): 
     status: response.status,
     ...(typeof problem.code === "string" ? { code: problem.code } : {}),
     sentence: response.status === 401
-      ? `SYRIS at ${url} does not know the token in ${path.join(home, "token")}: set SYRIS_HOME to the folder of the SYRIS that runs there.`
+      ? `SYRIS at ${url} does not know the token in ${
+        path.join(home, "token")
+      }: set SYRIS_HOME to the folder of the SYRIS that runs there.`
       : typeof detail === "string"
       ? clipped(detail, 2_000)
       : `SYRIS at ${url} answered ${response.status} and gave no reason: see what it printed.`
@@ -151,7 +169,8 @@ const code = (cause: unknown): string => {
 }
 
 const unanswered = (cause: unknown, url: string, seconds: number): RequestFailed => {
-  const say = (sentence: string) => new RequestFailed({ status: 0, sentence, ...(code(cause) === "" ? {} : { code: code(cause) }) })
+  const say = (sentence: string) =>
+    new RequestFailed({ status: 0, sentence, ...(code(cause) === "" ? {} : { code: code(cause) }) })
   switch (cause instanceof Error && cause.name === "TimeoutError" ? "TIMEOUT" : code(cause)) {
     case "ECONNREFUSED":
       return say(`No SYRIS is running at ${url}. Start it with: npm start`)
@@ -161,13 +180,19 @@ const unanswered = (cause: unknown, url: string, seconds: number): RequestFailed
     case "ECONNRESET":
     case "UND_ERR_SOCKET":
     case "EPIPE":
-      return say(`The connection to SYRIS at ${url} was lost before it answered: see with \`syris audit\` whether the request arrived.`)
+      return say(
+        `The connection to SYRIS at ${url} was lost before it answered: see with \`syris audit\` whether the request arrived.`
+      )
     case "ENOTFOUND":
     case "EAI_AGAIN":
       return say(`The name in ${url} can't be found: check SYRIS_HOST.`)
     default: {
-      const reason = cause instanceof Error ? (cause.cause instanceof Error ? cause.cause.message : cause.message) : String(cause)
-      if (reason === "bad port") return say(`${url} has a port that HTTP clients refuse: give SYRIS another one with SYRIS_PORT.`)
+      const reason = cause instanceof Error
+        ? (cause.cause instanceof Error ? cause.cause.message : cause.message)
+        : String(cause)
+      if (reason === "bad port") {
+        return say(`${url} has a port that HTTP clients refuse: give SYRIS another one with SYRIS_PORT.`)
+      }
       return say(`SYRIS at ${url} can't be reached (${visible(reason)}): check SYRIS_HOST and SYRIS_PORT.`)
     }
   }

@@ -7,7 +7,13 @@ import { examine, type FileState, type Machine } from "./doctorChecks.ts"
 import { answer, freePort, recordedHost, run, runChild } from "./RecordedHost.ts"
 
 const now = Date.UTC(2026, 10, 22)
-const file = (mode: number, over: Partial<FileState> = {}): FileState => ({ mode, uid: 1000, folder: false, modified: now, ...over })
+const file = (mode: number, over: Partial<FileState> = {}): FileState => ({
+  mode,
+  uid: 1000,
+  folder: false,
+  modified: now,
+  ...over
+})
 const folder = (mode: number, over: Partial<FileState> = {}) => file(mode, { folder: true, ...over })
 
 const files: Record<string, FileState> = {
@@ -52,7 +58,9 @@ const having = (changes: Record<string, FileState | undefined>): Partial<Machine
 const syris = { kind: "syris", status: "healthy", version: "0.1.0", degraded: [], date: now } as const
 const MiB = 1_024 ** 2
 
-const cases: ReadonlyArray<readonly [what: string, change: Partial<Machine>, check: string, status: string, message: RegExp]> = [
+const cases: ReadonlyArray<
+  readonly [what: string, change: Partial<Machine>, check: string, status: string, message: RegExp]
+> = [
   ["an old Node", { node: "20.19.0" }, "node", "fail", /needs 24: run it through npm/],
   ["no packages", having({ "/syris/node_modules/effect/package.json": undefined }), "packages", "fail", /npm ci/],
   ["other packages", { read: () => undefined }, "packages", "warn", /npm ci/],
@@ -62,26 +70,102 @@ const cases: ReadonlyArray<readonly [what: string, change: Partial<Machine>, che
   ["an open home", having({ "/home": folder(0o755) }), "home", "warn", /chmod go-rw \/home/],
   ["somebody else's home", having({ "/home": folder(0o700, { uid: 7 }) }), "home", "fail", /another user \(uid 7\)/],
   ["an open database", having({ "/home/postgres": folder(0o755) }), "database", "fail", /chmod 700/],
-  ["a folder that is no database", { read: (name) => name.endsWith("PG_VERSION") ? undefined : texts[name] }, "database", "fail", /holds no database/],
-  ["a given database", { databaseUrl: "postgres://me:hunter2@db/syris" }, "database", "ok", /PostgreSQL 16 answers at postgres:\/\/me:\*\*\*@db/],
-  ["an old database", { databaseUrl: "postgres://db/x", askDatabase: () => Promise.resolve({ version: 140_001, now }) }, "database", "fail", /15 or newer/],
-  ["a database that is away", { databaseUrl: "postgres://db/x", askDatabase: () => Promise.reject(new Error("connection refused")) }, "database", "fail", /connection refused\): check that it runs/],
+  [
+    "a folder that is no database",
+    { read: (name) => name.endsWith("PG_VERSION") ? undefined : texts[name] },
+    "database",
+    "fail",
+    /holds no database/
+  ],
+  [
+    "a given database",
+    { databaseUrl: "postgres://me:hunter2@db/syris" },
+    "database",
+    "ok",
+    /PostgreSQL 16 answers at postgres:\/\/me:\*\*\*@db/
+  ],
+  [
+    "an old database",
+    { databaseUrl: "postgres://db/x", askDatabase: () => Promise.resolve({ version: 140_001, now }) },
+    "database",
+    "fail",
+    /15 or newer/
+  ],
+  [
+    "a database that is away",
+    { databaseUrl: "postgres://db/x", askDatabase: () => Promise.reject(new Error("connection refused")) },
+    "database",
+    "fail",
+    /connection refused\): check that it runs/
+  ],
   ["a running SYRIS", { ask: () => Promise.resolve(syris) }, "port", "ok", /is healthy/],
-  ["a SYRIS that is not well", { ask: () => Promise.resolve({ ...syris, status: "degraded", degraded: ["mcp"] }) }, "port", "warn", /degraded \(mcp\)/],
-  ["another server", { ask: () => Promise.resolve({ kind: "other", what: "HTTP 404" }) }, "port", "fail", /not SYRIS \(HTTP 404\): stop it/],
+  [
+    "a SYRIS that is not well",
+    { ask: () => Promise.resolve({ ...syris, status: "degraded", degraded: ["mcp"] }) },
+    "port",
+    "warn",
+    /degraded \(mcp\)/
+  ],
+  [
+    "another server",
+    { ask: () => Promise.resolve({ kind: "other", what: "HTTP 404" }) },
+    "port",
+    "fail",
+    /not SYRIS \(HTTP 404\): stop it/
+  ],
   ["a port that is taken", { listen: () => Promise.resolve("EADDRINUSE") }, "port", "fail", /set SYRIS_PORT/],
   ["a low port", { listen: () => Promise.resolve("EACCES"), port: 80 }, "port", "fail", /above 1023/],
-  ["a token that others can read", having({ "/home/token": file(0o644) }), "token", "fail", /mode 0644: run `chmod 600/],
+  [
+    "a token that others can read",
+    having({ "/home/token": file(0o644) }),
+    "token",
+    "fail",
+    /mode 0644: run `chmod 600/
+  ],
   ["an empty token", { read: (name) => name === "/home/token" ? "" : texts[name] }, "token", "fail", /is empty/],
   ["an open key", having({ "/home/secrets.key": file(0o640) }), "secrets", "fail", /mode 0640/],
   ["a lost key", having({ "/home/secrets.key": undefined }), "secrets", "fail", /restore/],
   ["no configuration", having({ "/syris/syris.config.ts": undefined }), "config", "fail", /SYRIS_CONFIG/],
-  ["a broken configuration", { loadConfig: () => Promise.reject(new Error("/syris/syris.config.ts:3: it throws.")) }, "config", "fail", /config.ts:3: it throws/],
-  ["settings that do nothing", { loadConfig: () => Promise.resolve(["the setting \"llm\" is ignored."]) }, "config", "warn", /is ignored/],
+  [
+    "a broken configuration",
+    { loadConfig: () => Promise.reject(new Error("/syris/syris.config.ts:3: it throws.")) },
+    "config",
+    "fail",
+    /config.ts:3: it throws/
+  ],
+  [
+    "settings that do nothing",
+    { loadConfig: () => Promise.resolve(["the setting \"llm\" is ignored."]) },
+    "config",
+    "warn",
+    /is ignored/
+  ],
   ["a clock of the past", { now: () => 0 }, "clock", "fail", /years behind/],
-  ["a clock that went back", having({ "/home/token": file(0o600, { modified: now + 3_600_000 }) }), "clock", "fail", /1 h 00 min ahead/],
-  ["two clocks", { databaseUrl: "postgres://db/x", askDatabase: () => Promise.resolve({ version: 160_000, now: now - 60_000 }) }, "clock", "warn", /of the database by 1 min/],
-  ["a check that breaks", { freeBytes: () => { throw new Error("EIO") } }, "disk", "fail", /could not be checked: EIO/]
+  [
+    "a clock that went back",
+    having({ "/home/token": file(0o600, { modified: now + 3_600_000 }) }),
+    "clock",
+    "fail",
+    /1 h 00 min ahead/
+  ],
+  [
+    "two clocks",
+    { databaseUrl: "postgres://db/x", askDatabase: () => Promise.resolve({ version: 160_000, now: now - 60_000 }) },
+    "clock",
+    "warn",
+    /of the database by 1 min/
+  ],
+  [
+    "a check that breaks",
+    {
+      freeBytes: () => {
+        throw new Error("EIO")
+      }
+    },
+    "disk",
+    "fail",
+    /could not be checked: EIO/
+  ]
 ]
 
 describe("syris doctor", () => {
@@ -100,14 +184,21 @@ describe("syris doctor", () => {
 
   it.live("looks at the machine itself", () =>
     Effect.gen(function*() {
-      const host = yield* recordedHost((_, response) => answer(response, 200, { status: "healthy", uptime_seconds: 3, version: "9.9.9", degraded: [] }))
+      const host = yield* recordedHost((_, response) =>
+        answer(response, 200, { status: "healthy", uptime_seconds: 3, version: "9.9.9", degraded: [] })
+      )
       const config = path.join(host.home, "syris.config.ts")
       fs.writeFileSync(config, "export default { plugins: [] as Array<string> }\n")
       fs.chmodSync(path.join(host.home, "token"), 0o644)
       const broken = yield* runChild({ ...host.env, SYRIS_CONFIG: config }, ["doctor", "--json"])
       assert.strictEqual(broken.code, 1)
-      const found = JSON.parse(broken.out) as { ok: boolean; checks: ReadonlyArray<{ name: string; status: string; message: string }> }
-      assert.deepStrictEqual(found.checks.filter((check) => check.status === "fail").map((check) => check.name), ["token"])
+      const found = JSON.parse(broken.out) as {
+        ok: boolean
+        checks: ReadonlyArray<{ name: string; status: string; message: string }>
+      }
+      assert.deepStrictEqual(found.checks.filter((check) => check.status === "fail").map((check) => check.name), [
+        "token"
+      ])
       assert.match(found.checks.find((check) => check.name === "port")?.message ?? "", /SYRIS 9\.9\.9 answers/)
       assert.match(found.checks.find((check) => check.name === "config")?.message ?? "", /loads$/)
     }), 30_000)
@@ -115,11 +206,15 @@ describe("syris doctor", () => {
   it.live("tells a free port from one that is taken, and a database that is away", () =>
     Effect.gen(function*() {
       const other = yield* recordedHost((_, response) => response.end("hello"))
-      const taken = yield* run({ ...other.env, DATABASE_URL: `postgres://me:hunter2@127.0.0.1:${yield* freePort}/x` }, ["doctor"])
+      const taken = yield* run({ ...other.env, DATABASE_URL: `postgres://me:hunter2@127.0.0.1:${yield* freePort}/x` }, [
+        "doctor"
+      ])
       assert.match(taken.out, /^fail {2}database {2}postgres:\/\/me:\*\*\*@127\.0\.0\.1:\d+\/x can't be used/m)
       assert.strictEqual(taken.code, 1)
       assert.notInclude(taken.out, "hunter2")
-      const free = yield* run({ SYRIS_HOME: path.join(other.home, "new"), SYRIS_PORT: String(yield* freePort) }, ["doctor"])
+      const free = yield* run({ SYRIS_HOME: path.join(other.home, "new"), SYRIS_PORT: String(yield* freePort) }, [
+        "doctor"
+      ])
       assert.match(free.out, /^ok {4}port {6}127\.0\.0\.1:\d+ is free/m)
     }), 30_000)
 })

@@ -8,23 +8,31 @@ import { json } from "./flags.ts"
 import { paints } from "./layout.ts"
 import { visibleJson } from "./visible.ts"
 
-export const doctor = Command.make("doctor", { json }, Effect.fn(function*({ json }) {
-  const { examine, thisMachine } = yield* Effect.promise(async () => ({
-    ...await import("./doctorChecks.ts"),
-    ...await import("./doctorMachine.ts")
-  }))
-  const machine = yield* thisMachine
-  const checks = yield* Effect.promise(() => examine(machine))
-  const broken = checks.some((check) => check.status === "fail")
-  if (json) yield* Console.log(visibleJson({ ok: !broken, checks }, 2))
-  else {
-    const { canColor } = yield* TerminalCapabilities.TerminalCapabilities
-    const paint = paints(canColor)
-    const mark = { ok: paint.green("ok  "), warn: paint.yellow("warn"), fail: paint.red("fail") }
-    for (const { message, name, status } of checks) yield* Console.log(`${mark[status]}  ${name.padEnd(9)} ${message}`)
-  }
-  if (broken) return yield* new CommandFailed({ sentence: "", exit_code: 1 })
-})).pipe(
-  Command.withDescription("Look for what is wrong around SYRIS, and say what to do. Exit code 1 where something must be mended."),
+export const doctor = Command.make(
+  "doctor",
+  { json },
+  Effect.fn(function*({ json }) {
+    const { examine, thisMachine } = yield* Effect.promise(async () => ({
+      ...await import("./doctorChecks.ts"),
+      ...await import("./doctorMachine.ts")
+    }))
+    const machine = yield* thisMachine
+    const checks = yield* Effect.promise(() => examine(machine))
+    const broken = checks.some((check) => check.status === "fail")
+    if (json) yield* Console.log(visibleJson({ ok: !broken, checks }, 2))
+    else {
+      const { canColor } = yield* TerminalCapabilities.TerminalCapabilities
+      const paint = paints(canColor)
+      const mark = { ok: paint.green("ok  "), warn: paint.yellow("warn"), fail: paint.red("fail") }
+      for (const { message, name, status } of checks) {
+        yield* Console.log(`${mark[status]}  ${name.padEnd(9)} ${message}`)
+      }
+    }
+    if (broken) return yield* new CommandFailed({ sentence: "", exit_code: 1 })
+  })
+).pipe(
+  Command.withDescription(
+    "Look for what is wrong around SYRIS, and say what to do. Exit code 1 where something must be mended."
+  ),
   Command.withShortDescription("Look for what is wrong, and say what to do")
 )

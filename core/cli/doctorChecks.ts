@@ -24,7 +24,13 @@ export interface FileState {
 
 /** What answered at an address. */
 export type Answered =
-  | { readonly kind: "syris"; readonly status: string; readonly version: string; readonly degraded: ReadonlyArray<string>; readonly date: number }
+  | {
+    readonly kind: "syris"
+    readonly status: string
+    readonly version: string
+    readonly degraded: ReadonlyArray<string>
+    readonly date: number
+  }
   | { readonly kind: "other"; readonly what: string }
   | { readonly kind: "nobody" }
 
@@ -61,19 +67,26 @@ const GiB = 1_024 ** 3
 /** All of them, in the order in which they matter. */
 export const examine = async (machine: Machine): Promise<ReadonlyArray<Check>> => {
   const checks = { node, packages, disk, home, database, port, token, secrets, config, clock }
-  return await Promise.all(Object.entries(checks).map(async ([name, check]): Promise<Check> => {
-    try {
-      return { name, ...await check(machine) }
-    } catch (error) {
-      return { name, ...fail(`This could not be checked: ${visible(error instanceof Error ? error.message : String(error))}.`) }
-    }
-  }))
+  return await Promise.all(
+    Object.entries(checks).map(async ([name, check]): Promise<Check> => {
+      try {
+        return { name, ...await check(machine) }
+      } catch (error) {
+        return {
+          name,
+          ...fail(`This could not be checked: ${visible(error instanceof Error ? error.message : String(error))}.`)
+        }
+      }
+    })
+  )
 }
 
 const node = ({ node }: Machine) =>
   Number(node.split(".")[0]) >= 24
     ? ok(`Node ${node}`)
-    : fail(`Node ${node} is too old for SYRIS, which needs 24: run it through npm (npm run syris …), which brings its own.`)
+    : fail(
+      `Node ${node} is too old for SYRIS, which needs 24: run it through npm (npm run syris …), which brings its own.`
+    )
 
 const packages = ({ read, root, stat }: Machine) => {
   const modules = path.join(root, "node_modules")
@@ -103,7 +116,9 @@ const home = ({ home, stat, uid }: Machine) => {
   if (state === undefined) return ok(`${home} will be made at the first start`)
   if (!state.folder) return fail(`${home} is not a folder: set SYRIS_HOME to another one.`)
   if (uid !== undefined && uid !== 0 && state.uid !== uid) {
-    return fail(`${home} belongs to another user (uid ${state.uid}): run SYRIS as that user, or set SYRIS_HOME to another folder.`)
+    return fail(
+      `${home} belongs to another user (uid ${state.uid}): run SYRIS as that user, or set SYRIS_HOME to another folder.`
+    )
   }
   return (state.mode & 0o066) !== 0
     ? warn(`Others can look into ${home} (mode ${octal(state.mode)}): run \`chmod go-rw ${home}\`.`)
@@ -119,7 +134,9 @@ const database = async ({ askDatabase, databaseUrl, home, read, stat, uid }: Mac
         ? fail(`PostgreSQL ${Math.floor(version / 10_000)} at ${shown} is too old: use 15 or newer.`)
         : ok(`PostgreSQL ${Math.floor(version / 10_000)} answers at ${shown}`)
     } catch (error) {
-      return fail(`${shown} can't be used (${visible((error as Error).message)}): check that it runs, and DATABASE_URL.`)
+      return fail(
+        `${shown} can't be used (${visible((error as Error).message)}): check that it runs, and DATABASE_URL.`
+      )
     }
   }
   const folder = path.join(home, "postgres")
@@ -130,10 +147,16 @@ const database = async ({ askDatabase, databaseUrl, home, read, stat, uid }: Mac
     return fail(`${folder} holds no database: move it away, or set SYRIS_HOME to another folder.`)
   }
   if (uid !== undefined && uid !== 0 && state.uid !== uid) {
-    return fail(`The database in ${folder} belongs to another user (uid ${state.uid}): run SYRIS as the user who made it.`)
+    return fail(
+      `The database in ${folder} belongs to another user (uid ${state.uid}): run SYRIS as the user who made it.`
+    )
   }
   if ((state.mode & 0o077) !== 0) {
-    return fail(`Others can enter ${folder} (mode ${octal(state.mode)}), and PostgreSQL refuses that: run \`chmod 700 ${folder}\`.`)
+    return fail(
+      `Others can enter ${folder} (mode ${
+        octal(state.mode)
+      }), and PostgreSQL refuses that: run \`chmod 700 ${folder}\`.`
+    )
   }
   const running = read(path.join(folder, "postmaster.pid")) !== undefined
   return ok(`PostgreSQL ${version} in ${folder}, ${running ? "running" : "stopped"}`)
@@ -145,7 +168,9 @@ const port = async ({ ask, host, listen, port, url }: Machine) => {
     const running = `SYRIS ${visible(answer.version)} answers at ${url}`
     return answer.status === "healthy"
       ? ok(`${running} and is healthy`)
-      : warn(`${running} and is ${visible(answer.status)} (${answer.degraded.map(visible).join(", ")}): see what it printed.`)
+      : warn(
+        `${running} and is ${visible(answer.status)} (${answer.degraded.map(visible).join(", ")}): see what it printed.`
+      )
   }
   if (port === 0) return ok("SYRIS takes any free port")
   const problem = answer.kind === "other" ? "EADDRINUSE" : await listen(host, port)
@@ -154,7 +179,9 @@ const port = async ({ ask, host, listen, port, url }: Machine) => {
       return ok(`${host}:${port} is free; no SYRIS is running`)
     case "EADDRINUSE":
       return fail(
-        `${host}:${port} is used by something that is not SYRIS${answer.kind === "other" ? ` (${visible(answer.what)})` : ""}: stop it, or set SYRIS_PORT to another port.`
+        `${host}:${port} is used by something that is not SYRIS${
+          answer.kind === "other" ? ` (${visible(answer.what)})` : ""
+        }: stop it, or set SYRIS_PORT to another port.`
       )
     case "EACCES":
       return fail(`This user may not listen on port ${port}: set SYRIS_PORT to one above 1023.`)
@@ -170,11 +197,17 @@ const token = ({ home, read, stat }: Machine) => {
   const state = stat(file)
   if (state === undefined) return ok(`${file} will be made at the first start`)
   if ((state.mode & 0o777) !== 0o600) {
-    return fail(`${file} has mode ${octal(state.mode)}: run \`chmod 600 ${file}\`; if others use this machine, delete it and restart SYRIS for a new one.`)
+    return fail(
+      `${file} has mode ${
+        octal(state.mode)
+      }: run \`chmod 600 ${file}\`; if others use this machine, delete it and restart SYRIS for a new one.`
+    )
   }
   const text = read(file)
   if (text === undefined) return fail(`This user can't read ${file}: run the command as the one who runs SYRIS.`)
-  return text.trim() === "" ? fail(`${file} is empty: delete it and restart SYRIS, which makes a new one.`) : ok(`${file}, mode 0600`)
+  return text.trim() === ""
+    ? fail(`${file} is empty: delete it and restart SYRIS, which makes a new one.`)
+    : ok(`${file}, mode 0600`)
 }
 
 const secrets = ({ home, read, stat }: Machine) => {
@@ -184,10 +217,20 @@ const secrets = ({ home, read, stat }: Machine) => {
   if (state === undefined) {
     return stat(values) === undefined
       ? ok("No secrets are kept")
-      : fail(`The key of ${values} is missing: restore ${key} from a backup, or remove ${values} and set the secrets again.`)
+      : fail(
+        `The key of ${values} is missing: restore ${key} from a backup, or remove ${values} and set the secrets again.`
+      )
   }
-  if ((state.mode & 0o777) !== 0o600) return fail(`${key} has mode ${octal(state.mode)}: run \`chmod 600 ${key}\`, and change the secrets if others use this machine.`)
-  return /^[0-9a-f]{64}\n?$/.test(read(key) ?? "") ? ok(`${key}, mode 0600`) : fail(`${key} is not a key that SYRIS made: restore it from a backup.`)
+  if ((state.mode & 0o777) !== 0o600) {
+    return fail(
+      `${key} has mode ${
+        octal(state.mode)
+      }: run \`chmod 600 ${key}\`, and change the secrets if others use this machine.`
+    )
+  }
+  return /^[0-9a-f]{64}\n?$/.test(read(key) ?? "")
+    ? ok(`${key}, mode 0600`)
+    : fail(`${key} is not a key that SYRIS made: restore it from a backup.`)
 }
 
 const config = async ({ config, loadConfig, stat }: Machine) => {
@@ -206,10 +249,17 @@ const clock = async ({ ask, askDatabase, databaseUrl, home, now, stat, url }: Ma
   const wrong = (why: string) => fail(`${why}: set this machine's clock (timedatectl).`)
   const here = now()
   if (here < Date.UTC(2026, 0)) return wrong("The clock is years behind")
-  const newest = Math.max(0, ...["token", "secrets.json", "host.json"].map((name) => stat(path.join(home, name))?.modified ?? 0))
-  if (newest > here + 300_000) return wrong(`The clock is behind: files in ${home} are ${duration(newest - here)} ahead of it`)
+  const newest = Math.max(
+    0,
+    ...["token", "secrets.json", "host.json"].map((name) => stat(path.join(home, name))?.modified ?? 0)
+  )
+  if (newest > here + 300_000) {
+    return wrong(`The clock is behind: files in ${home} are ${duration(newest - here)} ahead of it`)
+  }
   const others = [
-    ...(databaseUrl === undefined ? [] : [["the database", askDatabase(databaseUrl).then((found) => found.now)] as const]),
+    ...(databaseUrl === undefined
+      ? []
+      : [["the database", askDatabase(databaseUrl).then((found) => found.now)] as const]),
     ["the running SYRIS", ask(url).then((found) => found.kind === "syris" ? found.date : Number.NaN)] as const
   ]
   for (const [name, asked] of others) {

@@ -66,7 +66,9 @@ const ask = async (url: string): Promise<Answered> => {
   }
   try {
     const body = JSON.parse((await response.text()).slice(0, 65_536)) as Record<string, unknown>
-    if (typeof body.status === "string" && typeof body.version === "string" && typeof body.uptime_seconds === "number") {
+    if (
+      typeof body.status === "string" && typeof body.version === "string" && typeof body.uptime_seconds === "number"
+    ) {
       const degraded = Array.isArray(body.degraded) ? body.degraded.map(String) : []
       const date = Date.parse(response.headers.get("date") ?? "")
       return { kind: "syris", status: body.status, version: body.version, degraded, date }

@@ -8,11 +8,31 @@ describe("syris send", () => {
   it.effect("posts the words to chat and prints the reply and what to try next", () =>
     Effect.gen(function*() {
       const host = yield* recordedHost((_, response) =>
-        answer(response, 200, { ...ids, deduped: false, settled: true, lane: "fast", outcome: "succeeded", reply: "Timer set.\nIt ends at 14:08." })
+        answer(response, 200, {
+          ...ids,
+          deduped: false,
+          settled: true,
+          lane: "fast",
+          outcome: "succeeded",
+          reply: "Timer set.\nIt ends at 14:08."
+        })
       )
-      const ran = yield* run(host.env, ["send", "--thread", "home", "--message-id", "m1", "--wait", "3", "set", "a timer"])
+      const ran = yield* run(host.env, [
+        "send",
+        "--thread",
+        "home",
+        "--message-id",
+        "m1",
+        "--wait",
+        "3",
+        "set",
+        "a timer"
+      ])
       assert.strictEqual(ran.code, 0)
-      assert.strictEqual(ran.out, `Timer set.\nIt ends at 14:08.\nTrace ${ids.trace_id}. See what happened: syris trace ${ids.trace_id}`)
+      assert.strictEqual(
+        ran.out,
+        `Timer set.\nIt ends at 14:08.\nTrace ${ids.trace_id}. See what happened: syris trace ${ids.trace_id}`
+      )
       const [asked] = host.asked
       assert.strictEqual(`${asked?.method} ${asked?.url}`, "POST /events")
       assert.strictEqual(asked?.headers.authorization, "Bearer t0ken")
@@ -50,14 +70,18 @@ describe("syris send", () => {
 
   it.effect("names the command as it was called through npm", () =>
     Effect.gen(function*() {
-      const host = yield* recordedHost((_, response) => answer(response, 200, { ...ids, settled: true, outcome: "succeeded" }))
+      const host = yield* recordedHost((_, response) =>
+        answer(response, 200, { ...ids, settled: true, outcome: "succeeded" })
+      )
       const ran = yield* run({ ...host.env, npm_lifecycle_event: "syris" }, ["send", "hello"])
       assert.match(ran.out, /npm run syris trace 0199/)
     }))
 
   it.effect("prints the answer itself with --json", () =>
     Effect.gen(function*() {
-      const host = yield* recordedHost((_, response) => answer(response, 200, { ...ids, settled: true, outcome: "failed", reply: "a\u202eb" }))
+      const host = yield* recordedHost((_, response) =>
+        answer(response, 200, { ...ids, settled: true, outcome: "failed", reply: "a\u202eb" })
+      )
       const ran = yield* run(host.env, ["send", "hello", "--json"])
       assert.deepStrictEqual(JSON.parse(ran.out), { ...ids, settled: true, outcome: "failed", reply: "a\u202eb" })
       assert.notInclude(ran.out, "\u202e")
@@ -65,8 +89,16 @@ describe("syris send", () => {
     }))
 
   const refusals: ReadonlyArray<readonly [status: number, body: unknown, said: RegExp]> = [
-    [400, { title: "x", detail: "text is too long: use 65536 characters at most." }, /^syris: text is too long: use 65536 characters at most\.$/],
-    [401, { title: "Not authenticated" }, /^syris: SYRIS at http:.* does not know the token in .*token: set SYRIS_HOME/],
+    [
+      400,
+      { title: "x", detail: "text is too long: use 65536 characters at most." },
+      /^syris: text is too long: use 65536 characters at most\.$/
+    ],
+    [
+      401,
+      { title: "Not authenticated" },
+      /^syris: SYRIS at http:.* does not know the token in .*token: set SYRIS_HOME/
+    ],
     [503, {}, /^syris: SYRIS at http:.* answered 503 and gave no reason/]
   ]
   for (const [status, body, said] of refusals) {
@@ -108,7 +140,9 @@ describe("syris send", () => {
 
   it.effect("carries its exit code out of the process", () =>
     Effect.gen(function*() {
-      const host = yield* recordedHost((_, response) => answer(response, 200, { ...ids, settled: true, outcome: "unhandled" }))
+      const host = yield* recordedHost((_, response) =>
+        answer(response, 200, { ...ids, settled: true, outcome: "unhandled" })
+      )
       const ran = yield* runChild(host.env, ["send", "gibberish"])
       assert.strictEqual(ran.code, 2)
       assert.match(ran.out, /^Nothing matched/)

@@ -24,53 +24,59 @@ export interface Sent {
   readonly reply?: string
 }
 
-export const send = Command.make("send", {
-  text: Argument.String("text").pipe(
-    Argument.withDescription("What to say; the words need no quotes"),
-    Argument.atLeast(1)
-  ),
-  channel: Flag.String("channel").pipe(
-    Flag.withDescription("The channel that it comes in on (default: chat)"),
-    Flag.withDefault("chat")
-  ),
-  thread: Flag.String("thread").pipe(Flag.withDescription("The conversation that it belongs to"), Flag.optional),
-  messageId: Flag.String("message-id").pipe(
-    Flag.withDescription("Your own id of this message: the same one is handled once, however often it is sent"),
-    Flag.optional
-  ),
-  wait: Flag.Int("wait").pipe(
-    Flag.withDescription("How long to wait for the end of it, in seconds (default: 10)"),
-    Flag.withMetavar("seconds"),
-    Flag.withDefault(10)
-  ),
-  json
-}, Effect.fn(function*({ channel, json, messageId, text, thread, wait }) {
-  if (wait < 0 || wait > longestWait) return yield* misused(`--wait takes 0 to ${longestWait} seconds.`)
-  const client = yield* Client
-  const { body } = yield* client.request("/events", {
-    method: "POST",
-    ...(wait === 0 ? {} : { headers: { prefer: `wait=${wait}` } }),
-    body: {
-      channel,
-      connector_id: "cli",
-      text: text.join(" "),
-      ...(Option.isSome(thread) ? { thread_id: thread.value } : {}),
-      ...(Option.isSome(messageId) ? { message_id: messageId.value } : {})
-    },
-    seconds: wait + 30
+export const send = Command.make(
+  "send",
+  {
+    text: Argument.String("text").pipe(
+      Argument.withDescription("What to say; the words need no quotes"),
+      Argument.atLeast(1)
+    ),
+    channel: Flag.String("channel").pipe(
+      Flag.withDescription("The channel that it comes in on (default: chat)"),
+      Flag.withDefault("chat")
+    ),
+    thread: Flag.String("thread").pipe(Flag.withDescription("The conversation that it belongs to"), Flag.optional),
+    messageId: Flag.String("message-id").pipe(
+      Flag.withDescription("Your own id of this message: the same one is handled once, however often it is sent"),
+      Flag.optional
+    ),
+    wait: Flag.Int("wait").pipe(
+      Flag.withDescription("How long to wait for the end of it, in seconds (default: 10)"),
+      Flag.withMetavar("seconds"),
+      Flag.withDefault(10)
+    ),
+    json
+  },
+  Effect.fn(function*({ channel, json, messageId, text, thread, wait }) {
+    if (wait < 0 || wait > longestWait) return yield* misused(`--wait takes 0 to ${longestWait} seconds.`)
+    const client = yield* Client
+    const { body } = yield* client.request("/events", {
+      method: "POST",
+      ...(wait === 0 ? {} : { headers: { prefer: `wait=${wait}` } }),
+      body: {
+        channel,
+        connector_id: "cli",
+        text: text.join(" "),
+        ...(Option.isSome(thread) ? { thread_id: thread.value } : {}),
+        ...(Option.isSome(messageId) ? { message_id: messageId.value } : {})
+      },
+      seconds: wait + 30
+    })
+    const sent = body as Sent
+    if (json) yield* Console.log(visibleJson(sent, 2))
+    else {
+      const { canColor } = yield* TerminalCapabilities.TerminalCapabilities
+      const paint = paints(canColor)
+      const say = yield* spell
+      for (const line of inWords(sent, wait, say)) yield* Console.log(line)
+      yield* Console.log(
+        paint.dim(`Trace ${visible(sent.trace_id)}. See what happened: ${say("trace", visible(sent.trace_id))}`)
+      )
+    }
+    const exit_code = exitCode(sent)
+    if (exit_code !== 0) return yield* new CommandFailed({ sentence: "", exit_code })
   })
-  const sent = body as Sent
-  if (json) yield* Console.log(visibleJson(sent, 2))
-  else {
-    const { canColor } = yield* TerminalCapabilities.TerminalCapabilities
-    const paint = paints(canColor)
-    const say = yield* spell
-    for (const line of inWords(sent, wait, say)) yield* Console.log(line)
-    yield* Console.log(paint.dim(`Trace ${visible(sent.trace_id)}. See what happened: ${say("trace", visible(sent.trace_id))}`))
-  }
-  const exit_code = exitCode(sent)
-  if (exit_code !== 0) return yield* new CommandFailed({ sentence: "", exit_code })
-})).pipe(
+).pipe(
   Command.provide(Client.layer),
   Command.withDescription(
     "Say something to SYRIS, and see its answer. Exit code 0: done, or on its way; 1: failed, or unknown whether it happened; 2: nothing acted on it."
@@ -83,7 +89,11 @@ export const send = Command.make("send", {
 )
 
 /** What came of it, for a person. */
-export const inWords = (sent: Sent, wait: number, say: (...args: ReadonlyArray<string>) => string): ReadonlyArray<string> => {
+export const inWords = (
+  sent: Sent,
+  wait: number,
+  say: (...args: ReadonlyArray<string>) => string
+): ReadonlyArray<string> => {
   const lines: Array<string> = []
   if (sent.deduped === true) {
     lines.push(

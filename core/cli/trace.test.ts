@@ -33,9 +33,27 @@ const story = {
     notes: ["filters: none", "rules: none"]
   }],
   tool_calls: [
-    { tool_call_id: "c1", event_id: first, tool: "timer.create", status: "succeeded", risk: "low", input: { minutes: 5 }, latency_ms: 3.25, attempts: 1, created_at: at(2) },
     {
-      tool_call_id: "c2", event_id: second, tool: "lamp.blink", status: "failed", risk: "medium", input: {}, latency_ms: 1500, attempts: 2, created_at: at(300_010),
+      tool_call_id: "c1",
+      event_id: first,
+      tool: "timer.create",
+      status: "succeeded",
+      risk: "low",
+      input: { minutes: 5 },
+      latency_ms: 3.25,
+      attempts: 1,
+      created_at: at(2)
+    },
+    {
+      tool_call_id: "c2",
+      event_id: second,
+      tool: "lamp.blink",
+      status: "failed",
+      risk: "medium",
+      input: {},
+      latency_ms: 1500,
+      attempts: 2,
+      created_at: at(300_010),
       error: { code: "lamp.offline", message: "no answer\u001b[2J", retryable: true }
     }
   ],
@@ -46,7 +64,14 @@ const story = {
     { type: "event.ingested", timestamp: at(0), refs: { event_id: first }, summary: "x" },
     { type: "tool_call.succeeded", timestamp: at(5), refs: { event_id: first, tool_call_id: "c1" }, summary: "x" },
     { type: "response.sent", timestamp: at(8), refs: { event_id: first }, summary: "x" },
-    { type: "gate.antiflap_block", timestamp: at(300_009), outcome: "suppressed", refs: { event_id: second }, summary: "Too soon after the last one.", data: { reasons: ["cooldown 30 s"] } }
+    {
+      type: "gate.antiflap_block",
+      timestamp: at(300_009),
+      outcome: "suppressed",
+      refs: { event_id: second },
+      summary: "Too soon after the last one.",
+      data: { reasons: ["cooldown 30 s"] }
+    }
   ]
 }
 
@@ -71,7 +96,10 @@ describe("syris trace", () => {
   })
 
   it("draws what it can of a story with holes", () => {
-    assert.deepStrictEqual(drawTrace({ trace_id }, paints(false)), [`trace ${trace_id}`, "Nothing is recorded under this trace."])
+    assert.deepStrictEqual(drawTrace({ trace_id }, paints(false)), [
+      `trace ${trace_id}`,
+      "Nothing is recorded under this trace."
+    ])
     const lines = drawTrace({
       trace_id,
       settled: false,
@@ -90,10 +118,20 @@ describe("syris trace", () => {
       trace_id,
       events: [event(first, 0, "chat", "go")],
       tasks: [{
-        task_id: "t1", trigger_event_id: first, status: "waiting", created_at: at(1),
+        task_id: "t1",
+        trigger_event_id: first,
+        status: "waiting",
+        created_at: at(1),
         steps: [{ name: "fetch", status: "succeeded", started_at: at(2), ended_at: at(12) }]
       }],
-      tool_calls: [{ tool_call_id: "c1", task_id: "t1", event_id: first, tool: "a.b", status: "planned", created_at: at(13) }],
+      tool_calls: [{
+        tool_call_id: "c1",
+        task_id: "t1",
+        event_id: first,
+        tool: "a.b",
+        status: "planned",
+        created_at: at(13)
+      }],
       approvals: [{ approval_id: "a1", tool_call_id: "c1", status: "pending", why: "high risk", created_at: at(14) }]
     }, paints(false)).slice(2).map((line) => line.slice(14))
     assert.deepStrictEqual(lines, [
@@ -113,7 +151,9 @@ describe("syris trace", () => {
         return answer(response, 200, story.events[1])
       case "/events?limit=1":
       case "/events?limit=500":
-        return answer(response, 200, { items: [...story.events, { ...event("other", 0, "chat", ""), correlation: { trace_id: "0199-other" } }] })
+        return answer(response, 200, {
+          items: [...story.events, { ...event("other", 0, "chat", ""), correlation: { trace_id: "0199-other" } }]
+        })
       case "/audit?limit=500":
         return answer(response, 200, { items: [{ audit_id: "a", trace_id }] })
       default:

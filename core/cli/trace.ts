@@ -11,31 +11,37 @@ import { paints } from "./layout.ts"
 import { drawTrace, type Fields } from "./traceTree.ts"
 import { visible, visibleJson } from "./visible.ts"
 
-export const trace = Command.make("trace", {
-  id: Argument.String("id").pipe(
-    Argument.withDescription("A trace or an event, or the beginning or end of its id (default: the newest)"),
-    Argument.optional
-  ),
-  json
-}, Effect.fn(function*({ id, json }) {
-  const client = yield* Client
-  const { body } = yield* Option.match(id, {
-    onNone: () => Effect.flatMap(traceOf(undefined), read),
-    onSome: (given) =>
-      whole.test(given)
-        ? read(given).pipe(Effect.catchIf((error) => error.status === 404, (error) =>
-          client.request(`/events/${given}`).pipe(
-            Effect.mapError((other) => other.status === 404 ? error : other),
-            Effect.flatMap((event) => read(traceIdOf(event.body as Fields)))
-          )))
-        : Effect.flatMap(traceOf(given), read)
+export const trace = Command.make(
+  "trace",
+  {
+    id: Argument.String("id").pipe(
+      Argument.withDescription("A trace or an event, or the beginning or end of its id (default: the newest)"),
+      Argument.optional
+    ),
+    json
+  },
+  Effect.fn(function*({ id, json }) {
+    const client = yield* Client
+    const { body } = yield* Option.match(id, {
+      onNone: () => Effect.flatMap(traceOf(undefined), read),
+      onSome: (given) =>
+        whole.test(given)
+          ? read(given).pipe(Effect.catchIf((error) => error.status === 404, (error) =>
+            client.request(`/events/${given}`).pipe(
+              Effect.mapError((other) => other.status === 404 ? error : other),
+              Effect.flatMap((event) => read(traceIdOf(event.body as Fields)))
+            )))
+          : Effect.flatMap(traceOf(given), read)
+    })
+    if (json) return yield* Console.log(visibleJson(body, 2))
+    const { canColor } = yield* TerminalCapabilities.TerminalCapabilities
+    for (const line of drawTrace(body as Fields, paints(canColor))) yield* Console.log(line)
   })
-  if (json) return yield* Console.log(visibleJson(body, 2))
-  const { canColor } = yield* TerminalCapabilities.TerminalCapabilities
-  for (const line of drawTrace(body as Fields, paints(canColor))) yield* Console.log(line)
-})).pipe(
+).pipe(
   Command.provide(Client.layer),
-  Command.withDescription("Show what an event led to: routing, tool calls, approvals, tasks and replies, with their times"),
+  Command.withDescription(
+    "Show what an event led to: routing, tool calls, approvals, tasks and replies, with their times"
+  ),
   Command.withShortDescription("Show what an event led to"),
   Command.withExamples([
     { command: "syris trace", description: "The newest event" },
@@ -71,12 +77,16 @@ const traceOf = Effect.fn("trace.find")(function*(part: string | undefined) {
     return yield* failed(
       part === undefined
         ? "There is no event yet. Try: syris send \"set a timer for 5 minutes\""
-        : `None of the last 500 events and audit rows has an id that begins or ends with ${visible(part)}: give the whole id.`
+        : `None of the last 500 events and audit rows has an id that begins or ends with ${
+          visible(part)
+        }: give the whole id.`
     )
   }
   if (others.length > 0) {
     return yield* failed(
-      `${visible(String(part))} is the beginning or end of ${found.size} traces: give more of it (${[...found].slice(0, 5).map(visible).join(", ")}).`
+      `${visible(String(part))} is the beginning or end of ${found.size} traces: give more of it (${
+        [...found].slice(0, 5).map(visible).join(", ")
+      }).`
     )
   }
   return only

@@ -19,7 +19,8 @@ interface Node {
 }
 
 /** Audit types that say nothing which the records on the tree do not say. */
-const told = /^(event\.ingested|routing\.|tool_call\.(attempted|succeeded|failed|unknown|canceled)$|response\.sent|task\.(created|started|step_started|step_succeeded|step_failed|succeeded|failed|canceled)$)/
+const told =
+  /^(event\.ingested|routing\.|tool_call\.(attempted|succeeded|failed|unknown|canceled)$|response\.sent|task\.(created|started|step_started|step_succeeded|step_failed|succeeded|failed|canceled)$)/
 
 export const drawTrace = (trace: Fields, paint: Paints): ReadonlyArray<string> => {
   const roots: Array<Node> = []
@@ -34,7 +35,8 @@ export const drawTrace = (trace: Fields, paint: Paints): ReadonlyArray<string> =
     if (node !== undefined) (parent === undefined || parent === node ? roots : parent.children).push(node)
   }
   const under = (record: Fields): Array<Node> =>
-    (tasks.get(field(record, "task_id")) ?? events.get(field(record, "event_id")) ?? events.get(field(record, "trigger_event_id")))
+    (tasks.get(field(record, "task_id")) ?? events.get(field(record, "event_id")) ??
+      events.get(field(record, "trigger_event_id")))
       ?.children ?? roots
 
   for (const decision of list(trace.decisions)) under(decision).push(decisionNode(decision, paint))
@@ -80,7 +82,11 @@ export const drawTrace = (trace: Fields, paint: Paints): ReadonlyArray<string> =
 
 const draw = (node: Node, lead: string, branch: string, first: number, lines: Array<string>, paint: Paints): void => {
   const since = Number.isFinite(node.at) ? duration(node.at - first) : ""
-  lines.push(`${paint.dim(`${since === "" || since.startsWith("-") ? "" : "+"}${since}`.padStart(12))}  ${lead}${branch}${node.text}`)
+  lines.push(
+    `${
+      paint.dim(`${since === "" || since.startsWith("-") ? "" : "+"}${since}`.padStart(12))
+    }  ${lead}${branch}${node.text}`
+  )
   const deeper = lead + (branch === "" ? "" : branch === "├─ " ? "│  " : "   ")
   const bar = node.children.length > 0 ? "│  " : "   "
   for (const line of node.more) lines.push(`${" ".repeat(14)}${deeper}${bar}${paint.dim(line)}`)
@@ -106,7 +112,9 @@ const decisionNode = (decision: Fields, paint: Paints): Node => {
     field(match, "filter") === "" ? "" : `filter ${field(match, "filter")}`,
     ...rules.map((rule) => `rule ${raw(rule)}`),
     field(match, "fastpath") === "" ? "" : "fastpath",
-    match.used_llm === true ? `model${decision.confidence === undefined ? "" : `, confidence ${raw(decision.confidence)}`}` : ""
+    match.used_llm === true
+      ? `model${decision.confidence === undefined ? "" : `, confidence ${raw(decision.confidence)}`}`
+      : ""
   ].filter((part) => part !== "")
   const target = [field(decision, "intent"), field(decision, "tool")].filter((part) => part !== "")
   const notes = Array.isArray(decision.notes) ? decision.notes.map((note) => `· ${clipped(raw(note), 240)}`) : []
@@ -144,8 +152,11 @@ const approvalNode = (approval: Fields, paint: Paints): Node => {
 
 const taskNode = (task: Fields, paint: Paints): Node => {
   const error = record(task.error)
-  const made = node(task.created_at, ["task", coloured(field(task, "status"), paint), paint.dim(field(task, "task_id"))],
-    error.message === undefined ? [] : [`error ${field(error, "code")}: ${clipped(raw(error.message), 400)}`])
+  const made = node(task.created_at, [
+    "task",
+    coloured(field(task, "status"), paint),
+    paint.dim(field(task, "task_id"))
+  ], error.message === undefined ? [] : [`error ${field(error, "code")}: ${clipped(raw(error.message), 400)}`])
   for (const step of list(task.steps)) {
     const wrong = record(step.error)
     const ran = time(step.ended_at) - time(step.started_at)

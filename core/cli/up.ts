@@ -10,18 +10,24 @@ interface HostModule {
   readonly runHost: (options: { readonly verbose: boolean }) => Effect.Effect<never, { readonly message: string }>
 }
 
-export const up = Command.make("up", {
-  verbose: Flag.Boolean("verbose").pipe(
-    Flag.withDescription("Say more, and show the cause of a failure"),
-    Flag.withDefault(false),
-    Flag.withoutNegation
-  )
-}, Effect.fn(function*({ verbose }) {
-  const { runHost }: HostModule = yield* Effect.promise(() => import("../main.ts"))
-  return yield* runHost({ verbose }).pipe(
-    Effect.mapError((error) => new CommandFailed({ sentence: error.message, exit_code: 1, ...(verbose ? { cause: error } : {}) }))
-  )
-})).pipe(
+export const up = Command.make(
+  "up",
+  {
+    verbose: Flag.Boolean("verbose").pipe(
+      Flag.withDescription("Say more, and show the cause of a failure"),
+      Flag.withDefault(false),
+      Flag.withoutNegation
+    )
+  },
+  Effect.fn(function*({ verbose }) {
+    const { runHost }: HostModule = yield* Effect.promise(() => import("../main.ts"))
+    return yield* runHost({ verbose }).pipe(
+      Effect.mapError((error) =>
+        new CommandFailed({ sentence: error.message, exit_code: 1, ...(verbose ? { cause: error } : {}) })
+      )
+    )
+  })
+).pipe(
   Command.withDescription(
     "Run SYRIS here until Ctrl-C. Reads syris.config.ts (SYRIS_CONFIG); keeps its data in .syris (SYRIS_HOME); listens on 127.0.0.1:4747 (SYRIS_HOST, SYRIS_PORT); uses its own PostgreSQL unless DATABASE_URL names another."
   ),

@@ -5,7 +5,9 @@ import { clipped, visible, visibleJson, visibleLines } from "./visible.ts"
 const c = (...points: ReadonlyArray<number>) => String.fromCodePoint(...points)
 /** Everything that moves a cursor, turns a line around or hides. */
 // oxlint-disable-next-line no-control-regex no-misleading-character-class
-const unseen = /[\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\u{e0000}-\u{e0fff}]/u
+const unseen =
+  // oxlint-disable-next-line no-control-regex, no-misleading-character-class
+  /[\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\u{e0000}-\u{e0fff}]/u
 
 const emoji = /\p{RGI_Emoji}/gv
 
@@ -27,7 +29,9 @@ describe("visible", () => {
   it("shows nothing unseen, whatever comes in", () => {
     fc.assert(fc.property(fc.string({ unit: "binary", maxLength: 40 }), (text) => {
       assert.notMatch(visible(text).replace(emoji, ""), unseen)
-      assert.deepStrictEqual(JSON.parse(visibleJson([text])), [text.isWellFormed() ? text : JSON.parse(JSON.stringify(text))])
+      assert.deepStrictEqual(JSON.parse(visibleJson([text])), [
+        text.isWellFormed() ? text : JSON.parse(JSON.stringify(text))
+      ])
       assert.notMatch(visibleJson([text]), unseen)
     }))
   })

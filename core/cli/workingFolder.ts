@@ -6,7 +6,8 @@ import * as path from "node:path"
 
 /** What to change in the environment, so that host and commands find the same folders. */
 export const settledPaths = (env: NodeJS.ProcessEnv, cwd: string): Record<string, string> => {
-  const movedByNpm = env.INIT_CWD !== undefined && env.npm_package_json !== undefined && path.dirname(env.npm_package_json) === cwd
+  const movedByNpm = env.INIT_CWD !== undefined && env.npm_package_json !== undefined &&
+    path.dirname(env.npm_package_json) === cwd
   if (!movedByNpm) return {}
   const from = env.INIT_CWD
   const settled: Record<string, string> = {}

@@ -74,7 +74,10 @@ const readyHost = (home: string) =>
   Effect.gen(function*() {
     const child = yield* spawnHost(home)
     const [line] = yield* Effect.promise(() => once(child.stdout!, "data"))
-    return { child, running: JSON.parse(String(line)) as Pick<EmbeddedPostgres.Running, "connection" | "pid" | "dataDir"> }
+    return {
+      child,
+      running: JSON.parse(String(line)) as Pick<EmbeddedPostgres.Running, "connection" | "pid" | "dataDir">
+    }
   })
 
 const eventually = (what: string, check: () => boolean) =>
@@ -137,51 +140,66 @@ describe("EmbeddedPostgres", () => {
       assert.isFalse(isRunning(running.pid))
     }), timeout)
 
-  it.live.skipIf(process.platform !== "linux")("ends the orphan of a host that was killed together with the watcher", () =>
-    Effect.gen(function*() {
-      const home = yield* makeHome
-      const { child, running } = yield* readyHost(home)
-      yield* write(running, 5)
-      const stat = fs.readFileSync(`/proc/${running.pid}/stat`, "utf8")
-      const watcher = Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1])
-      const children = fs.readFileSync(`/proc/${watcher}/task/${watcher}/children`, "utf8").trim().split(" ").map(Number)
-      for (const pid of [...children.filter((each) => each !== running.pid), watcher]) process.kill(pid, "SIGKILL")
-      killGroup(child)
-      yield* eventually("the host is gone", () => !isRunning(child.pid!))
-      assert.isTrue(isRunning(running.pid))
-      const next = yield* EmbeddedPostgres.start({ home })
-      assert.isFalse(isRunning(running.pid))
-      assert.deepStrictEqual(yield* notes(next), [5])
-    }), timeout)
+  it.live.skipIf(process.platform !== "linux")(
+    "ends the orphan of a host that was killed together with the watcher",
+    () =>
+      Effect.gen(function*() {
+        const home = yield* makeHome
+        const { child, running } = yield* readyHost(home)
+        yield* write(running, 5)
+        const stat = fs.readFileSync(`/proc/${running.pid}/stat`, "utf8")
+        const watcher = Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1])
+        const children = fs.readFileSync(`/proc/${watcher}/task/${watcher}/children`, "utf8").trim().split(" ").map(
+          Number
+        )
+        for (const pid of [...children.filter((each) => each !== running.pid), watcher]) process.kill(pid, "SIGKILL")
+        killGroup(child)
+        yield* eventually("the host is gone", () => !isRunning(child.pid!))
+        assert.isTrue(isRunning(running.pid))
+        const next = yield* EmbeddedPostgres.start({ home })
+        assert.isFalse(isRunning(running.pid))
+        assert.deepStrictEqual(yield* notes(next), [5])
+      }),
+    timeout
+  )
 
-  it.live("is not fooled by a stale pid file whose process id belongs to another program", () =>
-    Effect.gen(function*() {
-      const home = yield* makeHome
-      const stranger = yield* Effect.acquireRelease(
-        Effect.sync(() => spawn("sleep", ["600"], { stdio: "ignore" })),
-        (child) => Effect.sync(() => child.kill("SIGKILL"))
-      )
-      const { dataDir } = yield* Effect.scoped(Effect.gen(function*() {
-        const running = yield* EmbeddedPostgres.start({ home })
-        yield* write(running, 9)
-        return running
-      }))
-      fs.writeFileSync(path.join(dataDir, "postmaster.pid"), `${stranger.pid}\n${dataDir}\n1700000000\n5432\n.\n\n  1  2\nready   \n`)
-      fs.writeFileSync(path.join(dataDir, ".s.PGSQL.5432"), "")
-      fs.writeFileSync(path.join(dataDir, ".s.PGSQL.5432.lock"), `${stranger.pid}\n${dataDir}\n1700000000\n5432\n.\n`)
-      fs.writeFileSync(
-        path.join(home, "host.lock"),
-        JSON.stringify({ pid: stranger.pid, start: "1", boot: "another", token: "t" })
-      )
-      assert.deepStrictEqual(yield* notes(yield* EmbeddedPostgres.start({ home })), [9])
-      assert.isTrue(isRunning(stranger.pid!))
-    }), timeout)
+  it.live(
+    "is not fooled by a stale pid file whose process id belongs to another program",
+    () =>
+      Effect.gen(function*() {
+        const home = yield* makeHome
+        const stranger = yield* Effect.acquireRelease(
+          Effect.sync(() => spawn("sleep", ["600"], { stdio: "ignore" })),
+          (child) => Effect.sync(() => child.kill("SIGKILL"))
+        )
+        const { dataDir } = yield* Effect.scoped(Effect.gen(function*() {
+          const running = yield* EmbeddedPostgres.start({ home })
+          yield* write(running, 9)
+          return running
+        }))
+        fs.writeFileSync(
+          path.join(dataDir, "postmaster.pid"),
+          `${stranger.pid}\n${dataDir}\n1700000000\n5432\n.\n\n  1  2\nready   \n`
+        )
+        fs.writeFileSync(path.join(dataDir, ".s.PGSQL.5432"), "")
+        fs.writeFileSync(path.join(dataDir, ".s.PGSQL.5432.lock"), `${stranger.pid}\n${dataDir}\n1700000000\n5432\n.\n`)
+        fs.writeFileSync(
+          path.join(home, "host.lock"),
+          JSON.stringify({ pid: stranger.pid, start: "1", boot: "another", token: "t" })
+        )
+        assert.deepStrictEqual(yield* notes(yield* EmbeddedPostgres.start({ home })), [9])
+        assert.isTrue(isRunning(stranger.pid!))
+      }),
+    timeout
+  )
 
   it.live("runs in two homes at once, one of them with a path too long for a socket", () =>
     Effect.gen(function*() {
       const one = yield* EmbeddedPostgres.start({ home: yield* makeHome })
       const scope = yield* Scope.make()
-      const two = yield* EmbeddedPostgres.start({ home: path.join(yield* makeHome, "deep".repeat(30)) }).pipe(Scope.provide(scope))
+      const two = yield* EmbeddedPostgres.start({ home: path.join(yield* makeHome, "deep".repeat(30)) }).pipe(
+        Scope.provide(scope)
+      )
       yield* Effect.all([write(one, 1), write(two, 2)], { concurrency: 2 })
       assert.deepStrictEqual([yield* notes(one), yield* notes(two)], [[1], [2]])
       const socketDir = path.dirname(two.connection.path)
@@ -209,7 +227,10 @@ describe("EmbeddedPostgres", () => {
     Effect.gen(function*() {
       const home = yield* folder(0o700)
       for (let round = 0; round < 20; round++) {
-        fs.writeFileSync(path.join(home, "host.lock"), round % 2 === 0 ? "" : JSON.stringify({ pid: 1, start: "0", boot: "", token: `${round}` }))
+        fs.writeFileSync(
+          path.join(home, "host.lock"),
+          round % 2 === 0 ? "" : JSON.stringify({ pid: 1, start: "0", boot: "", token: `${round}` })
+        )
         const scope = yield* Scope.make()
         const all = yield* Effect.forEach(
           Array.from({ length: 8 }),
@@ -227,8 +248,10 @@ describe("EmbeddedPostgres", () => {
     Effect.gen(function*() {
       const home = yield* makeHome
       const child = yield* spawnHost(home)
-      const begun = () => fs.existsSync(home) && fs.readdirSync(home).some((name) =>
-        name.startsWith("postgres.init-") && fs.existsSync(path.join(home, name, "base")))
+      const begun = () =>
+        fs.existsSync(home) && fs.readdirSync(home).some((name) =>
+          name.startsWith("postgres.init-") && fs.existsSync(path.join(home, name, "base"))
+        )
       yield* eventually("initdb has begun", begun)
       killGroup(child)
       yield* eventually("the host is gone", () => !isRunning(child.pid!))
@@ -249,32 +272,41 @@ describe("EmbeddedPostgres", () => {
       const home = yield* makeHome
       const { dataDir } = yield* Effect.scoped(EmbeddedPostgres.start({ home }))
       fs.writeFileSync(path.join(dataDir, "PG_VERSION"), "9\n")
-      assert.match((yield* Effect.flip(EmbeddedPostgres.start({ home }))).message, /was made by PostgreSQL 9 and this SYRIS brings/)
+      assert.match(
+        (yield* Effect.flip(EmbeddedPostgres.start({ home }))).message,
+        /was made by PostgreSQL 9 and this SYRIS brings/
+      )
     }), timeout)
 
-  it.live.skipIf(!asRoot)("as root, keeps the data where its user can reach it when the home is closed", () =>
-    Effect.gen(function*() {
-      const home = path.join(yield* folder(0o700), "home")
-      const { dataDir, note } = yield* Effect.scoped(Effect.gen(function*() {
-        const running = yield* EmbeddedPostgres.start({ home })
-        yield* write(running, 4)
-        return running
-      }))
-      yield* Effect.addFinalizer(() =>
-        Effect.sync(() => {
-          for (const name of fs.readdirSync(path.dirname(dataDir))) {
-            if (name.startsWith(path.basename(dataDir))) fs.rmSync(path.join(path.dirname(dataDir), name), { recursive: true })
-          }
-        })
-      )
-      assert.strictEqual(fs.readlinkSync(path.join(home, "postgres")), dataDir)
-      assert.match(note ?? "", /^The database is in \/var\/lib\/syris\//)
-      assert.deepStrictEqual(yield* Effect.scoped(Effect.flatMap(EmbeddedPostgres.start({ home }), notes)), [4])
-      // A new home of the same name begins with an empty database, and the old one is kept aside.
-      fs.rmSync(home, { recursive: true })
-      const fresh = yield* EmbeddedPostgres.start({ home })
-      assert.match(fresh.note ?? "", /put aside/)
-      yield* write(fresh, 1)
-      assert.deepStrictEqual(yield* notes(fresh), [1])
-    }), timeout)
+  it.live.skipIf(!asRoot)(
+    "as root, keeps the data where its user can reach it when the home is closed",
+    () =>
+      Effect.gen(function*() {
+        const home = path.join(yield* folder(0o700), "home")
+        const { dataDir, note } = yield* Effect.scoped(Effect.gen(function*() {
+          const running = yield* EmbeddedPostgres.start({ home })
+          yield* write(running, 4)
+          return running
+        }))
+        yield* Effect.addFinalizer(() =>
+          Effect.sync(() => {
+            for (const name of fs.readdirSync(path.dirname(dataDir))) {
+              if (name.startsWith(path.basename(dataDir))) {
+                fs.rmSync(path.join(path.dirname(dataDir), name), { recursive: true })
+              }
+            }
+          })
+        )
+        assert.strictEqual(fs.readlinkSync(path.join(home, "postgres")), dataDir)
+        assert.match(note ?? "", /^The database is in \/var\/lib\/syris\//)
+        assert.deepStrictEqual(yield* Effect.scoped(Effect.flatMap(EmbeddedPostgres.start({ home }), notes)), [4])
+        // A new home of the same name begins with an empty database, and the old one is kept aside.
+        fs.rmSync(home, { recursive: true })
+        const fresh = yield* EmbeddedPostgres.start({ home })
+        assert.match(fresh.note ?? "", /put aside/)
+        yield* write(fresh, 1)
+        assert.deepStrictEqual(yield* notes(fresh), [1])
+      }),
+    timeout
+  )
 })

@@ -8,7 +8,15 @@ import { isTransient } from "../database/Transient.ts"
 import { Registry } from "../plugin/Registry.ts"
 import { Settings } from "../plugin/Settings.ts"
 import { Control } from "../safety/Control.ts"
-import { type Attempted, attemptedFact, type Conclusion, countDown, type Lane, ToolExecutor, type Work } from "../tools/ToolExecutor.ts"
+import {
+  type Attempted,
+  attemptedFact,
+  type Conclusion,
+  countDown,
+  type Lane,
+  ToolExecutor,
+  type Work
+} from "../tools/ToolExecutor.ts"
 import { startAllowanceMs } from "../tools/ToolCallPlan.ts"
 import { ToolLedger } from "../tools/ToolLedger.ts"
 import { InboxWake } from "./InboxWake.ts"
@@ -136,14 +144,17 @@ export class Executor extends Context.Service<Executor, {
 
       const attempt = Effect.fnUntraced(function*(work: Work, number: number) {
         const leftMs = countDown(work.tool.timeoutMs + startAllowanceMs)
-        const moved = yield* Effect.onError(ledger.attempt({
-          tool_call_id: work.tool_call_id,
-          event_id: work.event_id,
-          fence: work.fence,
-          deadline_ms: work.tool.timeoutMs + startAllowanceMs,
-          policy_version: work.policy_version,
-          row: audit.row(attemptedFact(work, number, new Date(yield* Clock.currentTimeMillis)))
-        }), () => tools.giveBack(work.tool))
+        const moved = yield* Effect.onError(
+          ledger.attempt({
+            tool_call_id: work.tool_call_id,
+            event_id: work.event_id,
+            fence: work.fence,
+            deadline_ms: work.tool.timeoutMs + startAllowanceMs,
+            policy_version: work.policy_version,
+            row: audit.row(attemptedFact(work, number, new Date(yield* Clock.currentTimeMillis)))
+          }),
+          () => tools.giveBack(work.tool)
+        )
         if (moved === undefined) {
           yield* tools.giveBack(work.tool)
           yield* control.refresh

@@ -8,7 +8,7 @@
  */
 import { Clock, Context, Effect, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
-import { Audit, auditColumns, type AuditRow, insertAudit, tellAudit } from "../audit/Audit.ts"
+import { Audit, auditColumns, type AuditRow, insertAudit, tellAudit, toldLists } from "../audit/Audit.ts"
 import { AuditWake } from "../audit/AuditWake.ts"
 import type { DecisionRow, EventRow, SettlementRow } from "../contract/Rows.ts"
 import { keyRow, storeEvents } from "../database/EventStatements.ts"
@@ -60,23 +60,24 @@ with ${events},
     where d.event_id in (select event_id from stored)
   ),
   planned as materialized (
-    select c.*, nextval('fence_seq') as fence, b.thread_id, c.claim and h.live and not b.behind as claimed,
+    select c.*, nextval('fence_seq') as fence, s.thread_id, b.behind, c.claim and h.live and not b.behind as claimed,
            c.attempt and h.live and not b.behind and not k.paused and k.policy_version = c.policy_version as go
     from json_to_recordset($4::json) as c(
            tool_call_id uuid, trace_id uuid, event_id uuid, ordinal int, tool text, tool_pin text, input jsonb,
            input_hash text, idempotency_key text, effect text, guarantee text, risk text, autonomy text, status text,
-           error jsonb, created_at timestamptz, deadline_ms float8, attempt boolean, claim boolean, policy_version bigint),
-         control k,
-         (select exists (select 1 from hosts
-                         where host_id = $7::uuid and ended_at is null and lease_until > clock_timestamp()) as live) h,
-         lateral (
-           select s.thread_id,
-                  s.thread_id is not null and (
+           error jsonb, created_at timestamptz, deadline_ms float8, attempt boolean, claim boolean, policy_version bigint)
+         join stored s on s.event_id = c.event_id
+         cross join lateral (
+           -- What came earlier in its thread is settled first.
+           select case when s.thread_id is null then false else
                     exists (select 1 from inbox i
                             where i.thread_id = s.thread_id and i.event_id < s.event_id and not i.parked)
-                    or exists (select 1 from stored o where o.thread_id = s.thread_id and o.event_id < s.event_id)) as behind
-           from stored s
-           where s.event_id = c.event_id) b
+                    or exists (select 1 from stored o where o.thread_id = s.thread_id and o.event_id < s.event_id)
+                  end as behind) b,
+         control k,
+         (select exists (select 1 from hosts
+                         where host_id = $7::uuid and ended_at is null and lease_until > clock_timestamp()) as live) h
+    where k.one
   ),
   reserved as (
     insert into tool_call_keys (idempotency_key, tool_call_id)
@@ -211,13 +212,17 @@ export class Intake extends Context.Service<Intake, {
           JSON.stringify(intents.map((intent) => intent.event)),
           JSON.stringify(keys),
           JSON.stringify(intents.map((intent) => intent.decision)),
-          JSON.stringify(intents.flatMap(({ attempt, call, claim, policy_version }) =>
-            call === undefined ? [] : [{ ...call, attempt, claim, policy_version }]
-          )),
+          JSON.stringify(
+            intents.flatMap(({ attempt, call, claim, policy_version }) =>
+              call === undefined ? [] : [{ ...call, attempt, claim, policy_version }]
+            )
+          ),
           JSON.stringify(intents.flatMap((intent) => intent.settlement ?? [])),
-          JSON.stringify(intents.flatMap(({ event, tellings }) =>
-            tellings.map(({ row, told_when }) => ({ ...row, event_id: event.event_id, told_when }))
-          )),
+          toldLists(
+            intents.flatMap(({ event, tellings }) =>
+              tellings.map(({ row, told_when }) => ({ ...row, event_id: event.event_id, told_when }))
+            )
+          ),
           hostId
         ])
 
@@ -227,7 +232,9 @@ export class Intake extends Context.Service<Intake, {
       const resolve = Effect.fnUntraced(function*(intents: ReadonlyArray<Intent>) {
         const resolved = new Map<string, Stored>()
         const keyed = intents.filter((intent) => intent.event.dedupe_key !== undefined)
-        const own = new Set(intents.filter((intent) => intent.event.dedupe_key === undefined).map((i) => i.event.event_id))
+        const own = new Set(
+          intents.filter((intent) => intent.event.dedupe_key === undefined).map((i) => i.event.event_id)
+        )
         if (keyed.length > 0) {
           const at = new Date(yield* Clock.currentTimeMillis)
           const firsts = yield* sql<{ dedupe_key: string; event_id: string }>`
@@ -235,7 +242,9 @@ export class Intake extends Context.Service<Intake, {
             where dedupe_key = any(${keyed.map((intent) => intent.event.dedupe_key ?? "")}::text[])`
           const owner = new Map(firsts.map((row) => [row.dedupe_key, row.event_id]))
           const duplicates = keyed.filter(({ event }) => owner.get(event.dedupe_key ?? "") !== event.event_id)
-          for (const { event } of keyed) if (owner.get(event.dedupe_key ?? "") === event.event_id) own.add(event.event_id)
+          for (const { event } of keyed) {
+            if (owner.get(event.dedupe_key ?? "") === event.event_id) own.add(event.event_id)
+          }
           const rows = duplicates.length === 0 ? [] : yield* sql.unsafe<DuplicateRow>(duplicateStatement, [
             JSON.stringify(duplicates.map(({ body_hash, event }, ord) => ({
               ord,
@@ -252,7 +261,8 @@ export class Intake extends Context.Service<Intake, {
                 type: "event.deduped",
                 trace_id: event.trace_id,
                 at,
-                summary: `The message ${event.message_id} came again on ${event.channel}; it was not run a second time.`,
+                summary:
+                  `The message ${event.message_id} came again on ${event.channel}; it was not run a second time.`,
                 actor: event.actor_id,
                 data: { message_id: event.message_id }
               })

@@ -22,11 +22,12 @@ export interface Normalised {
 export const maximumDepth = 8
 
 const day = 86_400_000
-const worst = (a: Trust, b: Trust): Trust => (a === "untrusted" || b === "untrusted") ?
-  "untrusted" :
-  (a === "trusted" || b === "trusted")
-  ? "trusted"
-  : "operator"
+const worst = (a: Trust, b: Trust): Trust =>
+  (a === "untrusted" || b === "untrusted") ?
+    "untrusted" :
+    (a === "trusted" || b === "trusted")
+    ? "trusted"
+    : "operator"
 
 const reject = (code: string, message: string): EventRejected =>
   new EventRejected({ detail: { code, message, retryable: false } })

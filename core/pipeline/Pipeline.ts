@@ -20,7 +20,14 @@ import { Intake } from "./Intake.ts"
 import { normalise } from "./Normaliser.ts"
 import { Preparation } from "./Preparation.ts"
 import { Settlements } from "./Settlements.ts"
-import { type Accepted, type DryRun, EventNotAccepted, type EventRejected, type Settled, type SubmitOptions } from "./Submission.ts"
+import {
+  type Accepted,
+  type DryRun,
+  EventNotAccepted,
+  type EventRejected,
+  type Settled,
+  type SubmitOptions
+} from "./Submission.ts"
 
 export * from "./Submission.ts"
 
@@ -131,5 +138,6 @@ export class Pipeline extends Context.Service<Pipeline, {
 }
 
 const channelOf = (raw: unknown): string | undefined =>
-  typeof raw === "object" && raw !== null && "channel" in raw && typeof raw.channel === "string" ? raw.channel : undefined
-
+  typeof raw === "object" && raw !== null && "channel" in raw && typeof raw.channel === "string"
+    ? raw.channel
+    : undefined

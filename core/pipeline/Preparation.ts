@@ -49,7 +49,11 @@ const routedSentence = (routed: Routed): string =>
     : `Goes to ${routed.chosen?.tool.definition.name ?? routed.lane} in the ${routed.lane} lane.`
 
 const routedFact = (event: EventRow, routed: Routed, at: Date): Fact => ({
-  type: routed.lane === "unhandled" ? "routing.unhandled" : routed.lane === "dropped" ? "routing.dropped" : "routing.decided",
+  type: routed.lane === "unhandled"
+    ? "routing.unhandled"
+    : routed.lane === "dropped"
+    ? "routing.dropped"
+    : "routing.decided",
   trace_id: event.trace_id,
   at,
   summary: routedSentence(routed),

@@ -85,7 +85,11 @@ export class Router extends Context.Service<Router, {
         for (const filter of filters) {
           const reason = filter.drops(event)
           if (reason !== undefined) {
-            return { lane: "dropped", match: { ...match, filter: filter.name }, notes: [`filters: ${filter.name}: ${reason}`] }
+            return {
+              lane: "dropped",
+              match: { ...match, filter: filter.name },
+              notes: [`filters: ${filter.name}: ${reason}`]
+            }
           }
         }
         notes.push(filters.length === 0 ? "filters: none are set" : "filters: passed")
@@ -101,7 +105,9 @@ export class Router extends Context.Service<Router, {
         try {
           found = fastpath(event, notes)
         } catch (error) {
-          notes.push(`fastpath: an intent failed on this text: ${error instanceof Error ? error.message : String(error)}`)
+          notes.push(
+            `fastpath: an intent failed on this text: ${error instanceof Error ? error.message : String(error)}`
+          )
         }
         if (found !== undefined) {
           const tool = registry.tool(found.intent.tool)

@@ -75,7 +75,12 @@ const refusal = (
   message: string,
   reasons: ReadonlyArray<string>,
   verdict?: Verdict
-): Refused => ({ type, error: { code, message, retryable: false }, reasons, ...(verdict === undefined ? {} : { verdict }) })
+): Refused => ({
+  type,
+  error: { code, message, retryable: false },
+  reasons,
+  ...(verdict === undefined ? {} : { verdict })
+})
 
 /** Why a call of this risk may not run as things stand, or nothing when it may. */
 export const judge = (

@@ -191,7 +191,9 @@ export class ToolExecutor extends Context.Service<ToolExecutor, {
           again_ms: again ? againAfterMs(work.attempt) : undefined,
           settlement: conclusion.settlement,
           emitted: conclusion.emitted,
-          schedules: ran.left.schedules.filter((one) => !ran.left.canceled.includes(one.schedule_id)).map((schedule) => ({
+          schedules: ran.left.schedules.filter((one) => !ran.left.canceled.includes(one.schedule_id)).map((
+            schedule
+          ) => ({
             schedule_id: schedule.schedule_id,
             name: schedule.name,
             type: "one_shot",
@@ -290,7 +292,10 @@ export class ToolExecutor extends Context.Service<ToolExecutor, {
           const transaction = work.tool.definition.guarantee === "transactional"
             ? yield* Effect.provideService(OutcomeTransaction.make(room), SqlClient.SqlClient, sql)
             : undefined
-          const ran = yield* Effect.ensuring(ToolRun.run({ ...requestOf(work), leftMs: work.leftMs, transaction }), giveBack(work.tool))
+          const ran = yield* Effect.ensuring(
+            ToolRun.run({ ...requestOf(work), leftMs: work.leftMs, transaction }),
+            giveBack(work.tool)
+          )
           const { ending, left } = ran
           const shown = { ...ran, ending: redactor.redactJson(ending), left: redactor.redactJson(left) }
           yield* settle(work, shown, lane, transaction)

@@ -716,7 +716,7 @@ describe("after the death of a host, another one", () => {
     const { call, inbox } = await recover("t.probed", 700)
     await until(() => stateOf(call), ({ inbox: row, status }) => status === "unknown" && row?.claimed_by === null)
     assert.deepEqual(asked, [], "before it was quiet")
-    await until(async () => void await inbox.look(), () => asked.length > 0)
+    await until(() => inbox.look(), () => asked.length > 0)
     assert.deepInclude(await settled(call), { status: "succeeded", attempts: 1, outcome: "succeeded" })
     assert.deepEqual(ran, [])
     assert.deepEqual(asked, [call.key])

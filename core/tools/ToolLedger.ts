@@ -14,7 +14,7 @@
  */
 import { Context, Effect, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
-import { Audit, type AuditRow, type Fact, tellAudit } from "../audit/Audit.ts"
+import { Audit, type AuditRow, type Fact, tellAudit, toldLists } from "../audit/Audit.ts"
 import { AuditWake } from "../audit/AuditWake.ts"
 import type { ErrorDetail } from "../contract/ErrorDetail.ts"
 import type { EventRow, SettlementRow } from "../contract/Rows.ts"
@@ -237,7 +237,7 @@ export class ToolLedger extends Context.Service<ToolLedger, {
         const rows = yield* sql.unsafe<AttemptedRow>(attemptStatement, [
           JSON.stringify(requests),
           hostId,
-          JSON.stringify(requests.map(({ event_id, row, tool_call_id }) => ({ ...row, event_id, tool_call_id })))
+          toldLists(requests.map(({ event_id, row, tool_call_id }) => ({ ...row, event_id, tool_call_id })))
         ])
         yield* wake.wake
         const found = new Map(rows.map((row) => [row.tool_call_id, row]))
@@ -252,18 +252,32 @@ export class ToolLedger extends Context.Service<ToolLedger, {
       const settleAll = Effect.fnUntraced(function*(outcomes: ReadonlyArray<Outcome>) {
         const emitted = outcomes.flatMap((outcome) => outcome.emitted)
         const rows = yield* sql.unsafe<{ readonly tool_call_id: string }>(settleStatement, [
-          JSON.stringify(outcomes.map(({ again_ms, at, error, event_id, fence, latency_ms, output, status, tool_call_id }) =>
-            ({ again_ms, at, error, event_id, fence, latency_ms, output, status, tool_call_id })
-          )),
+          JSON.stringify(
+            outcomes.map(({ again_ms, at, error, event_id, fence, latency_ms, output, status, tool_call_id }) => ({
+              again_ms,
+              at,
+              error,
+              event_id,
+              fence,
+              latency_ms,
+              output,
+              status,
+              tool_call_id
+            }))
+          ),
           JSON.stringify(outcomes.flatMap((outcome) => outcome.settlement ?? [])),
           JSON.stringify(outcomes.flatMap((outcome) => outcome.schedules)),
-          JSON.stringify(outcomes.flatMap(({ canceled_schedules, tool_call_id }) =>
-            canceled_schedules.map((schedule_id) => ({ schedule_id, tool_call_id }))
-          )),
+          JSON.stringify(
+            outcomes.flatMap(({ canceled_schedules, tool_call_id }) =>
+              canceled_schedules.map((schedule_id) => ({ schedule_id, tool_call_id }))
+            )
+          ),
           JSON.stringify(emitted.map(({ event }) => event)),
           JSON.stringify(emitted.flatMap(keyRow)),
-          JSON.stringify([
-            ...outcomes.flatMap(({ rows, tool_call_id }) => rows.map((row) => ({ ...row, tool_call_id, told_when: "moved" }))),
+          toldLists([
+            ...outcomes.flatMap(({ rows, tool_call_id }) =>
+              rows.map((row) => ({ ...row, tool_call_id, told_when: "moved" }))
+            ),
             ...emitted.flatMap(({ again, event, row }) => [
               { ...row, event_id: event.event_id, told_when: "stored" },
               ...(again === undefined ? [] : [{ ...again, event_id: event.event_id, told_when: "duplicate" }])
@@ -285,7 +299,8 @@ export class ToolLedger extends Context.Service<ToolLedger, {
       )
       const settleHere = (outcome: Outcome) => Effect.map(settleAll([outcome]), ([mine]) => mine === true)
 
-      const claimed = (held: Held) => sql`
+      const claimed = (held: Held) =>
+        sql`
         exists (select 1 from inbox i where i.event_id = ${held.event_id} and i.claimed_by = ${hostId}
                                         and i.fence = ${held.fence})`
 
@@ -293,7 +308,9 @@ export class ToolLedger extends Context.Service<ToolLedger, {
         Effect.gen(function*() {
           const moved = yield* sql`
             update tool_calls
-            set status = 'unknown', fence = ${held.fence}, error = ${JSON.stringify(fact.data?.["error"] ?? null)}::jsonb
+            set status = 'unknown', fence = ${held.fence}, error = ${
+            JSON.stringify(fact.data?.["error"] ?? null)
+          }::jsonb
             where tool_call_id = ${held.tool_call_id} and status = 'attempted' and fence < ${held.fence}
               and ${claimed(held)}
             returning tool_call_id`
@@ -350,7 +367,14 @@ export class ToolLedger extends Context.Service<ToolLedger, {
           insert into tool_call_evidence (evidence_id, tool_call_id, fence, evidence)
           values (${newId()}, ${held.tool_call_id}, ${held.fence}, ${JSON.stringify(evidence)}::jsonb)`)
 
-      return ToolLedger.of({ attempt, settle, settleHere, lose, replan, putOff, keepEvidence,
+      return ToolLedger.of({
+        attempt,
+        settle,
+        settleHere,
+        lose,
+        replan,
+        putOff,
+        keepEvidence,
         abandon: (held, fact, settlement) => end(held, "planned", "failed", fact, settlement),
         reconcile: (held, status, fact, settlement) => end(held, "unknown", status, fact, settlement)
       })

@@ -110,8 +110,9 @@ const nothing: Left = { schedules: [], canceled: [], emitted: [] }
 /** Turns whatever a plugin's function gives back into an effect. */
 const settle = (
   call: () => unknown,
-  provide: (effect: Effect.Effect<unknown, unknown, SqlClient.SqlClient>) => Effect.Effect<unknown, unknown> = (effect) =>
-    effect as Effect.Effect<unknown, unknown>
+  provide: (effect: Effect.Effect<unknown, unknown, SqlClient.SqlClient>) => Effect.Effect<unknown, unknown> = (
+    effect
+  ) => effect as Effect.Effect<unknown, unknown>
 ): Effect.Effect<unknown, unknown> =>
   Effect.suspend((): Effect.Effect<unknown, unknown> => {
     const given = call()
@@ -176,12 +177,17 @@ export const run = Effect.fnUntraced(function*(request: RunRequest): Effect.fn.R
 const probeTimeoutMs = 10_000
 
 /** Asks the tool whether a call has happened. Whatever goes wrong with the question, the answer is `unknown`. */
-export const probe = (request: Omit<RunRequest, "transaction" | "leftMs">): Effect.Effect<"done" | "not_done" | "unknown"> =>
+export const probe = (
+  request: Omit<RunRequest, "transaction" | "leftMs">
+): Effect.Effect<"done" | "not_done" | "unknown"> =>
   Effect.suspend(() => {
     const ask = request.tool.definition.probe
     if (ask === undefined) return Effect.succeed("unknown" as const)
     const controller = new AbortController()
-    const { context } = makeContext({ ...request, leftMs: () => probeTimeoutMs, transaction: undefined }, controller.signal)
+    const { context } = makeContext(
+      { ...request, leftMs: () => probeTimeoutMs, transaction: undefined },
+      controller.signal
+    )
     return settle(() => ask(request.input, context)).pipe(
       Effect.timeoutOption(probeTimeoutMs),
       Effect.map((answer) => answer._tag === "Some" && isAnswer(answer.value) ? answer.value : "unknown"),

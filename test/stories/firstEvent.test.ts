@@ -44,7 +44,11 @@ describe("an operator's first event", () => {
 
   it("the same message with another body is not run, and both bodies are kept", async () => {
     const first = await host.send({ channel: "webhook", message_id: "delivery-8", text: "set a timer for 1 minute" })
-    const second = await host.submit({ channel: "webhook", message_id: "delivery-8", text: "set a timer for 9 minutes" })
+    const second = await host.submit({
+      channel: "webhook",
+      message_id: "delivery-8",
+      text: "set a timer for 9 minutes"
+    })
     assert.deepEqual(second, { event_id: first.event_id, trace_id: first.trace_id, deduped: true, conflict: true })
     const row = (await host.audit(first.trace_id)).find((one) => one.type === "event.deduped")
     assert.propertyVal(row?.data, "body_differs", true)
