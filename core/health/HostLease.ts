@@ -13,7 +13,7 @@ import * as path from "node:path"
 import { Environment } from "../database/Environment.ts"
 import { isUuid, newId } from "../database/Ids.ts"
 import { Health } from "./Health.ts"
-import { machine, processStarted } from "./Process.ts"
+import { hasEnded, machine, processStarted } from "./Process.ts"
 import { version } from "./Version.ts"
 
 export class HostError extends Schema.TaggedError<HostError>()("HostError", {
@@ -76,7 +76,7 @@ const make = Effect.fnUntraced(function*(times: LeaseTimes) {
     select host_id, pid, pid_started
     from hosts
     where machine = ${machine} and ended_at is null`
-    const gone = rows.filter((row) => processStarted(row.pid) !== row.pid_started).map((row) => row.host_id)
+    const gone = rows.filter((row) => hasEnded(row.pid, row.pid_started)).map((row) => row.host_id)
     if (gone.length === 0) return
     yield* sql`
     update hosts
