@@ -6,7 +6,7 @@ import webhook from "./plugins/webhook/index.ts"
 
 export default defineConfig({
   // timezone: "Europe/London",   // default: this computer's
-  autonomy: "A2", // how much it may do by itself at the first start; change it later with `syris autonomy`
+  autonomy: "A2", // how much it may do by itself; taken at the first start, kept in the database from then on
 
   plugins: [
     timers(), // "set a timer for 5 minutes", "remind me in 2 hours to call Sam"

@@ -119,7 +119,7 @@ Add these two lines to syris.config.ts, the second to its plugins:
   import ${variable(name!)} from "./plugins/${name}/index.ts"
   ${variable(name!)}(),
 
-Then run \`npm start\` and \`npm run syris -- send "${name} hello Sam"\`.`)
+Then run \`npm start\` and \`npm run syris send "${name} hello Sam"\`.`)
   } catch (error) {
     if (!(error instanceof NewPluginError)) throw error
     console.error(error.message)

@@ -10,7 +10,8 @@ import * as path from "node:path"
 import { Audit } from "./audit/Audit.ts"
 import { AuditLog } from "./audit/AuditLog.ts"
 import { AuditWake } from "./audit/AuditWake.ts"
-import { formatBanner, withoutPassword } from "./cli/banner.ts"
+import { hostFile } from "./cli/address.ts"
+import { formatBanner } from "./cli/banner.ts"
 import { type Connection, fromUrl, layerPartitions, layerPool, migrate } from "./database/Database.ts"
 import * as EmbeddedPostgres from "./database/EmbeddedPostgres.ts"
 import { Environment, explainVariable } from "./database/Environment.ts"
@@ -19,12 +20,12 @@ import { Health } from "./health/Health.ts"
 import { HostLease } from "./health/HostLease.ts"
 import { HostLife } from "./health/HostLife.ts"
 import { version } from "./health/Version.ts"
-import { HttpAddress, HttpServerLayer } from "./http/HttpServer.ts"
+import { HttpAddress, layerHttpServer } from "./http/HttpServer.ts"
 import { Token } from "./http/Token.ts"
 import * as Channels from "./pipeline/Channels.ts"
 import { EventLog } from "./pipeline/EventLog.ts"
 import { Executor } from "./pipeline/Executor.ts"
-import { Inbox } from "./pipeline/Inbox.ts"
+import * as Inbox from "./pipeline/Inbox.ts"
 import { InboxWake } from "./pipeline/InboxWake.ts"
 import { Intake } from "./pipeline/Intake.ts"
 import { Pipeline } from "./pipeline/Pipeline.ts"
@@ -97,7 +98,7 @@ export const layerCore = Layer.mergeAll(Channels.layer, EventLog.layer, Traces.l
 )
 
 /** The whole host. */
-export const layerHost = HttpServerLayer.pipe(Layer.provideMerge(layerToken), Layer.provideMerge(layerCore))
+export const layerHost = layerHttpServer.pipe(Layer.provideMerge(layerToken), Layer.provideMerge(layerCore))
 
 interface Place {
   readonly connection: Connection
@@ -117,7 +118,6 @@ const writeBanner = Effect.fnUntraced(function*(place: Place, url: string) {
   const settings = yield* Settings
   const plugins = (yield* Registry).plugins()
   const { embedded } = place
-  const given = databaseUrl === undefined ? "" : withoutPassword(Redacted.value(databaseUrl))
   const banner = formatBanner({
     version,
     url,
@@ -125,7 +125,7 @@ const writeBanner = Effect.fnUntraced(function*(place: Place, url: string) {
     autonomy,
     paused,
     database: embedded === undefined
-      ? { kind: "given", url: given }
+      ? { kind: "given", url: databaseUrl === undefined ? "" : Redacted.value(databaseUrl) }
       : { kind: "embedded", path: embedded.dataDir, version: embedded.version },
     plugins: plugins.map((plugin) => ({ name: plugin.name, version: plugin.version })),
     notes: [...(embedded?.note === undefined ? [] : [embedded.note]), ...settings.warnings]
@@ -136,7 +136,7 @@ const writeBanner = Effect.fnUntraced(function*(place: Place, url: string) {
 /** Where the command line finds the host. */
 const announceAddress = Effect.fnUntraced(function*(url: string) {
   const { home } = yield* Environment
-  const file = path.join(home, "host.json")
+  const file = hostFile(home)
   yield* Effect.acquireRelease(
     Effect.sync(() => fs.writeFileSync(file, JSON.stringify({ url, pid: process.pid }), { mode: 0o600 })),
     () => Effect.sync(() => fs.rmSync(file, { force: true }))

@@ -290,7 +290,7 @@ create function uuid_floor(at timestamptz) returns uuid language sql immutable a
   select (lpad(to_hex((extract(epoch from at) * 1000)::bigint), 12, '0') || '70008000000000000000')::uuid
 $$;
 
--- Makes the partitions of the months around now. Called at each start and once a day; cheap when there is nothing to do.
+-- Makes the partitions of the months around now. Called again and again while a host runs; cheap when all are there.
 create function ensure_partitions(months_ahead int default 3) returns int language plpgsql as $$
 declare
   utc_month timestamp;

@@ -28,7 +28,7 @@ export interface Fact {
   readonly data?: Record<string, unknown>
 }
 
-/** A row of `audit_events` as it is handed to the database: `insertAudit` takes a JSON list of these. */
+/** A row of `audit_events` as it is handed to the database. */
 export type AuditRow = ReturnType<typeof toRow>
 
 const toRow = (fact: Fact) => ({
@@ -79,8 +79,8 @@ const toldColumns = `${auditColumns}, event_id uuid, tool_call_id uuid, told_whe
 })
 
 /**
- * CTE `told`: the audit rows of `parameter`, made by `toldLists`, for which `condition` (over `r`) holds. Four of these rows
- * come with each event, so they travel as one list a column: half the price of JSON objects.
+ * CTE `told`: the audit rows of `parameter`, made by `toldLists`, for which `condition` (over `r`) holds. Four of these
+ * rows come with each event, so they travel as one list a column: half the price of JSON objects.
  */
 export const tellAudit = (parameter: string, condition: string): string => `
   told as (${

@@ -2,15 +2,16 @@
  * Reads the audit: pages, and a live stream that misses nothing.
  *
  * The stream goes in the order of `(xid, seq)` and shows a row only once every transaction that could still add a row
- * before it has ended (`xid` below `audit_horizon()`, in migrations/0001). A transactional tool that keeps its
- * transaction open so holds the stream back, never longer than its time-out; the pages show its neighbours at once. So an id that was given out is a true resume point: nothing
- * can appear before it later. `seq` alone is none, because a lower number may be committed after a higher one.
+ * before it has ended (`xid` below `audit_horizon()`, in migrations/0001). So an id that was given out is a true resume
+ * point: nothing can appear before it later. `seq` alone is none, because a lower number may be committed after a higher
+ * one. A transactional tool that keeps its transaction open holds the stream back, never longer than its time-out; the
+ * pages show its neighbours at once.
  */
-import { Context, Effect, Layer, Option, Schedule, Schema, Stream } from "effect"
+import { Context, Effect, Layer, Option, Schedule, Stream } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import type { AuditEvent } from "../contract/AuditEvent.ts"
 import { AuditWake } from "./AuditWake.ts"
-import { openCursor, type Page, pageOf, type PageRequest, present, sealCursor } from "./Page.ts"
+import { CursorInvalid, openCursor, type Page, pageOf, type PageRequest, present, sealCursor } from "./Page.ts"
 
 export interface AuditFilter {
   readonly trace_id?: string
@@ -21,12 +22,6 @@ export interface AuditFilter {
   readonly task_id?: string
   readonly since?: Date
   readonly until?: Date
-}
-
-export class CursorInvalid extends Schema.TaggedError<CursorInvalid>()("CursorInvalid", {}) {
-  override get message() {
-    return "This cursor is not one that the server gave out. Start again without it."
-  }
 }
 
 export class AuditLog extends Context.Service<AuditLog, {

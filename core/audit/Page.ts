@@ -1,6 +1,13 @@
 /**
  * What every list of records shares: opaque cursors, and rows as they go over the wire.
  */
+import { Schema } from "effect"
+
+export class CursorInvalid extends Schema.TaggedError<CursorInvalid>()("CursorInvalid", {}) {
+  override get message() {
+    return "This cursor is not one that the server gave out. Start again without it."
+  }
+}
 
 /** One page of a list. */
 export interface Page<A> {

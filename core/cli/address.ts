@@ -21,7 +21,7 @@ const writtenUrl = (home: string): URL | undefined => {
 }
 
 /** An address to connect to, for one to listen on. */
-export const reachable = (host: string): string => {
+const reachable = (host: string): string => {
   if (host === "0.0.0.0") return "127.0.0.1"
   if (host === "::") return "[::1]"
   return host.includes(":") && !host.startsWith("[") ? `[${host}]` : host

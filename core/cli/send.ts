@@ -122,7 +122,7 @@ export const inWords = (
     case "unhandled":
       lines.push(
         `Nothing matched this text, so nothing was done. Try: ${say("send", "\"set a timer for 5 minutes\"")}`,
-        "To have it understood, add a plugin with an intent for it, or a model (`llm`), to syris.config.ts."
+        "To have it understood, add a plugin with an intent for it to syris.config.ts."
       )
       break
     case undefined:

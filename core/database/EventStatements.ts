@@ -5,6 +5,7 @@
  * event and stores nothing.
  */
 import type { EventRow } from "../contract/Rows.ts"
+
 /** The row of `event_keys` of an event, where it has a key. */
 export const keyRow = ({ body_hash, event }: { readonly event: EventRow; readonly body_hash: string }) =>
   event.dedupe_key === undefined ? [] : [{

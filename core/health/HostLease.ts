@@ -16,7 +16,7 @@ import { Health } from "./Health.ts"
 import { hasEnded, machine, processStarted } from "./Process.ts"
 import { version } from "./Version.ts"
 
-export class HostError extends Schema.TaggedError<HostError>()("HostError", {
+export class HostLeaseError extends Schema.TaggedError<HostLeaseError>()("HostLeaseError", {
   detail: Schema.String,
   cause: Schema.optionalKey(Schema.Defect())
 }) {
@@ -42,7 +42,7 @@ export class HostLease extends Context.Service<HostLease, {
 }
 
 /** The id of a home, made at its first start. Needs the home's lock. */
-const readHomeId = (home: string): Effect.Effect<string, HostError> =>
+const readHomeId = (home: string): Effect.Effect<string, HostLeaseError> =>
   Effect.try({
     try: () => {
       const file = path.join(home, "home_id")
@@ -56,7 +56,7 @@ const readHomeId = (home: string): Effect.Effect<string, HostError> =>
       return made
     },
     catch: (cause) =>
-      new HostError({
+      new HostLeaseError({
         detail: `The home ${home} can't be used: ${cause instanceof Error ? cause.message : String(cause)}.`,
         cause
       })
@@ -103,7 +103,7 @@ const make = Effect.fnUntraced(function*(times: LeaseTimes) {
     return last !== undefined && last.end_proof !== "stopped" ? "crash" as const : undefined
   })).pipe(
     Effect.mapError((cause) =>
-      new HostError({ detail: `The host can't be entered in the database: ${cause.message}`, cause })
+      new HostLeaseError({ detail: `The host can't be entered in the database: ${cause.message}`, cause })
     )
   )
 

@@ -1,8 +1,9 @@
 /**
  * The HTTP API: one group a file in `groups/`. To add one, add it here and its handlers in `Routes.ts`.
  *
- * `Api` is what the router serves. `Document` has besides what is served before the router (`POST /events`, webhooks,
- * plugin routes): it is the OpenAPI document, and the list of paths and methods for 404 and 405.
+ * `Document` has besides what is served without it: `POST /events` and the webhooks, before the router, and the
+ * documentation itself. It is the OpenAPI document, and the list of paths and methods for 404 and 405. The routes of
+ * plugins are in neither.
  */
 import { HttpApi, OpenApi } from "effect/http-api"
 import { version } from "../health/Version.ts"

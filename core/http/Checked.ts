@@ -2,12 +2,13 @@
  * What holds for every endpoint of the API, in one place: query parameters are known and come once, bodies are
  * bounded JSON, and whatever fails is answered as a problem without internals.
  */
-import { ByteSize, Effect, Layer, Schema, SchemaAST, SchemaIssue } from "effect"
+import { ByteSize, Effect, Layer, Schema, SchemaAST } from "effect"
 import { HttpIncomingMessage, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApiError, HttpApiMiddleware } from "effect/http-api"
 import { SqlError } from "effect/sql"
-import { CursorInvalid } from "../audit/AuditLog.ts"
+import { CursorInvalid } from "../audit/Page.ts"
 import { isTransient } from "../database/Transient.ts"
+import { asSentences, explain } from "../plugin/Explain.ts"
 import { checkContentType, parseJson } from "./JsonBody.ts"
 import {
   commonProblems,
@@ -103,22 +104,18 @@ const checkBody = Effect.fnUntraced(function*(request: HttpServerRequest.HttpSer
   return bytes._tag === "Failure" ? bytes.failure : parseJson(Buffer.from(bytes.success)).problem
 })
 
-const codes: Record<string, ProblemCode> = {
-  Params: "request.path",
-  Query: "request.parameter",
-  Payload: "request.field",
-  Headers: "request.malformed"
+const kinds: Record<string, readonly [code: ProblemCode, noun: string]> = {
+  Params: ["request.path", "part of the path"],
+  Query: ["request.parameter", "parameter"],
+  Payload: ["request.field", "field"],
+  Headers: ["request.malformed", "header"]
 }
 
-const issues = SchemaIssue.makeFormatterStandardSchemaV1()
-
 const describeSchemaError = (error: HttpApiError.HttpApiSchemaError): Problem => {
-  const code = codes[error.kind]
+  const kind = kinds[error.kind]
   // What goes out does not match its own schema: a mistake of ours.
-  if (code === undefined) return serverFailed
-  const sentences = issues(error.cause.issue).issues.slice(0, 5).map(({ message, path = [] }) => {
-    const field = path.map((part) => String(typeof part === "object" ? part.key : part)).join(".")
-    return field === "" ? message : `${field}: ${message}`
-  })
-  return problem(code, sentences.join("; ").slice(0, 1000))
+  if (kind === undefined) return serverFailed
+  const [code, noun] = kind
+  const mistakes = new Set(explain(error.cause.issue, Schema.Unknown.ast, noun))
+  return problem(code, asSentences([...mistakes]).slice(0, 1000))
 }

@@ -188,7 +188,7 @@ const make = Effect.gen(function*() {
 })
 
 /** The HTTP server, as a layer that listens while it lives. */
-export const HttpServerLayer = Layer.effect(HttpAddress, make).pipe(
+export const layerHttpServer = Layer.effect(HttpAddress, make).pipe(
   Layer.provide(SystemState.layer),
   Layer.provide(EventStreams.layer),
   Layer.provide(Traffic.layer),

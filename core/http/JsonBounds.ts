@@ -4,12 +4,10 @@
  * One pass, no allocation for ordinary text. What it counts is exact for valid JSON, and never less than what
  * `JSON.parse` would reach before it meets a mistake. Keys are compared after their escapes are read.
  */
+import { forbiddenKeys, isText } from "../plugin/PlainJson.ts"
 
 export const maximumDepth = 64
 export const maximumKeys = 10_000
-
-/** Keys that reach a prototype in careless code, wherever the value goes later. */
-const forbidden = new Set(["__proto__", "constructor", "prototype"])
 
 export type Bounds =
   | { readonly ok: true; /** NUL or a lone surrogate is in some string. */ readonly badText: boolean }
@@ -96,7 +94,7 @@ export const checkJson = (text: string): Bounds => {
         if (++keys > maximumKeys) return { ok: false, reason: "too_many_keys" }
         if (to - from >= 9 && to - from <= longestKey) {
           const key = readKey(text, from, to, escaped)
-          if (forbidden.has(key)) return { ok: false, reason: "forbidden_key", key }
+          if (forbiddenKeys.has(key)) return { ok: false, reason: "forbidden_key", key }
         }
         break
     }
@@ -106,11 +104,10 @@ export const checkJson = (text: string): Bounds => {
 
 /** The path of the first string (value or key) that holds NUL or a lone surrogate. */
 export const findBadText = (value: unknown, path = ""): string | undefined => {
-  const bad = (text: string) => text.includes("\0") || !text.isWellFormed()
-  if (typeof value === "string") return bad(value) ? path || "body" : undefined
+  if (typeof value === "string") return isText(value) ? undefined : path || "body"
   if (typeof value !== "object" || value === null) return undefined
   for (const [key, member] of Object.entries(value)) {
-    if (bad(key)) return `a key of ${path || "the body"}`
+    if (!isText(key)) return `a key of ${path || "the body"}`
     const at = Array.isArray(value) ? `${path}[${key}]` : path === "" ? key : `${path}.${key}`
     const found = findBadText(member, at)
     if (found !== undefined) return found

@@ -6,13 +6,13 @@ import { Effect } from "effect"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { Readable } from "node:stream"
 import { pipeline as pipe } from "node:stream/promises"
+import { fromPlugin } from "../plugin/Awaiting.ts"
 import { type RegisteredRoute, Registry } from "../plugin/Registry.ts"
 import { writeProblem } from "./Answer.ts"
 import { maximumBody, tooLarge } from "./Checked.ts"
 import { pathOf } from "./FrontDoor.ts"
 import { problem } from "./Problem.ts"
 import { readBody } from "./RequestBody.ts"
-import { settle } from "./Webhooks.ts"
 
 const timeout = "30 seconds"
 
@@ -50,23 +50,14 @@ const write = async (web: Response, response: ServerResponse, withBody: boolean)
 export const makePluginRoutes = Effect.gen(function*() {
   const registry = yield* Registry
   const run = Effect.runForkWith(yield* Effect.context<never>())
-  let known: ReadonlyArray<RegisteredRoute> = []
-  let served: ReadonlyArray<Served> = []
-
-  const find = (path: string): ReadonlyArray<Served> => {
-    const routes = registry.routes()
-    if (routes !== known) {
-      known = routes
-      served = routes.map((route) => ({
-        route,
-        pattern: new URLPattern({ pathname: `/plugins/${route.plugin}${route.path}` })
-      }))
-    }
-    return served.filter(({ pattern }) => pattern.test({ pathname: path }))
-  }
+  const served: ReadonlyArray<Served> = registry.routes().map((route) => ({
+    route,
+    pattern: new URLPattern({ pathname: `/plugins/${route.plugin}${route.path}` })
+  }))
+  const find = (path: string): ReadonlyArray<Served> => served.filter(({ pattern }) => pattern.test({ pathname: path }))
 
   const handle = ({ route }: Served, request: IncomingMessage, response: ServerResponse, body: Buffer) =>
-    settle(() => route.handle(toWeb(request, body))).pipe(
+    fromPlugin(() => route.handle(toWeb(request, body))).pipe(
       Effect.timeout(timeout),
       Effect.flatMap((web) => Effect.tryPromise(() => write(web, response, request.method !== "HEAD"))),
       Effect.catchCause((cause) =>

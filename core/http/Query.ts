@@ -39,22 +39,22 @@ const text = Schema.String.pipe(Schema.check(Schema.isMinLength(1), Schema.isMax
 
 export const Text = Schema.optionalKey(text)
 
-export const Limit = Schema.optionalKey(
+const Limit = Schema.optionalKey(
   Schema.FiniteFromString.pipe(Schema.check(
-    Schema.isInt({ message: "a whole number from 1 to 500" }),
-    Schema.isBetween({ minimum: 1, maximum: 500 }, { message: "a whole number from 1 to 500" })
+    Schema.isInt({ message: "Expected a whole number from 1 to 500" }),
+    Schema.isBetween({ minimum: 1, maximum: 500 }, { message: "Expected a whole number from 1 to 500" })
   )).annotate({ description: "1 to 500, 50 without it." })
 )
 export const defaultLimit = 50
 
-export const Cursor = Schema.optionalKey(
+const Cursor = Schema.optionalKey(
   Schema.String.pipe(Schema.check(Schema.isMaxLength(200))).annotate({
     description: "The next_cursor of the page before."
   })
 )
 
 export const UuidText = Schema.String.pipe(
-  Schema.check(Schema.makeFilter((value: string) => isUuid(value) || "a UUID")),
+  Schema.check(Schema.makeFilter((value: string) => isUuid(value) || "Expected a UUID")),
   Schema.annotate({ format: "uuid" })
 )
 export const Uuid = Schema.optionalKey(UuidText)
@@ -66,7 +66,7 @@ export const Instant = Schema.optionalKey(
   Schema.String.pipe(
     Schema.check(
       Schema.makeFilter((value: string) =>
-        !Number.isNaN(toDate(value).getTime()) || "a moment in ISO 8601, like 2026-01-31T12:00:00Z"
+        !Number.isNaN(toDate(value).getTime()) || "Expected a moment in ISO 8601, like 2026-01-31T12:00:00Z"
       )
     ),
     Schema.annotate({ description: "ISO 8601; UTC where it names no zone." }),

@@ -19,7 +19,7 @@ import { Traces } from "../pipeline/Traces.ts"
 import { Registry } from "../plugin/Registry.ts"
 import { SecretsStore } from "../secrets/SecretsStore.ts"
 import { layerTestDatabase } from "../testing/TestDatabase.ts"
-import { HttpAddress, HttpServerLayer } from "./HttpServer.ts"
+import { HttpAddress, layerHttpServer } from "./HttpServer.ts"
 import { Token } from "./Token.ts"
 
 export const layerHome = (overrides: Partial<Environment["Service"]> = {}) =>
@@ -89,7 +89,7 @@ export interface TestServerOptions {
 
 /** The server with everything that it stands on. */
 export const layerTestServer = (options: TestServerOptions = {}) =>
-  HttpServerLayer.pipe(
+  layerHttpServer.pipe(
     Layer.provideMerge(Layer.mergeAll(layerPipeline(options.pipeline ?? {}), Traces.layer, Token.layer)),
     Layer.provideMerge(Layer.mergeAll(
       AuditLog.layer,

@@ -31,7 +31,7 @@ export class Token extends Context.Service<Token, {
 /** 256 bits in base64url. */
 const shape = /^[A-Za-z0-9_-]{43}$/
 
-export const makeToken = (token: string): Token["Service"] => {
+const makeToken = (token: string): Token["Service"] => {
   const expected = Buffer.from(token, "latin1")
   const given = Buffer.alloc(expected.length)
   const length = "Bearer ".length + expected.length

@@ -2,14 +2,13 @@
  * `POST /hooks/{connector_id}`: the raw body goes to the channel, which checks its own signature; without one nothing
  * is parsed. Answered as soon as the event is durable. Twenty a second from each source and connector.
  */
-import { Data, Effect } from "effect"
+import { Effect } from "effect"
 import type { IncomingMessage, ServerResponse } from "node:http"
+import { makeChannelContext } from "../pipeline/ChannelContext.ts"
 import { type Accepted, Pipeline } from "../pipeline/Pipeline.ts"
-import { type ChannelContext, WebhookRefused, WebhookReply, type WebhookRequest } from "../plugin/Plugin.ts"
+import { fromPlugin } from "../plugin/Awaiting.ts"
+import { WebhookRefused, WebhookReply, type WebhookRequest } from "../plugin/Plugin.ts"
 import { type RegisteredChannel, Registry } from "../plugin/Registry.ts"
-import { readSecret } from "../plugin/SecretAccess.ts"
-import type { Awaitable } from "../plugin/Tool.ts"
-import { SecretsStore } from "../secrets/SecretsStore.ts"
 import { writeJson, writeProblem } from "./Answer.ts"
 import { serverFailed, tooLarge } from "./Checked.ts"
 import { submitProblem } from "./EventIntake.ts"
@@ -21,18 +20,6 @@ import { readBody } from "./RequestBody.ts"
 
 const maximumHookBody = 256 * 1024
 const perSecond = 20
-
-/** What a plugin's function threw or failed with. */
-export class PluginFailure extends Data.TaggedError("PluginFailure")<{ readonly cause: unknown }> {}
-
-/** Runs a plugin's function to its end, whichever kind of answer it gives. */
-export const settle = <A>(work: () => Awaitable<A>): Effect.Effect<A, PluginFailure> => {
-  const failed = (cause: unknown) => new PluginFailure({ cause })
-  return Effect.flatMap(Effect.try({ try: work, catch: failed }), (result) =>
-    Effect.isEffect(result)
-      ? Effect.mapError(result as Effect.Effect<A, unknown>, failed)
-      : Effect.tryPromise({ try: async () => await result, catch: failed }))
-}
 
 const flatHeaders = (request: IncomingMessage): Record<string, string> => {
   const headers: Record<string, string> = {}
@@ -55,23 +42,14 @@ export const makeWebhooks = (stopped: AbortSignal) =>
   Effect.gen(function*() {
     const pipeline = yield* Pipeline
     const registry = yield* Registry
-    const secrets = yield* SecretsStore
-    const context = yield* Effect.context<never>()
-    const run = Effect.runForkWith(context)
-    const promise = Effect.runPromiseWith(context)
+    const contextOf = yield* makeChannelContext
+    const run = Effect.runForkWith(yield* Effect.context<never>())
     const rate = makeRate(perSecond)
-
-    const contextOf = (registered: RegisteredChannel): ChannelContext => ({
-      emit: (event) => promise(pipeline.submit(event)),
-      log: registered.log,
-      signal: stopped,
-      secret: (ref) => promise(readSecret(secrets, ref))
-    })
 
     const receive = Effect.fnUntraced(function*(registered: RegisteredChannel, id: string, request: WebhookRequest) {
       const { channel } = registered
-      const event = yield* settle(() => channel.webhook?.(request, contextOf(registered))).pipe(
-        Effect.catch(({ cause }): Effect.Effect<never, Problem> =>
+      const event = yield* fromPlugin(() => channel.webhook?.(request, contextOf(registered, stopped))).pipe(
+        Effect.catch((cause): Effect.Effect<never, Problem> =>
           cause instanceof WebhookRefused
             ? Effect.fail(problem("hook.refused", cause.message))
             : Effect.andThen(

@@ -3,8 +3,7 @@
  */
 import { Context, Effect, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
-import { CursorInvalid } from "../audit/AuditLog.ts"
-import { openCursor, type Page, pageOf, type PageRequest, present, sealCursor } from "../audit/Page.ts"
+import { CursorInvalid, openCursor, type Page, pageOf, type PageRequest, present, sealCursor } from "../audit/Page.ts"
 import type { MessageEvent } from "../contract/Event.ts"
 import type { EventRow } from "../contract/Rows.ts"
 import { isUuid } from "../database/Ids.ts"

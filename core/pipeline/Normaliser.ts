@@ -3,14 +3,15 @@
  *
  * Pure: no database, no waiting. The trust is the channel's, never the sender's word.
  */
-import { Clock, DateTime, Effect } from "effect"
 import canonicalize from "canonicalize"
-import { RawEvent } from "../contract/Event.ts"
+import { Clock, DateTime, Effect } from "effect"
 import type { Trust } from "../contract/Enums.ts"
+import { RawEvent } from "../contract/Event.ts"
 import type { EventRow } from "../contract/Rows.ts"
-import { check } from "../plugin/Explain.ts"
 import { digest, newId } from "../database/Ids.ts"
-import { EventRejected, type SubmitOptions } from "./Submission.ts"
+import { asSentences, check } from "../plugin/Explain.ts"
+import { forbiddenKeys, isText } from "../plugin/PlainJson.ts"
+import { EventRejected } from "./Submission.ts"
 
 export interface Normalised {
   readonly event: EventRow
@@ -23,31 +24,21 @@ export const maximumDepth = 8
 
 const day = 86_400_000
 const worst = (a: Trust, b: Trust): Trust =>
-  (a === "untrusted" || b === "untrusted") ?
-    "untrusted" :
-    (a === "trusted" || b === "trusted")
-    ? "trusted"
-    : "operator"
+  a === "untrusted" || b === "untrusted" ? "untrusted" : a === "trusted" || b === "trusted" ? "trusted" : "operator"
 
 const reject = (code: string, message: string): EventRejected =>
   new EventRejected({ detail: { code, message, retryable: false } })
 
 const decode = check(RawEvent, "field")
 
-/** The mistakes of an event as sentences. */
-const sentences = (mistakes: ReadonlyArray<string>): string =>
-  mistakes.slice(0, 5).map((mistake) =>
-    `${mistake.charAt(0).toUpperCase()}${mistake.slice(1)}${mistake.endsWith("?") ? "" : "."}`
-  ).join(" ")
-
 /** The first string in a value that can't be stored as text, as a path; keys count too. */
 const findUnstorable = (value: unknown, path: string): string | undefined => {
-  if (typeof value === "string") return value.includes("\0") || !value.isWellFormed() ? path : undefined
+  if (typeof value === "string") return isText(value) ? undefined : path
   if (typeof value !== "object" || value === null) return undefined
   for (const [key, child] of Object.entries(value)) {
     const where = Array.isArray(value) ? `${path}[${key}]` : path === "" ? key : `${path}.${key}`
-    if (key.includes("\0") || !key.isWellFormed()) return path === "" ? "a field's name" : `${path} (a key in it)`
-    if (key === "__proto__" || key === "constructor" || key === "prototype") return where
+    if (!isText(key)) return path === "" ? "a field's name" : `${path} (a key in it)`
+    if (forbiddenKeys.has(key)) return where
     const found = findUnstorable(child, where)
     if (found !== undefined) return found
   }
@@ -72,10 +63,17 @@ const occurredAt = (text: string | undefined, now: number): string | undefined =
 }
 
 /** The key of a message: the same channel, connector and message id are the same message. */
-export const dedupeKey = (channel: string, connectorId: string, messageId: string): string =>
+const dedupeKey = (channel: string, connectorId: string, messageId: string): string =>
   digest(channel, connectorId, messageId)
 
-export interface NormaliseOptions extends SubmitOptions {
+export interface NormaliseOptions {
+  /** The event that led to this one; the child keeps its trace and takes the worse trust. */
+  readonly parent?: {
+    readonly event_id: string
+    readonly trace_id: string
+    readonly depth: number
+    readonly trust: Trust
+  }
   readonly timezone: string
   readonly trustOf: (channel: string) => Trust
 }
@@ -92,7 +90,7 @@ export const normalise = Effect.fnUntraced(function*(
     )
   }
   const decoded = decode(raw)
-  if (!decoded.ok) return yield* reject("event.invalid", sentences(decoded.mistakes))
+  if (!decoded.ok) return yield* reject("event.invalid", asSentences(decoded.mistakes))
   const body = decoded.value
   const now = yield* Clock.currentTimeMillis
   const occurred = occurredAt(body.occurred_at, now)

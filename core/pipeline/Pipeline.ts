@@ -12,7 +12,7 @@ import type { ErrorDetail } from "../contract/ErrorDetail.ts"
 import { newId } from "../database/Ids.ts"
 import { Registry } from "../plugin/Registry.ts"
 import { Settings } from "../plugin/Settings.ts"
-import { countDown, ToolExecutor } from "../tools/ToolExecutor.ts"
+import { countDown, ToolExecutor, plannedWork } from "../tools/ToolExecutor.ts"
 import { Executor } from "./Executor.ts"
 import { toMessageEvent } from "./EventLog.ts"
 import { InboxWake } from "./InboxWake.ts"
@@ -20,20 +20,13 @@ import { Intake } from "./Intake.ts"
 import { normalise } from "./Normaliser.ts"
 import { Preparation } from "./Preparation.ts"
 import { Settlements } from "./Settlements.ts"
-import {
-  type Accepted,
-  type DryRun,
-  EventNotAccepted,
-  type EventRejected,
-  type Settled,
-  type SubmitOptions
-} from "./Submission.ts"
+import { type Accepted, type DryRun, EventNotAccepted, type EventRejected, type Settled } from "./Submission.ts"
 
 export * from "./Submission.ts"
 
 export class Pipeline extends Context.Service<Pipeline, {
   /** Validates, routes and stores a raw event; answers once it is committed. */
-  readonly submit: (raw: unknown, options?: SubmitOptions) => Effect.Effect<Accepted, EventRejected | EventNotAccepted>
+  readonly submit: (raw: unknown) => Effect.Effect<Accepted, EventRejected | EventNotAccepted>
   /** Records that something was refused before it could be read as an event (not JSON, too deep). */
   readonly reject: (detail: ErrorDetail, channel?: string) => Effect.Effect<void>
   /** Waits until the event's trace is settled. Never fails: interrupt it at your own time-out. */
@@ -65,12 +58,11 @@ export class Pipeline extends Context.Service<Pipeline, {
         }).pipe(Effect.catch((error) => Effect.logWarning(`A refused event could not be noted: ${error.message}`)))
       })
 
-      const normalised = (raw: unknown, options?: SubmitOptions) =>
-        normalise(raw, { ...options, timezone: settings.timezone, trustOf: registry.trustOf })
+      const normalised = (raw: unknown) => normalise(raw, { timezone: settings.timezone, trustOf: registry.trustOf })
 
-      const submit = Effect.fnUntraced(function*(raw: unknown, options?: SubmitOptions) {
+      const submit = Effect.fnUntraced(function*(raw: unknown) {
         const { body_hash, event } = yield* Effect.tapError(
-          normalised(raw, options),
+          normalised(raw),
           (rejected) => reject(rejected.detail, channelOf(raw))
         )
         const { intent, plan } = yield* preparation.prepare(event, body_hash)
@@ -84,18 +76,7 @@ export class Pipeline extends Context.Service<Pipeline, {
         if (plan === undefined) {
           if (intent.settlement !== undefined && !stored.deduped) settlements.announce(intent.settlement, true)
         } else {
-          const work = {
-            tool_call_id: plan.row.tool_call_id,
-            event_id: event.event_id,
-            fence: stored.fence,
-            event,
-            tool: plan.tool,
-            input: plan.input,
-            idempotency_key: plan.row.idempotency_key,
-            risk: plan.row.risk,
-            autonomy: plan.row.autonomy,
-            policy_version: intent.policy_version
-          }
+          const work = plannedWork(event, plan, stored.fence, intent.policy_version)
           if (stored.attempted && !executor.has(event.event_id)) {
             yield* slot ? executor.start(work, leftMs) : Effect.void
           } else {

@@ -2,7 +2,7 @@
  * What handing in an event can come to.
  */
 import { Schema } from "effect"
-import type { Lane, TraceOutcome, Trust } from "../contract/Enums.ts"
+import type { Lane, TraceOutcome } from "../contract/Enums.ts"
 import { ErrorDetail } from "../contract/ErrorDetail.ts"
 
 /** The event was refused; `detail.message` says what to change. */
@@ -37,16 +37,6 @@ export interface Settled {
   readonly lane: Lane
   readonly outcome: TraceOutcome
   readonly reply?: string
-}
-
-export interface SubmitOptions {
-  /** The event that led to this one; the child keeps its trace and takes the worse trust. */
-  readonly parent?: {
-    readonly event_id: string
-    readonly trace_id: string
-    readonly depth: number
-    readonly trust: Trust
-  }
 }
 
 /** What would happen, in the shape of `GET /traces/{trace_id}`. */

@@ -1,12 +1,11 @@
 /**
  * Puts what the plugins gave back together: checks each part, refuses clashes, answers what the host reads from then on.
  */
-import type { Trust } from "../contract/Enums.ts"
-import { Trust as TrustSchema } from "../contract/Enums.ts"
+import { Schema } from "effect"
+import { Trust } from "../contract/Enums.ts"
 import { unknownKey } from "./Explain.ts"
 import { makeIntentMatcher, problemOf } from "./IntentMatcher.ts"
 import type { Channel, Intent, PluginParts, PluginSpec, Route } from "./Plugin.ts"
-import type { Phase } from "./PluginHost.ts"
 import type { BoundLog } from "./PluginLog.ts"
 import type { RegisteredChannel, RegisteredIntent, RegisteredRoute, RegisteredTool, Registry } from "./Registry.ts"
 import { registerTool, type ToolOverride } from "./ToolRegistration.ts"
@@ -17,6 +16,19 @@ export interface NamedParts {
   readonly parts: PluginParts
   readonly log: BoundLog
 }
+
+/** What a plugin is being read for when it fails. */
+export const Phase = Schema.Literals([
+  "options",
+  "secrets",
+  "setup",
+  "tools",
+  "intents",
+  "channels",
+  "routes",
+  "parts"
+])
+export type Phase = typeof Phase.Type
 
 /** A sentence without its full stop, and whose it is. */
 export interface Mistake {
@@ -210,7 +222,7 @@ const checkChannel = (plugin: string, channel: Channel): Channel => {
       `${what} has the connector_id ${JSON.stringify(channel.connector_id)}: use letters, digits, _, - and dots`
     )
   }
-  if (!TrustSchema.literals.some((trust) => trust === channel.trust)) {
+  if (!Trust.literals.some((trust) => trust === channel.trust)) {
     return refuse(`${what} needs trust: "operator", "trusted" or "untrusted"`)
   }
   for (const key of ["receive", "webhook"] as const) {
@@ -229,6 +241,15 @@ const checkRoute = (plugin: string, route: Route): Route => {
     throw new Refused(plugin, "routes", "a route needs a method, a path that begins with /, and a handle function")
   }
   onlyKeys(plugin, "routes", `route ${route.path}`, route, ["method", "path", "handle"])
+  try {
+    new URLPattern({ pathname: route.path })
+  } catch {
+    throw new Refused(
+      plugin,
+      "routes",
+      `route ${route.path} can't be read: write it as a URLPattern, as in /rooms/:name`
+    )
+  }
   return route
 }
 

@@ -3,7 +3,7 @@
  * checks it when it starts (`Settings.ts`).
  */
 import type { Duration } from "effect"
-import type { Autonomy, Risk, ToolEffect, Guarantee } from "../contract/Enums.ts"
+import type { Autonomy, Guarantee, Risk, ToolEffect } from "../contract/Enums.ts"
 import type { RawEvent } from "../contract/Event.ts"
 import type { Permissions, Plugin } from "./Plugin.ts"
 import type { SecretOption } from "./Secret.ts"
@@ -16,7 +16,7 @@ export interface Configuration {
   /** Falsy entries are skipped: `isDev && noop()`. */
   readonly plugins?: ReadonlyArray<Plugin | Isolate | false | null | undefined | "" | 0>
   readonly safety?: SafetyConfiguration
-  /** By the name of a tool: stricter or wider bounds than its plugin gave it. */
+  /** By the name of a tool: stricter or wider bounds than its plugin gave it; a time-out is at most 1 hour. */
   readonly tools?: Readonly<Record<string, { readonly concurrency?: number; readonly timeout?: Duration.Input }>>
   readonly llm?: LlmConfiguration
   readonly mcp?: Readonly<Record<string, McpServerConfiguration>>
@@ -24,6 +24,7 @@ export interface Configuration {
   readonly policy?: ReadonlyArray<PolicyConfiguration>
 }
 
+/** This version honours `scopes`; for each of the others that is set it says that it is ignored. */
 export interface SafetyConfiguration {
   /**
    * The scopes that a channel is granted: names, `kitchen.*` or `*`. A channel that is not named has the entry `"*"`,

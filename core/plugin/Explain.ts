@@ -81,6 +81,13 @@ export const unknownKey = (
   return `there is no ${noun} ${JSON.stringify(shown)}${hint}`
 }
 
+/** With one full stop at its end, or the mark that it has. */
+export const withStop = (text: string): string => /[.?!]$/.test(text) ? text : `${text}.`
+
+/** The first few mistakes as whole sentences. */
+export const asSentences = (mistakes: ReadonlyArray<string>): string =>
+  mistakes.slice(0, 5).map((mistake) => withStop(`${mistake.charAt(0).toUpperCase()}${mistake.slice(1)}`)).join(" ")
+
 /** As the reader would write it: `safety.quietHours[0].start`. */
 export const showPath = (path: ReadonlyArray<PropertyKey>): string =>
   path.map((part, i) =>

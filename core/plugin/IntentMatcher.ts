@@ -9,9 +9,9 @@
  */
 import { RE2JS, RE2Set } from "re2js"
 import { maximumTextLength } from "../contract/Event.ts"
-import type { IntentMatch, RegisteredIntent } from "./Registry.ts"
+import type { IntentMatch, IntentMatcher, RegisteredIntent } from "./Registry.ts"
 
-export interface Translated {
+interface Translated {
   readonly source: string
   readonly compiled: RE2JS
 }
@@ -83,12 +83,6 @@ interface Entry {
 
 /** Patterns that share an automaton. */
 const batch = 256
-
-export interface IntentMatcher {
-  (text: string): IntentMatch | undefined
-  /** Builds the automata now, so that the first text need not wait for them. Answers what was left out, and why. */
-  readonly prepare: () => ReadonlyArray<string>
-}
 
 /** The automata are built when the first text comes; patterns that `translatePattern` refuses are left out. */
 export const makeIntentMatcher = (intents: ReadonlyArray<RegisteredIntent>): IntentMatcher => {

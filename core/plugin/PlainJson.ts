@@ -3,11 +3,12 @@
  */
 
 /** Longest JSON text of an input or output, in bytes. */
-export const maximumJsonBytes = 1_048_576
+const maximumJsonBytes = 1_048_576
 /** Deepest nesting of an input or output. */
-export const maximumJsonDepth = 64
+const maximumJsonDepth = 64
 
-const forbiddenKeys = new Set(["__proto__", "constructor", "prototype"])
+/** Keys that reach a prototype in careless code, wherever the value goes later. */
+export const forbiddenKeys: ReadonlySet<string> = new Set(["__proto__", "constructor", "prototype"])
 
 /** What is not plain JSON, as a sentence without its subject: `has a Date at "when"`. */
 export class NotPlainJson extends Error {}
@@ -66,6 +67,6 @@ const copy = (value: unknown, depth: number, path: string, budget: { left: numbe
 }
 
 /** PostgreSQL keeps neither U+0000 nor a surrogate alone. */
-const isText = (text: string): boolean => text.isWellFormed() && !text.includes("\0")
+export const isText = (text: string): boolean => text.isWellFormed() && !text.includes("\0")
 
 const at = (path: string): string => path === "" ? "" : ` at ${JSON.stringify(path)}`

@@ -10,11 +10,12 @@
 import { Cause, Effect, Exit, Layer, Redacted, Schema } from "effect"
 import { Redactor } from "../secrets/Redactor.ts"
 import { missingSecret, SecretsStore } from "../secrets/SecretsStore.ts"
-import { check, unknownKey } from "./Explain.ts"
+import { fromPlugin } from "./Awaiting.ts"
+import { makeRegistry, type NamedParts, Phase } from "./CollectParts.ts"
+import { check, unknownKey, withStop } from "./Explain.ts"
 import { findPlainSecrets, findSecretRefs } from "./OptionSecrets.ts"
-import { type Plugin, type PluginParts, type SetupContext } from "./Plugin.ts"
+import type { Plugin, PluginParts, SetupContext } from "./Plugin.ts"
 import { type BoundLog, makePluginLog } from "./PluginLog.ts"
-import { makeRegistry, type NamedParts } from "./CollectParts.ts"
 import { Registry } from "./Registry.ts"
 import { secret, type SecretRef } from "./Secret.ts"
 import { Settings } from "./Settings.ts"
@@ -22,7 +23,7 @@ import { Settings } from "./Settings.ts"
 /** A plugin can't be used. `detail` is a sentence for the operator. */
 export class PluginError extends Schema.TaggedError<PluginError>()("PluginError", {
   plugin: Schema.String,
-  phase: Schema.Literals(["options", "secrets", "setup", "tools", "intents", "channels", "routes", "parts"]),
+  phase: Phase,
   detail: Schema.String,
   more: Schema.Array(Schema.String),
   cause: Schema.optionalKey(Schema.Defect())
@@ -31,13 +32,12 @@ export class PluginError extends Schema.TaggedError<PluginError>()("PluginError"
     return this.detail
   }
 }
-export type Phase = PluginError["phase"]
 
-export const slowSetup = "5 seconds"
-export const setupTimeout = "60 seconds"
+const slowSetup = "5 seconds"
+const setupTimeout = "60 seconds"
 
 /** Parts that plugins may bring and that this version does not run. Shorten it as they come to life. */
-export const partsNotYetRun = ["watchers", "rules", "jobs"] as const
+const partsNotYetRun = ["watchers", "rules", "jobs"] as const
 
 export const layer = Layer.effect(
   Registry,
@@ -163,18 +163,18 @@ const requireSecrets = Effect.fnUntraced(function*(plugin: string, refs: Readonl
 const setUp = Effect.fnUntraced(function*(plugin: Plugin, name: string, context: SetupContext<unknown>) {
   const redactor = yield* Redactor
   const warnSlow = Effect.sleep(slowSetup).pipe(
-    Effect.andThen(Effect.logWarning(`Plugin ${name} takes more than 5 seconds to set up.`))
+    Effect.andThen(Effect.logWarning(`Plugin ${name} takes more than ${slowSetup} to set up.`))
   )
   const exit = yield* Effect.scoped(Effect.gen(function*() {
     yield* Effect.forkScoped(warnSlow)
-    return yield* Effect.exit(Effect.timeoutOption(call(() => plugin.spec.setup(context)), setupTimeout))
+    return yield* Effect.exit(Effect.timeoutOption(fromPlugin(() => plugin.spec.setup(context)), setupTimeout))
   }))
   if (Exit.isFailure(exit)) {
     const cause = Cause.squash(exit.cause)
     return yield* fail(name, "setup", [redactor.redactText(messageOf(cause))], cause)
   }
   if (exit.value._tag === "None") {
-    return yield* fail(name, "setup", ["it did not end within 60 seconds"])
+    return yield* fail(name, "setup", [`it did not end within ${setupTimeout}`])
   }
   const parts: unknown = exit.value.value
   if (typeof parts !== "object" || parts === null || Array.isArray(parts)) {
@@ -183,21 +183,11 @@ const setUp = Effect.fnUntraced(function*(plugin: Plugin, name: string, context:
   return parts as PluginParts
 })
 
-/** A value, a Promise or an Effect, as an effect. */
-const call = (body: () => unknown): Effect.Effect<unknown, unknown> =>
-  Effect.suspend(() => {
-    const given = body()
-    if (Effect.isEffect(given)) return given as Effect.Effect<unknown, unknown>
-    return Effect.promise(async () => await given)
-  })
-
 const failure = (plugin: string, phase: Phase, mistakes: ReadonlyArray<string>, cause?: unknown): PluginError => {
   const [first = "it failed", ...rest] = mistakes.map((mistake) => `Plugin ${plugin}, ${phase}: ${withStop(mistake)}`)
   return new PluginError({ plugin, phase, detail: first, more: rest, ...(cause === undefined ? {} : { cause }) })
 }
 const fail = (...args: Parameters<typeof failure>): Effect.Effect<never, PluginError> => Effect.fail(failure(...args))
-
-const withStop = (text: string): string => /[.?!]$/.test(text) ? text : `${text}.`
 
 const messageOf = (cause: unknown): string => {
   const [line = ""] = (cause instanceof Error ? cause.message || cause.name : String(cause)).split("\n")

@@ -38,7 +38,7 @@ export const makePluginLog: Effect.Effect<
 })
 
 /** A bounded copy that any logger can print. */
-export const printable = (value: unknown, depth: number): unknown => {
+const printable = (value: unknown, depth: number): unknown => {
   if (typeof value === "string") return value.length > 8_192 ? `${value.slice(0, 8_192)}…` : value
   if (typeof value === "bigint" || typeof value === "symbol") return String(value)
   if (typeof value === "function") return "[function]"

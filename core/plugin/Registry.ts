@@ -4,7 +4,6 @@
  */
 import { Context, type Effect } from "effect"
 import type { Risk, Trust } from "../contract/Enums.ts"
-import type { IntentMatcher } from "./IntentMatcher.ts"
 import type { Channel, Intent, Permissions, PluginParts, Route } from "./Plugin.ts"
 import type { BoundLog } from "./PluginLog.ts"
 import type { ToolDefinition } from "./Tool.ts"
@@ -35,6 +34,12 @@ export interface RegisteredIntent extends Intent {
 export interface IntentMatch {
   readonly intent: RegisteredIntent
   readonly groups: Record<string, string | undefined>
+}
+
+export interface IntentMatcher {
+  (text: string): IntentMatch | undefined
+  /** Builds the automata now, so that the first text need not wait for them. Answers what was left out, and why. */
+  readonly prepare: () => ReadonlyArray<string>
 }
 
 export interface RegisteredChannel {

@@ -4,11 +4,13 @@
  * - Every mistake is one plain sentence that names the file and the key; nothing unknown passes in silence.
  * - What this version can't honour is kept out of `Settings` and said in a warning.
  */
-import { Context, Duration, Effect, Layer, Option, Schema } from "effect"
+import { Context, Effect, Layer, Schema } from "effect"
 import { Autonomy } from "../contract/Enums.ts"
-import { check } from "./Explain.ts"
 import { isIsolate } from "./Configuration.ts"
+import { toMillis } from "./DurationInput.ts"
+import { check, withStop } from "./Explain.ts"
 import { isPlugin, type Plugin } from "./Plugin.ts"
+import { maximumTimeoutMs } from "./ToolRegistration.ts"
 
 /** The configuration can't be used. `detail` is a sentence for the operator, `more` has further mistakes. */
 export class ConfigError extends Schema.TaggedError<ConfigError>()("ConfigError", {
@@ -22,14 +24,14 @@ export class ConfigError extends Schema.TaggedError<ConfigError>()("ConfigError"
 }
 
 /** Settings that exist and that this version does not honour. Shorten it as they come to life. */
-export const notYetHonoured = ["llm", "mcp", "rules", "policy"] as const
-
-export interface QuietHours {
-  readonly start: string
-  readonly end: string
-  readonly timezone: string
-  readonly days: ReadonlyArray<"mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun">
-}
+const notYetHonoured = ["llm", "mcp", "rules", "policy"] as const
+const safetyNotYetHonoured = [
+  "approvalTtl",
+  "antiflapCooldown",
+  "notificationsPerHour",
+  "blastRadius",
+  "quietHours"
+] as const
 
 export interface SettingsData {
   /** The file that it came from, for sentences. */
@@ -38,11 +40,6 @@ export interface SettingsData {
   readonly autonomy: Autonomy
   readonly plugins: ReadonlyArray<Plugin>
   readonly safety: {
-    readonly approvalTtlMs: number
-    readonly antiflapCooldownMs: number
-    readonly notificationsPerHour: number
-    readonly blastRadius: number
-    readonly quietHours: ReadonlyArray<QuietHours>
     /** What a channel is granted: names, `prefix.*` or `*`. */
     readonly scopesOf: (channel: string) => ReadonlyArray<string>
   }
@@ -56,18 +53,14 @@ export class Settings extends Context.Service<Settings, SettingsData>()("syris/p
     Layer.effect(Settings, readConfiguration(configuration, file))
 }
 
-const durationMs = (value: unknown): number | undefined => {
-  try {
-    return Option.getOrUndefined(Option.map(Duration.fromInput(value as Duration.Input), Duration.toMillis))
-  } catch {
-    return undefined
-  }
-}
-
 const DurationSetting = Schema.Unknown.check(Schema.makeFilter((value) => {
-  const ms = durationMs(value)
+  const ms = toMillis(value)
   return ms !== undefined && Number.isFinite(ms) && ms > 0
 }, { expected: "a duration above zero, such as \"30 seconds\"" }))
+const TimeoutSetting = Schema.Unknown.check(Schema.makeFilter((value) => {
+  const ms = toMillis(value)
+  return ms !== undefined && ms > 0 && ms <= maximumTimeoutMs
+}, { expected: "a duration above zero and of at most 1 hour, such as \"30 seconds\"" }))
 
 /** Whether a name is a time zone of the IANA database; an offset such as `+02:00` is not. */
 const isTimezone = (name: string): boolean => {
@@ -113,7 +106,7 @@ const ConfigurationSchema = Schema.Struct({
   })),
   tools: optional(Schema.Record(
     Schema.String,
-    Schema.Struct({ concurrency: optional(Count), timeout: optional(DurationSetting) })
+    Schema.Struct({ concurrency: optional(Count), timeout: optional(TimeoutSetting) })
   )),
   llm: optional(Schema.Unknown),
   mcp: optional(Schema.Unknown),
@@ -143,26 +136,18 @@ export const readConfiguration = Effect.fnUntraced(function*(configuration: unkn
     autonomy: config.autonomy ?? "A2",
     plugins: plugins.filter(isPlugin),
     safety: {
-      approvalTtlMs: durationMs(config.safety?.approvalTtl ?? "15 minutes")!,
-      antiflapCooldownMs: durationMs(config.safety?.antiflapCooldown ?? "30 seconds")!,
-      notificationsPerHour: config.safety?.notificationsPerHour ?? 20,
-      blastRadius: config.safety?.blastRadius ?? 5,
-      quietHours: (config.safety?.quietHours ?? []).map((hours) => ({
-        start: hours.start,
-        end: hours.end,
-        timezone: hours.timezone ?? timezone,
-        days: hours.days ?? days
-      })),
       scopesOf: (channel) => scopes.get(channel) ?? scopes.get("*") ?? everyScope
     },
     tools: new Map(
       Object.entries(config.tools ?? {}).map(([name, { concurrency, timeout }]) => [name, {
         ...(concurrency === undefined ? {} : { concurrency }),
-        ...(timeout === undefined ? {} : { timeoutMs: durationMs(timeout)! })
+        ...(timeout === undefined ? {} : { timeoutMs: toMillis(timeout)! })
       }])
     ),
-    warnings: notYetHonoured.filter((key) => config[key] !== undefined)
-      .map((key) => sentence(file, `the setting "${key}" is not supported by this version and is ignored`))
+    warnings: [
+      ...safetyNotYetHonoured.filter((key) => config.safety?.[key] !== undefined).map((key) => `safety.${key}`),
+      ...notYetHonoured.filter((key) => config[key] !== undefined)
+    ].map((key) => sentence(file, `the setting "${key}" is not supported by this version and is ignored`))
   }
   return data
 })
@@ -185,5 +170,5 @@ const systemTimezone = (): string => {
   return isTimezone(name) ? name : "UTC"
 }
 
-/** `mistake` as a sentence about the file; one full stop, or the question mark that it has. */
-const sentence = (file: string, mistake: string): string => `${file}: ${mistake}${/[.?!]$/.test(mistake) ? "" : "."}`
+/** `mistake` as a sentence about the file. */
+const sentence = (file: string, mistake: string): string => `${file}: ${withStop(mistake)}`

@@ -2,9 +2,8 @@
  * What a tool is. A tool states how bad it can be, what it needs and what makes it safe to repeat; the host
  * decides from that whether it runs, asks or repeats. Nothing here runs by itself.
  */
-import type { Effect, Schema } from "effect"
+import type { Duration, Effect, Schema } from "effect"
 import type { SqlClient } from "effect/sql"
-import type { Duration } from "effect"
 import type { Guarantee, Risk, ToolEffect, Trust } from "../contract/Enums.ts"
 import type { RawEvent } from "../contract/Event.ts"
 import type { SecretOption } from "./Secret.ts"

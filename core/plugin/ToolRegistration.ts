@@ -6,18 +6,19 @@
  * - An input is JSON; unknown keys are refused by name. An output is plain JSON of at most 1 MiB and 64 levels.
  */
 import canonicalize from "canonicalize"
-import { Duration, Effect, Option, Result, Schema } from "effect"
+import { Effect, Result, Schema } from "effect"
 import { createHash } from "node:crypto"
 import { Guarantee, Risk, ToolEffect, Trust } from "../contract/Enums.ts"
-import { check, explain, isEmptyStruct, unknownKey } from "./Explain.ts"
+import { toMillis } from "./DurationInput.ts"
+import { check, explain, isEmptyStruct, unknownKey, withStop } from "./Explain.ts"
 import { isTooLong, NotPlainJson, toPlainJson } from "./PlainJson.ts"
 import type { BoundLog } from "./PluginLog.ts"
 import type { RegisteredTool } from "./Registry.ts"
 import type { ToolDefinition } from "./Tool.ts"
 
-export const defaultTimeoutMs = 30_000
+const defaultTimeoutMs = 30_000
 export const maximumTimeoutMs = 3_600_000
-export const defaultConcurrency = 10
+const defaultConcurrency = 10
 
 export interface ToolOverride {
   readonly concurrency?: number
@@ -50,7 +51,7 @@ export const registerTool = (
     pin: pinOf(definition, inputSchema),
     inputSchema,
     outputSchema,
-    timeoutMs: override.timeoutMs ?? durationMs(definition.timeout) ?? defaultTimeoutMs,
+    timeoutMs: override.timeoutMs ?? toMillis(definition.timeout) ?? defaultTimeoutMs,
     concurrency: override.concurrency ?? definition.concurrency ?? defaultConcurrency,
     decodeInput: inputDecoder(definition),
     encodeOutput: outputEncoder(definition),
@@ -135,21 +136,12 @@ const problemOf = (given: unknown): string | undefined => {
     return say("needs a concurrency of 1 or more, a whole number")
   }
   if (timeout !== undefined) {
-    const ms = durationMs(timeout as Duration.Input)
+    const ms = toMillis(timeout)
     if (ms === undefined || !(ms > 0 && ms <= maximumTimeoutMs)) {
       return say("needs a timeout above zero and of at most 1 hour, such as \"30 seconds\"")
     }
   }
   return undefined
-}
-
-const durationMs = (input: Duration.Input | undefined): number | undefined => {
-  if (input === undefined) return undefined
-  try {
-    return Option.getOrUndefined(Option.map(Duration.fromInput(input), Duration.toMillis))
-  } catch {
-    return undefined
-  }
 }
 
 const jsonSchema = (schema: Schema.Codec<any, any>): Record<string, unknown> => {
@@ -198,8 +190,7 @@ const inputDecoder = (definition: ToolDefinition): RegisteredTool["decodeInput"]
   )
   return (input) =>
     Effect.suspend(() => {
-      const refuse = (rest: string) =>
-        Effect.fail(`The input of ${definition.name}: ${rest}${/[.?]$/.test(rest) ? "" : "."}`)
+      const refuse = (rest: string) => Effect.fail(`The input of ${definition.name}: ${withStop(rest)}`)
       let json: unknown
       try {
         json = toPlainJson(input ?? {})

@@ -11,7 +11,7 @@ import { Context, Effect, Layer, Redacted } from "effect"
 import { SecretsStore } from "./SecretsStore.ts"
 
 /** Values shorter than this would be found by accident everywhere. */
-export const minimumLength = 6
+const minimumLength = 6
 
 export interface Redaction {
   readonly redactText: (text: string) => string

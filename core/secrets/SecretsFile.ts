@@ -23,7 +23,7 @@ export interface SealedEntry {
 }
 
 /** Something is wrong with the files; the message is one sentence for the operator. */
-export class SecretsFileError extends Error {
+class SecretsFileError extends Error {
   override readonly name = "SecretsFileError"
 }
 

@@ -4,8 +4,8 @@
  * The identity (event or step, and ordinal) makes the idempotency key, never an attempt number and never content that
  * could come out differently the second time.
  */
-import { Effect } from "effect"
 import canonicalize from "canonicalize"
+import { Effect } from "effect"
 import type { Autonomy, Risk, Verdict } from "../contract/Enums.ts"
 import type { ErrorDetail } from "../contract/ErrorDetail.ts"
 import { digest, newId } from "../database/Ids.ts"

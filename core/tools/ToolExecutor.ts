@@ -17,6 +17,7 @@ import { Redactor } from "../secrets/Redactor.ts"
 import { SecretsStore } from "../secrets/SecretsStore.ts"
 import { type Ending, leavesNoTrace } from "./Ending.ts"
 import * as OutcomeTransaction from "./OutcomeTransaction.ts"
+import type { Plan } from "./ToolCallPlan.ts"
 import { type Held, type Outcome, ToolLedger } from "./ToolLedger.ts"
 import * as ToolRun from "./ToolRun.ts"
 
@@ -43,6 +44,20 @@ export interface Attempted extends Work {
   /** What is left until the deadline that the intent has, milliseconds. Counted from before the intent was sent. */
   readonly leftMs: () => number
 }
+
+/** A planned call as it is handed on, under the claim that it was stored with. */
+export const plannedWork = (event: Origin, plan: Plan, fence: number, policy_version: number): Work => ({
+  tool_call_id: plan.row.tool_call_id,
+  event_id: event.event_id,
+  fence,
+  event,
+  tool: plan.tool,
+  input: plan.input,
+  idempotency_key: plan.row.idempotency_key,
+  risk: plan.row.risk,
+  autonomy: plan.row.autonomy,
+  policy_version
+})
 
 /** Counts down from now, through a suspend of the machine too. */
 export const countDown = (ms: number): () => number => {
@@ -117,8 +132,6 @@ const endedFact = (work: Attempted, ending: Ending, latency_ms: number, at: Date
 class NotOurs {
   readonly _tag = "NotOurs"
 }
-
-const nothing: ToolRun.Left = { schedules: [], canceled: [], emitted: [] }
 
 export class ToolExecutor extends Context.Service<ToolExecutor, {
   /** Takes a slot of the tool if one is free right now. */
@@ -230,7 +243,7 @@ export class ToolExecutor extends Context.Service<ToolExecutor, {
         const why = { code: "tool.output_refused", message: error.message, retryable: false }
         return {
           ...ran,
-          left: nothing,
+          left: ToolRun.nothing,
           ending: ran.ending.status === "unknown"
             ? { status: "unknown", error: why }
             : happened
@@ -242,7 +255,7 @@ export class ToolExecutor extends Context.Service<ToolExecutor, {
       /** The database went away under the transaction: it is committed, which the fence shows, or nothing was done. */
       const lostOutcome = (work: Attempted, ran: ToolRun.RunResult, message: string): ToolRun.RunResult => ({
         ...ran,
-        left: nothing,
+        left: ToolRun.nothing,
         ending: {
           status: work.attempt < maximumAttempts ? "unknown" : "failed",
           error: { code: "tool.connection_lost", message, retryable: true }

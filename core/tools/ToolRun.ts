@@ -8,6 +8,7 @@ import { Cause, type Clock, Deferred, Effect, Exit } from "effect"
 import { SqlClient } from "effect/sql"
 import type { RawEvent } from "../contract/Event.ts"
 import { newId } from "../database/Ids.ts"
+import { fromPlugin } from "../plugin/Awaiting.ts"
 import type { RegisteredTool } from "../plugin/Registry.ts"
 import type { SecretOption } from "../plugin/Secret.ts"
 import type { NewSchedule, ToolContext, TransactionalContext } from "../plugin/Tool.ts"
@@ -105,32 +106,17 @@ const makeContext = (request: RunRequest, signal: AbortSignal) => {
   return { context, close }
 }
 
-const nothing: Left = { schedules: [], canceled: [], emitted: [] }
-
-/** Turns whatever a plugin's function gives back into an effect. */
-const settle = (
-  call: () => unknown,
-  provide: (effect: Effect.Effect<unknown, unknown, SqlClient.SqlClient>) => Effect.Effect<unknown, unknown> = (
-    effect
-  ) => effect as Effect.Effect<unknown, unknown>
-): Effect.Effect<unknown, unknown> =>
-  Effect.suspend((): Effect.Effect<unknown, unknown> => {
-    const given = call()
-    if (Effect.isEffect(given)) return provide(given as Effect.Effect<unknown, unknown, SqlClient.SqlClient>)
-    return isPromiseLike(given)
-      ? Effect.tryPromise({ try: () => Promise.resolve(given), catch: (error) => error })
-      : Effect.succeed(given)
-  })
+/** What a run leaves that did not end well. */
+export const nothing: Left = { schedules: [], canceled: [], emitted: [] }
 
 /** Calls the tool. An effect of a transactional tool finds the outcome's transaction under `SqlClient`. */
-const invoke = (request: RunRequest, context: ToolContext): Effect.Effect<unknown, unknown> =>
-  settle(
-    () => request.tool.definition.run(request.input, context as TransactionalContext),
-    request.transaction?.within
-  )
-
-const isPromiseLike = (value: unknown): value is PromiseLike<unknown> =>
-  typeof value === "object" && value !== null && "then" in value && typeof value.then === "function"
+const invoke = ({ input, tool, transaction }: RunRequest, context: ToolContext): Effect.Effect<unknown, unknown> =>
+  fromPlugin<unknown>(() => {
+    const given: unknown = tool.definition.run(input, context as TransactionalContext)
+    return transaction !== undefined && Effect.isEffect(given)
+      ? transaction.within(given as Effect.Effect<unknown, unknown, SqlClient.SqlClient>)
+      : given
+  })
 
 export const run = Effect.fnUntraced(function*(request: RunRequest): Effect.fn.Return<RunResult> {
   const kind: Kind = {
@@ -188,7 +174,7 @@ export const probe = (
       { ...request, leftMs: () => probeTimeoutMs, transaction: undefined },
       controller.signal
     )
-    return settle(() => ask(request.input, context)).pipe(
+    return fromPlugin<unknown>(() => ask(request.input, context)).pipe(
       Effect.timeoutOption(probeTimeoutMs),
       Effect.map((answer) => answer._tag === "Some" && isAnswer(answer.value) ? answer.value : "unknown"),
       Effect.catchCause(() => Effect.succeed("unknown" as const)),

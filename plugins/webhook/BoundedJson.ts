@@ -2,9 +2,9 @@
  * Parses JSON from outside with its bounds checked on the text, before any object is built.
  */
 
-export const maximumDepth = 64
-export const maximumKeys = 10_000
-/** Longest string of a body that is not JSON. */
+const maximumDepth = 64
+const maximumKeys = 10_000
+/** Longest text that an event takes. */
 export const maximumText = 65_536
 
 const forbidden = new Set(["__proto__", "constructor", "prototype"])

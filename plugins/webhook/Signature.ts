@@ -10,7 +10,7 @@ import { createHmac, timingSafeEqual } from "node:crypto"
 export const styles = ["github", "stripe", "slack", "standard"] as const
 export type Style = (typeof styles)[number]
 
-export const toleranceSeconds = 300
+const toleranceSeconds = 300
 
 export interface SignedRequest {
   /** Names in lower case. */

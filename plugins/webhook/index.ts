@@ -7,7 +7,7 @@
  */
 import { definePlugin, type RawEvent, Schema, SecretOption, WebhookRefused, WebhookReply } from "syris"
 import { createHash } from "node:crypto"
-import { parseBounded } from "./BoundedJson.ts"
+import { maximumText, parseBounded } from "./BoundedJson.ts"
 import { isSigned, type SignedRequest, type Style, styles } from "./Signature.ts"
 
 const Options = Schema.Struct({
@@ -72,7 +72,7 @@ export const eventOf = (style: Style, connector: string, request: SignedRequest)
     actor_type: "integration",
     actor_id: connector,
     structured: structured as NonNullable<RawEvent["structured"]>,
-    ...(said === undefined ? {} : { text: said.slice(0, 65_536) })
+    ...(said === undefined ? {} : { text: said.slice(0, maximumText) })
   }
 }
 

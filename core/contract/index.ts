@@ -1,7 +1,0 @@
-export * from "./AuditEvent.ts"
-export * from "./Enums.ts"
-export * from "./ErrorDetail.ts"
-export * from "./Event.ts"
-export * from "./RoutingDecision.ts"
-export * from "./SystemHealth.ts"
-export * from "./ToolCall.ts"
