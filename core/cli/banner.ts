@@ -53,10 +53,10 @@ export const formatBanner = (info: BannerInfo, options: BannerOptions = {}): str
 
 const autonomies: Record<string, string> = {
   A0: "A0, it shows what it would do and does nothing",
-  A1: "A1, it asks before everything that acts",
-  A2: "A2, it does what is low in risk and asks for the rest",
-  A3: "A3, it asks from high risk on",
-  A4: "A4, it asks for the critical only"
+  A1: "A1, it refuses everything that acts",
+  A2: "A2, it does what is low in risk and refuses the rest",
+  A3: "A3, it refuses from high risk on",
+  A4: "A4, it refuses the critical only"
 }
 
 const plugin = ({ name, version }: BannerInfo["plugins"][number]) =>

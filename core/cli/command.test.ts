@@ -157,7 +157,7 @@ describe("the banner", () => {
 
   address   http://127.0.0.1:4747
   token     /srv/.syris/token
-  autonomy  A2, it does what is low in risk and asks for the rest
+  autonomy  A2, it does what is low in risk and refuses the rest
   database  PostgreSQL 16.4 at postgres://me:***@db:5432/syris?sslmode=require&sslpassword=***
   plugins   timers 1.0.0, coffee
   note      1 task was interrupted; it goes on.

@@ -183,7 +183,12 @@ export const layer = Layer.effectDiscard(
         settled_at: told.at.toISOString()
       }
       const mine = call.status === "planned"
-        ? yield* ledger.abandon(held, told, settlement)
+        ? yield* ledger.abandon(
+          held,
+          told.type.startsWith("gate.") && call.attempts === 0 ? "canceled" : "failed",
+          told,
+          settlement
+        )
         : yield* ledger.reconcile(held, outcome, told, settlement)
       if (mine) settlements.announce(settlement, false)
     })

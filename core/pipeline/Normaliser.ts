@@ -4,13 +4,14 @@
  * Pure: no database, no waiting. The trust is the channel's, never the sender's word.
  */
 import canonicalize from "canonicalize"
-import { Clock, DateTime, Effect } from "effect"
+import { Clock, Effect } from "effect"
 import type { Trust } from "../contract/Enums.ts"
 import { RawEvent } from "../contract/Event.ts"
 import type { EventRow } from "../contract/Rows.ts"
 import { digest, newId } from "../database/Ids.ts"
 import { asSentences, check } from "../plugin/Explain.ts"
 import { forbiddenKeys, isText } from "../plugin/PlainJson.ts"
+import { isTimezone } from "../plugin/Settings.ts"
 import { EventRejected } from "./Submission.ts"
 
 export interface Normalised {
@@ -46,10 +47,10 @@ const findUnstorable = (value: unknown, path: string): string | undefined => {
 }
 
 const timezones = new Map<string, boolean>()
-const isTimezone = (name: string): boolean => {
+const isKnownTimezone = (name: string): boolean => {
   const known = timezones.get(name)
   if (known !== undefined) return known
-  const valid = DateTime.zoneMakeNamed(name)._tag === "Some"
+  const valid = isTimezone(name)
   if (timezones.size < 1000) timezones.set(name, valid)
   return valid
 }
@@ -101,7 +102,7 @@ export const normalise = Effect.fnUntraced(function*(
     )
   }
   const timezone = body.timezone ?? options.timezone
-  if (!isTimezone(timezone)) {
+  if (!isKnownTimezone(timezone)) {
     return yield* reject("event.timezone_invalid", `The field "timezone": "${timezone}" is not an IANA time zone.`)
   }
   const parent = options.parent

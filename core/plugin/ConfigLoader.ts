@@ -39,14 +39,12 @@ export const loadConfiguration = Effect.fn("ConfigLoader.load")(function*(file: 
   return yield* readConfiguration(module["default"], file)
 })
 
-/** `Settings` of the file that `SYRIS_CONFIG` names. Says at the start what is ignored. */
+/** `Settings` of the file that `SYRIS_CONFIG` names. What is ignored is in their `warnings`, for the banner. */
 export const layer = Layer.effect(
   Settings,
   Effect.gen(function*() {
     const { config } = yield* Environment
-    const settings = yield* loadConfiguration(config)
-    yield* Effect.forEach(settings.warnings, (warning) => Effect.logWarning(warning), { discard: true })
-    return settings
+    return yield* loadConfiguration(config)
   })
 )
 

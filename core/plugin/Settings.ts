@@ -63,7 +63,7 @@ const TimeoutSetting = Schema.Unknown.check(Schema.makeFilter((value) => {
 }, { expected: "a duration above zero and of at most 1 hour, such as \"30 seconds\"" }))
 
 /** Whether a name is a time zone of the IANA database; an offset such as `+02:00` is not. */
-const isTimezone = (name: string): boolean => {
+export const isTimezone = (name: string): boolean => {
   if (!/^[A-Za-z]/.test(name)) return false
   try {
     return new Intl.DateTimeFormat("en", { timeZone: name }).resolvedOptions().timeZone !== ""

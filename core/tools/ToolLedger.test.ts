@@ -523,7 +523,7 @@ describe("the ledger", () => {
       for (const status of ["succeeded", "failed"] as const) {
         const [fact, settlement] = [factOf("tool_call.reconciled", old), settlementOf(old, status)]
         assert.isFalse(await ledger(late, (one) => one.reconcile(held(old), status, fact, settlement)), when)
-        assert.isFalse(await ledger(late, (one) => one.abandon(held(old), fact, settlement)), when)
+        assert.isFalse(await ledger(late, (one) => one.abandon(held(old), "failed", fact, settlement)), when)
       }
       assert.deepEqual(await all(call), before, when)
     }

@@ -213,8 +213,13 @@ export class ToolLedger extends Context.Service<ToolLedger, {
     fact: Fact,
     settlement: SettlementRow
   ) => Effect.Effect<boolean, SqlError.SqlError>
-  /** planned → failed, for a call that can't be made any more. No attempt may be open. */
-  readonly abandon: (held: Held, fact: Fact, settlement: SettlementRow) => Effect.Effect<boolean, SqlError.SqlError>
+  /** planned → failed or, where no attempt was made, canceled; for a call that can't be made any more. No attempt may be open. */
+  readonly abandon: (
+    held: Held,
+    status: "failed" | "canceled",
+    fact: Fact,
+    settlement: SettlementRow
+  ) => Effect.Effect<boolean, SqlError.SqlError>
   /** Gives the claim back: to be looked at again after so many milliseconds, when all is quiet, or by a person. */
   readonly putOff: (
     held: Held,
@@ -331,7 +336,7 @@ export class ToolLedger extends Context.Service<ToolLedger, {
       const end = (
         held: Held,
         from: "planned" | "unknown",
-        status: "succeeded" | "failed",
+        status: "succeeded" | "failed" | "canceled",
         fact: Fact,
         settlement: SettlementRow
       ) =>
@@ -375,7 +380,7 @@ export class ToolLedger extends Context.Service<ToolLedger, {
         replan,
         putOff,
         keepEvidence,
-        abandon: (held, fact, settlement) => end(held, "planned", "failed", fact, settlement),
+        abandon: (held, status, fact, settlement) => end(held, "planned", status, fact, settlement),
         reconcile: (held, status, fact, settlement) => end(held, "unknown", status, fact, settlement)
       })
     })
