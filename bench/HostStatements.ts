@@ -51,6 +51,10 @@ const renew = (kept: ReadonlySet<string>) => {
       .replaceAll(instant, now.toISOString())
 }
 
+/** A list of texts as PostgreSQL reads it. */
+const list = (texts: ReadonlyArray<unknown>): string =>
+  `{${texts.map((one) => `"${String(one).replaceAll(/[\\"]/g, "\\$&")}"`).join(",")}}`
+
 export const note = async (home: string, url: string): Promise<ReadonlyArray<Noted>> => {
   let noted: Array<Noted> = []
   const layerNoting = Layer.effect(
@@ -101,7 +105,7 @@ export const hostStatements = async (home: string, url: string, database: PgWire
       let fence: Value = null
       for (const { params, sql } of noted) {
         const values = params.map((param) => {
-          const own = text(typeof param === "string" ? param : String(param))
+          const own = text(Array.isArray(param) ? list(param) : String(param))
           return fence === null ? own : own.replaceAll(/"fence":\d+/g, `"fence":${fence}`)
         })
         const rows = await connection.query(sql, values)

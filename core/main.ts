@@ -188,13 +188,14 @@ const live = Effect.fnUntraced(function*(once: Once) {
   return yield* Effect.raceFirst(host, place.embedded?.lost ?? Effect.never)
 }, Effect.scoped)
 
-/** A promise that a plugin left alone and that failed: said, not the end of the host. */
+/** What a plugin left alone and that failed later: said, not the end of the host. */
 const surviveStrays = Effect.gen(function*() {
   const log = Effect.runForkWith(yield* Effect.context<never>())
-  const stray = (reason: unknown): void => void log(Effect.logError("A plugin left a failed promise alone.", reason))
+  const stray = (reason: unknown): void =>
+    void log(Effect.logError("Something that a plugin left running failed after its run.", reason))
   yield* Effect.acquireRelease(
-    Effect.sync(() => process.on("unhandledRejection", stray)),
-    () => Effect.sync(() => process.off("unhandledRejection", stray))
+    Effect.sync(() => process.on("unhandledRejection", stray).on("uncaughtException", stray)),
+    () => Effect.sync(() => process.off("unhandledRejection", stray).off("uncaughtException", stray))
   )
 })
 

@@ -59,7 +59,14 @@ export const layerPool = (
     // Nobody waits long for a lock or for a peer that is gone: what is cut is sent again.
     // Plans are made while tables are small and kept while they grow: by the default, which is made for turning disks, they
     // would read whole tables.
-    startupParameters: { timezone: "UTC", lock_timeout: "5s", tcp_user_timeout: "15000", random_page_cost: "1.1" }
+    startupParameters: {
+      timezone: "UTC",
+      lock_timeout: "5s",
+      tcp_user_timeout: "15000",
+      random_page_cost: "1.1",
+      // Longer than any tool may take: a transaction that a frozen host left open must not hold its locks for ever.
+      idle_in_transaction_session_timeout: "61min"
+    }
   }).pipe(
     Layer.tap((services) => Effect.provide(checkServer, services)),
     Layer.catch((error) =>

@@ -1,6 +1,7 @@
 /**
  * What an ending of a tool's run means (contracts §10). The one place that decides between done, not done and not known.
  */
+import { SqlError } from "effect/sql"
 import type { Guarantee, ToolEffect } from "../contract/Enums.ts"
 import type { ErrorDetail } from "../contract/ErrorDetail.ts"
 import { isTransient } from "../database/Transient.ts"
@@ -53,7 +54,9 @@ const isLostConnection = (error: unknown): boolean => {
 const maximumMessage = 2_000
 
 const messageOf = (error: unknown): string => {
-  const text = error instanceof Error ? error.message || error.name : typeof error === "string" ? error : String(error)
+  // What the database says is in the cause; the client's own words are "Query failed".
+  const told = SqlError.isSqlError(error) && error.reason.cause instanceof Error ? error.reason.cause : error
+  const text = told instanceof Error ? told.message || told.name : typeof told === "string" ? told : String(told)
   return text.slice(0, maximumMessage).replaceAll("\0", "␀").toWellFormed()
 }
 

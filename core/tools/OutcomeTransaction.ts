@@ -7,6 +7,8 @@ import { SqlClient, SqlError } from "effect/sql"
 import { isTransient } from "../database/Transient.ts"
 
 export interface OutcomeTransaction {
+  /** The run has ended: from now on it can't be opened, nor written in by what the run left behind. */
+  readonly close: () => void
   /** Whether the tool asked for it. */
   readonly isOpen: () => boolean
   /** Whether it went down with its connection. Then nothing of it is there, unless the commit was under way. */
@@ -81,6 +83,9 @@ export const make = Effect.fnUntraced(function*(room: Semaphore.Semaphore) {
   })
 
   return {
+    close: () => {
+      ended = true
+    },
     isOpen: () => opened !== undefined,
     isLost: () => lost,
     within,

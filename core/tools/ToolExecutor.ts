@@ -309,6 +309,7 @@ export class ToolExecutor extends Context.Service<ToolExecutor, {
             ToolRun.run({ ...requestOf(work), leftMs: work.leftMs, transaction }),
             giveBack(work.tool)
           )
+          transaction?.close()
           const { ending, left } = ran
           const shown = { ...ran, ending: redactor.redactJson(ending), left: redactor.redactJson(left) }
           yield* settle(work, shown, lane, transaction)
