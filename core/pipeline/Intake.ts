@@ -60,7 +60,7 @@ with ${events},
     where d.event_id in (select event_id from stored)
   ),
   planned as materialized (
-    select c.*, nextval('fence_seq') as fence, s.thread_id, b.behind, c.claim and h.live and not b.behind as claimed,
+    select c.*, nextval('fence_seq') as fence, s.thread_id, c.claim and h.live and not b.behind as claimed,
            c.attempt and h.live and not b.behind and not k.paused and k.policy_version = c.policy_version as go
     from json_to_recordset($4::json) as c(
            tool_call_id uuid, trace_id uuid, event_id uuid, ordinal int, tool text, tool_pin text, input jsonb,
