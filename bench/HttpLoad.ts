@@ -82,15 +82,23 @@ export const noopEvent = (target: Target, messageId: string, headers = ""): Buff
 
 let runs = 0
 
-/** Hands in `count` noop events, `at_once` under way at any time. Answers when the last one is answered. */
-export const load = async (target: Target, count: number, atOnce: number): Promise<void> => {
+/**
+ * Hands in `count` noop events, or requests of another making, `atOnce` under way at any time. Answers when the last one is
+ * answered.
+ */
+export const load = async (
+  target: Target,
+  count: number,
+  atOnce: number,
+  make: (target: Target, messageId: string) => Buffer = noopEvent
+): Promise<void> => {
   const run = `${process.pid}-${++runs}-${Date.now()}`
   const connections = await Promise.all(Array.from({ length: atOnce }, () => connect(target.host, target.port)))
   let next = 0
   await Promise.all(connections.map(async (connection) => {
     while (next < count) {
-      const answer = await connection.send(noopEvent(target, `${run}-${next++}`))
-      if (answer.status !== 202) throw new Error(`An event was answered ${answer.status}: ${answer.body}`)
+      const answer = await connection.send(make(target, `${run}-${next++}`))
+      if (answer.status >= 300) throw new Error(`It was answered ${answer.status}: ${answer.body}`)
     }
   }))
   connections.forEach((connection) => connection.close())

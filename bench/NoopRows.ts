@@ -41,8 +41,8 @@ const intentWrites = (hostId: string): string => `
     from i
   ),
   owed as (
-    insert into inbox (event_id, trace_id, tool_call_id, tool, claimed_by, fence)
-    select event_id, trace_id, tool_call_id, 'noop.run', '${hostId}', nextval('fence_seq') from i
+    insert into work (work_id, kind, event_id, trace_id, tool_call_id, tool, claimed_by, fence)
+    select event_id, 'event', event_id, trace_id, tool_call_id, 'noop.run', '${hostId}', nextval('fence_seq') from i
   ),
   told as (
     insert into audit_events (audit_id, timestamp, trace_id, stage, type, outcome, summary, refs, actor, tool, risk, autonomy, data)
@@ -67,7 +67,7 @@ const outcomeWrites = `
     from o
     where c.tool_call_id = o.tool_call_id
   ),
-  closed as (delete from inbox i using o where i.event_id = o.event_id),
+  closed as (delete from work i using o where i.work_id = o.event_id),
   settled as (
     insert into settlements (event_id, trace_id, lane, outcome, reply, settled_at)
     select event_id, trace_id, 'fast', 'succeeded', 'Did nothing.', at from o

@@ -34,8 +34,8 @@ export interface Postgres extends AsyncDisposable {
   readonly socketFolder: string
   readonly user: string
   readonly connect: (database: string) => Promise<PgWire.PgWire>
-  /** Makes a database with the host's schema. */
-  readonly createDatabase: (name: string) => Promise<void>
+  /** Makes a database, with the host's schema unless told otherwise. */
+  readonly createDatabase: (name: string, content?: "schema" | "nothing") => Promise<void>
   readonly url: (database: string) => string
 }
 
@@ -49,10 +49,11 @@ export const startPostgres = async (home: string): Promise<Postgres> => {
     socketFolder: path.dirname(socket),
     user: username,
     connect,
-    createDatabase: async (name) => {
+    createDatabase: async (name, content = "schema") => {
       const admin = await connect("postgres")
       await admin.query(`create database ${name}`)
       await admin.close()
+      if (content === "nothing") return
       const layer = layerPool({ ...running.connection, database: name })
       await Effect.runPromise(migrate.pipe(Effect.provide(Layer.fresh(layer))))
     },
@@ -69,7 +70,8 @@ export interface Started extends AsyncDisposable {
 export const start = (
   args: ReadonlyArray<string>,
   env: Readonly<Record<string, string>>,
-  command = process.execPath
+  command = process.execPath,
+  channel = false
 ): Started => {
   const own = Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !/^(SYRIS_|DATABASE_URL$|NODE_OPTIONS$|PG)/.test(name))
@@ -77,7 +79,7 @@ export const start = (
   const child = spawn(command, args, {
     cwd: root,
     env: { ...own, ...env },
-    stdio: ["ignore", "ignore", "inherit"],
+    stdio: ["ignore", "ignore", "inherit", ...channel ? ["ipc" as const] : []],
     detached: true
   })
   const send = (signal: NodeJS.Signals) => {

@@ -7,14 +7,20 @@ import { idle } from "./idle.ts"
 import { latency } from "./latency.ts"
 import type { Options } from "./Report.ts"
 import { start } from "./start.ts"
+import { taskLatency } from "./taskLatency.ts"
+import { tasks } from "./tasks.ts"
 import { throughput } from "./throughput.ts"
+import { waiting } from "./waiting.ts"
 
 const benches: Readonly<Record<string, (options: Options) => Promise<void>>> = {
   throughput,
   latency,
   start,
   idle,
-  auditPage
+  auditPage,
+  tasks,
+  taskLatency,
+  waiting
 }
 
 const args = process.argv.slice(2)

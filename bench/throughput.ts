@@ -42,7 +42,7 @@ export const enterHost = async (database: PgWire): Promise<string> => {
 const measure = async (at: Target, database: PgWire, count: number): Promise<number> => {
   const began = performance.now()
   await load(at, count, atOnce)
-  await until(async () => (await database.query("select 1 from inbox limit 1")).length === 0 ? true : undefined, 1)
+  await until(async () => (await database.query("select 1 from work limit 1")).length === 0 ? true : undefined, 1)
   return count / (performance.now() - began) * 1_000
 }
 

@@ -16,23 +16,25 @@ import { type Connection, fromUrl, layerPartitions, layerPool, migrate } from ".
 import * as EmbeddedPostgres from "./database/EmbeddedPostgres.ts"
 import { Environment, explainVariable } from "./database/Environment.ts"
 import * as HomeLock from "./database/HomeLock.ts"
+import { Notifications } from "./database/Notifications.ts"
 import { Health } from "./health/Health.ts"
 import { HostLease } from "./health/HostLease.ts"
 import { HostLife } from "./health/HostLife.ts"
 import { version } from "./health/Version.ts"
 import { HttpAddress, layerHttpServer } from "./http/HttpServer.ts"
 import { Token } from "./http/Token.ts"
+import * as Llm from "./llm/Llm.ts"
 import * as Channels from "./pipeline/Channels.ts"
 import { EventLog } from "./pipeline/EventLog.ts"
 import { Executor } from "./pipeline/Executor.ts"
 import * as Inbox from "./pipeline/Inbox.ts"
-import { InboxWake } from "./pipeline/InboxWake.ts"
 import { Intake } from "./pipeline/Intake.ts"
 import { Pipeline } from "./pipeline/Pipeline.ts"
 import { Preparation } from "./pipeline/Preparation.ts"
 import { Router } from "./pipeline/Router.ts"
 import { Settlements } from "./pipeline/Settlements.ts"
 import { Traces } from "./pipeline/Traces.ts"
+import { WorkQueue } from "./pipeline/WorkQueue.ts"
 import * as ConfigLoader from "./plugin/ConfigLoader.ts"
 import * as PluginHost from "./plugin/PluginHost.ts"
 import { Registry } from "./plugin/Registry.ts"
@@ -41,6 +43,14 @@ import { Control } from "./safety/Control.ts"
 import { layerRedactedConsole } from "./secrets/RedactedConsole.ts"
 import { Redactor } from "./secrets/Redactor.ts"
 import { SecretsStore } from "./secrets/SecretsStore.ts"
+import { Checkpoints } from "./tasks/Checkpoints.ts"
+import * as LlmLane from "./tasks/LlmLane.ts"
+import { LlmRunner } from "./tasks/LlmRunner.ts"
+import { TaskCommands } from "./tasks/TaskCommands.ts"
+import { TaskEngine } from "./tasks/TaskEngine.ts"
+import { taskTools } from "./tasks/TaskTools.ts"
+import { CallRecovery } from "./tools/CallRecovery.ts"
+import { CallSettlement } from "./tools/CallSettlement.ts"
 import { ToolExecutor } from "./tools/ToolExecutor.ts"
 import { ToolLedger } from "./tools/ToolLedger.ts"
 
@@ -65,7 +75,8 @@ const layerHidden = Layer.effectDiscard(Effect.gen(function*() {
 }))
 
 /** What the operator wrote, and what follows from it: settings, secrets, plugins. */
-const layerPlugins = Layer.merge(PluginHost.layer, layerHidden).pipe(
+const layerPlugins = Layer.mergeAll(PluginHost.layer, Llm.layer, layerHidden).pipe(
+  Layer.provide(Layer.succeed(PluginHost.HostPlugins, [taskTools])),
   Layer.provideMerge(layerRedactedConsole),
   Layer.provideMerge(Redactor.layer),
   Layer.provideMerge(SecretsStore.layer)
@@ -81,12 +92,15 @@ const layerControl = Layer.unwrap(Effect.map(Settings, ({ autonomy }) => Control
 
 /** Tools and pipeline over a database whose schema is up to date. */
 const layerPipeline = Pipeline.layer.pipe(
+  // Above whoever serves the queue: it claims nothing any more when they end.
+  Layer.provideMerge(WorkQueue.layerLoop),
   Layer.provideMerge(Inbox.layer),
-  Layer.provideMerge([Executor.layer, Preparation.layer]),
-  Layer.provideMerge([Intake.layer, Router.layer, Settlements.layer, ToolExecutor.layer, InboxWake.layer]),
-  Layer.provideMerge([ToolLedger.layer, HostLife.layer]),
+  Layer.provideMerge([Executor.layer, Preparation.layer, TaskEngine.layer]),
+  Layer.provideMerge([Router.layer, CallRecovery.layer, Checkpoints.layer, LlmRunner.layer, TaskCommands.layer]),
+  Layer.provideMerge([Intake.layer, LlmLane.layer, Settlements.layer, ToolExecutor.layer, WorkQueue.layer]),
+  Layer.provideMerge([ToolLedger.layer, CallSettlement.layer, HostLife.layer]),
   Layer.provideMerge([Audit.layer, layerControl]),
-  Layer.provideMerge([HostLease.layer, AuditWake.layer])
+  Layer.provideMerge([HostLease.layer, AuditWake.layer, Notifications.layer])
 )
 
 /** The host without its HTTP server: what a test drives directly. Needs settings, environment and a database. */
@@ -116,7 +130,8 @@ const writeBanner = Effect.fnUntraced(function*(place: Place, url: string) {
   const { databaseUrl, home } = yield* Environment
   const { autonomy, paused } = (yield* Control).current()
   const settings = yield* Settings
-  const plugins = (yield* Registry).plugins()
+  // The host's own is always there.
+  const plugins = (yield* Registry).plugins().filter(({ name }) => name !== taskTools.spec.name)
   const { embedded } = place
   const banner = formatBanner({
     version,

@@ -1,10 +1,10 @@
 /**
- * What rows of the audit are asked for, and how they are read page by page.
+ * What rows of the audit are asked for.
  */
 import { Clock, Effect } from "effect"
 import type { AuditEvent } from "../contract/AuditEvent.ts"
-import { Client } from "./client.ts"
 import { misused } from "./CommandFailed.ts"
+import { listed } from "./list.ts"
 import { visible } from "./visible.ts"
 
 export interface Filter {
@@ -15,19 +15,8 @@ export interface Filter {
 
 /** The newest rows that fit (of a trace the first), the oldest of them first. */
 export const rows = Effect.fn("audit.rows")(function*(filter: Filter, limit: number) {
-  const client = yield* Client
-  const found: Array<AuditEvent> = []
-  let cursor: string | undefined
-  while (found.length < limit) {
-    const { body } = yield* client.request("/audit", {
-      query: { ...filter, limit: Math.min(500, limit - found.length), cursor }
-    })
-    const page = body as { readonly items: ReadonlyArray<AuditEvent>; readonly next_cursor?: string | null }
-    found.push(...page.items)
-    if (page.items.length === 0 || page.next_cursor === undefined || page.next_cursor === null) break
-    cursor = page.next_cursor
-  }
-  return filter.trace_id === undefined ? found.reverse() : found
+  const { items } = yield* listed<AuditEvent>("/audit", { ...filter }, limit)
+  return filter.trace_id === undefined ? items.toReversed() : items
 })
 
 const units: Record<string, number> = { s: 1, m: 60, h: 3_600, d: 86_400, w: 604_800 }

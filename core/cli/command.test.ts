@@ -13,7 +13,7 @@ describe("syris", () => {
       assert.match(version.out, /^syris v\d+\.\d+\.\d+$/)
       const help = yield* run({}, ["--help"])
       assert.strictEqual(help.code, 0)
-      for (const command of ["up", "send", "trace", "audit", "secrets", "doctor"]) {
+      for (const command of ["up", "send", "trace", "tasks", "task", "settle", "audit", "secrets", "doctor"]) {
         assert.match(help.out, new RegExp(`^  ${command} `, "m"))
       }
     }))

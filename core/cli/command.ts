@@ -10,6 +10,9 @@ import { CommandFailed } from "./CommandFailed.ts"
 import { doctor } from "./doctor.ts"
 import { secrets } from "./secrets.ts"
 import { send } from "./send.ts"
+import { settle } from "./settle.ts"
+import { task } from "./task.ts"
+import { tasks } from "./tasks.ts"
 import { trace } from "./trace.ts"
 import { up } from "./up.ts"
 import { visible } from "./visible.ts"
@@ -24,7 +27,7 @@ export const syris = Command.make("syris").pipe(
     { command: "syris trace", description: "What the newest event led to" },
     { command: "syris doctor", description: "When something does not work" }
   ]),
-  Command.withSubcommands([up, send, trace, audit, secrets, doctor])
+  Command.withSubcommands([up, send, trace, tasks, task, settle, audit, secrets, doctor])
 )
 
 /** Runs the command and answers its exit code; everything there is to say has been said. */

@@ -10,6 +10,14 @@ export const paints = (colour: boolean) => {
 }
 export type Paints = ReturnType<typeof paints>
 
+/** A status in the colour of what it means. */
+export const coloured = (status: string, paint: Paints): string =>
+  /^(succeeded|approved|consumed|fast|task)$/.test(status)
+    ? paint.green(status)
+    : /^(failed|unknown|denied|expired)$/.test(status)
+    ? paint.red(status)
+    : paint.yellow(status)
+
 const pad = (value: number, length = 2) => String(value).padStart(length, "0")
 
 /** `2026-11-22 14:03:22.123` in the operator's zone; what is no time stays as it is. */

@@ -119,27 +119,63 @@ describe("syris trace", () => {
       events: [event(first, 0, "chat", "go")],
       tasks: [{
         task_id: "t1",
+        name: "Backup",
         trigger_event_id: first,
         status: "waiting",
+        waits_for: "person",
         created_at: at(1),
-        steps: [{ name: "fetch", status: "succeeded", started_at: at(2), ended_at: at(12) }]
+        steps: [
+          { step_id: "s0", name: "fetch", status: "succeeded", started_at: at(2), ended_at: at(12) },
+          {
+            step_id: "s1",
+            name: "store",
+            status: "waiting",
+            started_at: at(12),
+            attempt: 1,
+            max_attempts: 3,
+            error: { code: "tool.timeout", message: "no answer" }
+          },
+          { step_id: "s2", name: "tell", status: "pending" }
+        ]
       }],
       tool_calls: [{
         tool_call_id: "c1",
         task_id: "t1",
+        step_id: "s1",
         event_id: first,
         tool: "a.b",
-        status: "planned",
+        status: "unknown",
         created_at: at(13)
+      }, {
+        tool_call_id: "c2",
+        task_id: "t1",
+        step_id: "gone",
+        tool: "c.d",
+        status: "planned",
+        created_at: at(15)
       }],
-      approvals: [{ approval_id: "a1", tool_call_id: "c1", status: "pending", why: "high risk", created_at: at(14) }]
+      approvals: [{ approval_id: "a1", tool_call_id: "c1", status: "pending", why: "high risk", created_at: at(14) }],
+      audit: [
+        { type: "task.started", timestamp: at(1), refs: { task_id: "t1" }, summary: "x" },
+        {
+          type: "task.step_retried",
+          timestamp: at(14),
+          refs: { task_id: "t1", step_id: "s1" },
+          summary: "once more"
+        }
+      ]
     }, paints(false)).slice(2).map((line) => line.slice(14))
     assert.deepStrictEqual(lines, [
-      "└─ task  waiting  t1",
+      "└─ task \"Backup\"  waiting  for person  t1",
       "   ├─ step fetch  succeeded  took 10 ms",
-      "   └─ tool a.b  planned",
-      "      └─ approval  pending  a1",
-      "            high risk"
+      "   ├─ step store  waiting  attempt 2 of 3",
+      "   │  │  error tool.timeout: no answer",
+      "   │  ├─ tool a.b  unknown",
+      "   │  │  └─ approval  pending  a1",
+      "   │  │        high risk",
+      "   │  └─ task.step_retried  once more",
+      "   ├─ tool c.d  planned",
+      "   └─ step tell  pending"
     ])
   })
 

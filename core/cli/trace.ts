@@ -8,6 +8,7 @@ import { Client } from "./client.ts"
 import { failed } from "./CommandFailed.ts"
 import { json } from "./flags.ts"
 import { paints } from "./layout.ts"
+import { isWholeId } from "./list.ts"
 import { drawTrace, type Fields } from "./traceTree.ts"
 import { visible, visibleJson } from "./visible.ts"
 
@@ -25,7 +26,7 @@ export const trace = Command.make(
     const { body } = yield* Option.match(id, {
       onNone: () => Effect.flatMap(traceOf(undefined), read),
       onSome: (given) =>
-        whole.test(given)
+        isWholeId(given)
           ? read(given).pipe(Effect.catchIf((error) => error.status === 404, (error) =>
             client.request(`/events/${given}`).pipe(
               Effect.mapError((other) => other.status === 404 ? error : other),
@@ -49,8 +50,6 @@ export const trace = Command.make(
     { command: "syris trace 6f1d2e3f", description: "The end of an id is enough" }
   ])
 )
-
-const whole = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
 const read = Effect.fn("trace.read")(function*(id: string) {
   const client = yield* Client

@@ -5,7 +5,7 @@
  * - audit rows are on it where they say what the records do not (gates, suppressions, model calls, …);
  * - a field that is missing is left out, a record whose parent is missing hangs at the root.
  */
-import { duration, localTime, type Paints } from "./layout.ts"
+import { coloured, duration, localTime, type Paints } from "./layout.ts"
 import { clipped, visible } from "./visible.ts"
 
 /** A record of the answer of `GET /traces/{trace_id}`, not trusted to have any field. */
@@ -27,6 +27,7 @@ export const drawTrace = (trace: Fields, paint: Paints): ReadonlyArray<string> =
   const events = new Map<string, Node>()
   const calls = new Map<string, Node>()
   const tasks = new Map<string, Node>()
+  const steps = new Map<string, Node>()
 
   for (const event of list(trace.events)) events.set(field(event, "event_id"), eventNode(event, paint))
   for (const event of list(trace.events)) {
@@ -35,13 +36,14 @@ export const drawTrace = (trace: Fields, paint: Paints): ReadonlyArray<string> =
     if (node !== undefined) (parent === undefined || parent === node ? roots : parent.children).push(node)
   }
   const under = (record: Fields): Array<Node> =>
-    (tasks.get(field(record, "task_id")) ?? events.get(field(record, "event_id")) ??
+    (steps.get(field(record, "step_id")) ?? tasks.get(field(record, "task_id")) ??
+      events.get(field(record, "event_id")) ??
       events.get(field(record, "trigger_event_id")))
       ?.children ?? roots
 
   for (const decision of list(trace.decisions)) under(decision).push(decisionNode(decision, paint))
   for (const task of list(trace.tasks)) {
-    const node = taskNode(task, paint)
+    const node = taskNode(task, steps, paint)
     under({ event_id: task.trigger_event_id }).push(node)
     tasks.set(field(task, "task_id"), node)
   }
@@ -137,7 +139,7 @@ const callNode = (call: Fields, paint: Paints): Node => {
   ], [
     ...(call.input === undefined ? [] : [`input ${json(call.input, 200)}`]),
     ...(call.output === undefined || call.output === null ? [] : [`output ${json(call.output, 200)}`]),
-    ...(error.message === undefined ? [] : [`error ${field(error, "code")}: ${clipped(raw(error.message), 400)}`])
+    ...errorLines(error)
   ])
 }
 
@@ -150,21 +152,31 @@ const approvalNode = (approval: Fields, paint: Paints): Node => {
   ], approval.why === undefined ? [] : [clipped(raw(approval.why), 240)])
 }
 
-const taskNode = (task: Fields, paint: Paints): Node => {
-  const error = record(task.error)
+const errorLines = (error: Fields): ReadonlyArray<string> =>
+  error.message === undefined ? [] : [`error ${field(error, "code")}: ${clipped(raw(error.message), 400)}`]
+
+/** A task with its steps under it; `steps` gets the nodes of those by their ids. */
+const taskNode = (task: Fields, steps: Map<string, Node>, paint: Paints): Node => {
+  const wait = field(task, "waits_for")
   const made = node(task.created_at, [
-    "task",
+    ["task", field(task, "name") === "" ? "" : `"${field(task, "name")}"`].filter((part) => part !== "").join(" "),
     coloured(field(task, "status"), paint),
+    wait === "" || wait === "pause" ? "" : `for ${wait}`,
+    field(task, "cancel_reason"),
     paint.dim(field(task, "task_id"))
-  ], error.message === undefined ? [] : [`error ${field(error, "code")}: ${clipped(raw(error.message), 400)}`])
+  ], errorLines(record(task.error)))
   for (const step of list(task.steps)) {
-    const wrong = record(step.error)
     const ran = time(step.ended_at) - time(step.started_at)
-    made.children.push(node(step.started_at ?? task.created_at, [
+    const attempt = Number(step.attempt)
+    // One that has not begun has no time, and so comes after those that have.
+    const own = node(step.started_at, [
       `step ${field(step, "name")}`,
       coloured(field(step, "status"), paint),
-      Number.isFinite(ran) ? `took ${duration(ran)}` : ""
-    ], wrong.message === undefined ? [] : [`error ${field(wrong, "code")}: ${clipped(raw(wrong.message), 400)}`]))
+      Number.isFinite(ran) ? `took ${duration(ran)}` : "",
+      attempt > 0 ? `attempt ${attempt + 1} of ${field(step, "max_attempts")}` : ""
+    ], errorLines(record(step.error)))
+    if (field(step, "step_id") !== "") steps.set(field(step, "step_id"), own)
+    made.children.push(own)
   }
   return made
 }
@@ -186,13 +198,6 @@ const node = (at: unknown, parts: ReadonlyArray<string>, more: ReadonlyArray<str
   more,
   children: []
 })
-
-const coloured = (status: string, paint: Paints): string =>
-  /^(succeeded|approved|consumed|fast|task)$/.test(status)
-    ? paint.green(status)
-    : /^(failed|unknown|denied|expired)$/.test(status)
-    ? paint.red(status)
-    : paint.yellow(status)
 
 // A record without a time of its own comes last among its siblings.
 const sorted = (nodes: ReadonlyArray<Node>): ReadonlyArray<Node> =>

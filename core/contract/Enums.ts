@@ -30,6 +30,24 @@ export type Guarantee = typeof Guarantee.Type
 export const ToolCallStatus = Schema.Literals(["planned", "attempted", "succeeded", "failed", "unknown", "canceled"])
 export type ToolCallStatus = typeof ToolCallStatus.Type
 
+export const TaskStatus = Schema.Literals([
+  "pending",
+  "running",
+  "waiting",
+  "paused",
+  "succeeded",
+  "failed",
+  "canceled"
+])
+export type TaskStatus = typeof TaskStatus.Type
+
+export const StepStatus = Schema.Literals(["pending", "running", "waiting", "succeeded", "failed", "skipped"])
+export type StepStatus = typeof StepStatus.Type
+
+/** A call of a tool, a decision of a model, or a wait. */
+export const StepKind = Schema.Literals(["tool", "llm_decide", "wait"])
+export type StepKind = typeof StepKind.Type
+
 /** Whose words these are. A combined value takes the worst of its parts. */
 export const Trust = Schema.Literals(["operator", "trusted", "untrusted"])
 export type Trust = typeof Trust.Type

@@ -23,9 +23,9 @@ export interface State {
     /** Not ended. */
     readonly jobs: number
   }
-  /** Accepted events that are not settled and wait for nobody. */
+  /** Accepted events and tasks that are not settled and wait for nothing but their turn. */
   readonly queue_depth: number
-  /** Calls whose outcome only a person can tell. */
+  /** Events and tasks that wait for a person to tell what became of a call. */
   readonly unknown: number
   readonly versions: {
     readonly syris: string
@@ -52,6 +52,7 @@ export class SystemState extends Context.Service<SystemState, {
       const totals = sql<{
         readonly autonomy: Autonomy | null
         readonly paused: boolean | null
+        readonly tasks: number
         readonly schedules: number
         readonly queue_depth: number
         readonly unknown: number
@@ -61,10 +62,15 @@ export class SystemState extends Context.Service<SystemState, {
     select (select autonomy from control)                                                          as autonomy,
            (select paused from control)                                                            as paused,
            (select count(*)::int from schedules where enabled and next_run_at is not null)         as schedules,
-           (select count(*)::int from inbox where not parked)                                      as queue_depth,
-           (select count(*)::int from inbox where parked)                                          as unknown,
+           owed.tasks, owed.queue_depth, owed.unknown,
            current_setting('server_version')                                                       as postgres,
-           (select coalesce(max(migration_id), 0)::int from migrations)                            as schema`
+           (select coalesce(max(migration_id), 0)::int from migrations)                            as schema
+    from (
+      select count(*) filter (where kind = 'task')::int                                            as tasks,
+             count(*) filter (where not parked and coalesce(waits_for, '') not in ('time', 'answer'))::int as queue_depth,
+             count(*) filter (where waits_for = 'person'
+                                 or (kind = 'event' and parked and waits_for is null))::int        as unknown
+      from work) owed`
       const hosts = sql<{
         readonly host_id: string
         readonly version: string
@@ -82,8 +88,15 @@ export class SystemState extends Context.Service<SystemState, {
         const state: State = {
           autonomy: total?.autonomy ?? "A2",
           paused: total?.paused ?? false,
-          // Tasks, watchers, approvals, alarms and jobs come with their own tables.
-          counts: { tasks: 0, schedules: total?.schedules ?? 0, watchers: 0, approvals: 0, alarms: 0, jobs: 0 },
+          // Watchers, approvals, alarms and jobs come with their own tables.
+          counts: {
+            tasks: total?.tasks ?? 0,
+            schedules: total?.schedules ?? 0,
+            watchers: 0,
+            approvals: 0,
+            alarms: 0,
+            jobs: 0
+          },
           queue_depth: total?.queue_depth ?? 0,
           unknown: total?.unknown ?? 0,
           versions: {

@@ -15,11 +15,13 @@ import { HooksGroup } from "./groups/Hooks.ts"
 import { IntakeGroup } from "./groups/Intake.ts"
 import { PluginsGroup } from "./groups/Plugins.ts"
 import { SystemGroup } from "./groups/System.ts"
+import { TasksGroup } from "./groups/Tasks.ts"
+import { ToolCallsGroup } from "./groups/ToolCalls.ts"
 import { ToolsGroup } from "./groups/Tools.ts"
 import { TracesGroup } from "./groups/Traces.ts"
 
 export const Api = HttpApi.make("syris")
-  .add(SystemGroup, EventsGroup, AuditGroup, TracesGroup, ToolsGroup, PluginsGroup)
+  .add(SystemGroup, EventsGroup, AuditGroup, TracesGroup, TasksGroup, ToolCallsGroup, ToolsGroup, PluginsGroup)
   .middleware(Checked)
   .annotate(HttpApi.ParseOptions, { onExcessProperty: "error", errors: "all" })
   .annotate(HttpApi.HeadersParseOptions, {})

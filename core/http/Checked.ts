@@ -4,7 +4,7 @@
  */
 import { ByteSize, Effect, Layer, Schema, SchemaAST } from "effect"
 import { HttpIncomingMessage, HttpServerRequest, HttpServerResponse } from "effect/http"
-import { HttpApiError, HttpApiMiddleware } from "effect/http-api"
+import { type HttpApiEndpoint, HttpApiError, HttpApiMiddleware } from "effect/http-api"
 import { SqlError } from "effect/sql"
 import { CursorInvalid } from "../audit/Page.ts"
 import { isTransient } from "../database/Transient.ts"
@@ -26,11 +26,12 @@ export class Checked extends HttpApiMiddleware.Service<Checked>()("syris/http/Ch
     Checked.of((handler, { endpoint }) => {
       const parameters = fieldsOf(endpoint.query)
       const hasBody = endpoint.payload.size > 0
+      const mayBeEmpty = acceptsNull(endpoint.payload)
       return Effect.gen(function*() {
         const request = yield* HttpServerRequest.HttpServerRequest
         const query = readQuery(request.url, parameters)
         if (query.problem !== undefined) return toResponse(query.problem)
-        if (hasBody) {
+        if (hasBody && !(mayBeEmpty && hasNoBody(request))) {
           const refused = yield* checkBody(request)
           if (refused !== undefined) return toResponse(refused)
         }
@@ -87,6 +88,14 @@ const fieldsOf = (schema: Schema.Top | undefined): ReadonlyArray<string> =>
   schema !== undefined && SchemaAST.isObjects(schema.ast)
     ? schema.ast.propertySignatures.map((property) => String(property.name))
     : []
+
+/** Where a body may be `null`, there may be none. */
+const acceptsNull = (payload: HttpApiEndpoint.PayloadMap): boolean =>
+  [...payload.values()].some(({ schemas }) => schemas.some(({ ast }) => SchemaAST.isNull(SchemaAST.toEncoded(ast))))
+
+/** Nothing was sent after the headers. */
+export const hasNoBody = ({ headers }: HttpServerRequest.HttpServerRequest): boolean =>
+  headers["transfer-encoding"] === undefined && (headers["content-length"] ?? "0") === "0"
 
 const checkBody = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest) {
   const refused = checkContentType(request.headers["content-type"], request.headers["content-encoding"])

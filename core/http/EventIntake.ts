@@ -3,29 +3,18 @@
  * An event is answered when it is durable, whether or not the client still listens. A body that is refused leaves
  * `event.rejected`.
  */
-import { Cause, Deferred, Effect, type Exit } from "effect"
+import { Cause, type Deferred, Effect, type Exit } from "effect"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { type Accepted, EventNotAccepted, EventRejected, Pipeline } from "../pipeline/Pipeline.ts"
 import { writeJson, writeProblem } from "./Answer.ts"
 import { databaseAway, maximumBody, serverFailed, tooLarge } from "./Checked.ts"
 import { checkContentType, parseJson } from "./JsonBody.ts"
+import { held, preferenceApplied, readPrefer } from "./Prefer.ts"
 import { problem, type Problem, withCode } from "./Problem.ts"
 import { readQuery } from "./Query.ts"
 import { readBody } from "./RequestBody.ts"
 
 export type NodeHandler = (request: IncomingMessage, response: ServerResponse) => void
-
-/** The longest that an answer is held, in seconds. */
-const maximumWait = 60
-
-const waitPreference = /(?:^|[,;])\s*wait\s*=\s*"?(\d{1,6})"?\s*(?:$|[,;])/i
-
-/** The seconds that a client would wait for the end of the trace. */
-const readPrefer = (header: string | ReadonlyArray<string> | undefined): number | undefined => {
-  if (header === undefined) return undefined
-  const wait = waitPreference.exec(typeof header === "string" ? header : header.join(","))?.[1]
-  return wait === undefined ? undefined : Math.min(Number(wait), maximumWait)
-}
 
 /** What a failed submit is answered with. */
 export const submitProblem = (cause: Cause.Cause<EventRejected | EventNotAccepted>): Problem | undefined => {
@@ -60,12 +49,7 @@ export const makeEventIntake = (stopping: Deferred.Deferred<void>) =>
     }
 
     const settle = (response: ServerResponse, accepted: Accepted, seconds: number) => {
-      const settled = pipeline.settled(accepted).pipe(
-        Effect.timeoutOption(`${seconds} seconds`),
-        Effect.map((end) => end._tag === "Some" ? end.value : undefined),
-        Effect.raceFirst(Effect.as(Deferred.await(stopping), undefined))
-      )
-      const fiber = run(settled)
+      const fiber = run(held(pipeline.settled(accepted), seconds, stopping))
       response.on("close", () => fiber.interruptUnsafe())
       fiber.addObserver((exit) => {
         if (exit._tag === "Failure") {
@@ -73,7 +57,7 @@ export const makeEventIntake = (stopping: Deferred.Deferred<void>) =>
           return
         }
         const end = exit.value
-        const applied = { "preference-applied": `wait=${seconds}` }
+        const applied = preferenceApplied(seconds)
         if (end === undefined) writeJson(response, 202, { ...accepted, settled: false }, applied)
         else writeJson(response, 200, { ...accepted, settled: true, ...end }, applied)
       })

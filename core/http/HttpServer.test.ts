@@ -439,10 +439,20 @@ layer(layerTestServer(), live)("an address", (it) => {
         "GET /openapi.json",
         "GET /plugins",
         "GET /state",
+        "GET /tasks",
+        "GET /tasks/{id}",
+        "GET /tool-calls",
+        "GET /tool-calls/{id}",
         "GET /tools",
         "GET /traces/{trace_id}",
         "POST /events",
-        "POST /hooks/{connector_id} open"
+        "POST /hooks/{connector_id} open",
+        "POST /tasks",
+        "POST /tasks/{id}/cancel",
+        "POST /tasks/{id}/pause",
+        "POST /tasks/{id}/resume",
+        "POST /tasks/{id}/retry",
+        "POST /tool-calls/{id}/settle"
       ])
       assert.property(document.components.securitySchemes, "bearer")
       const docs = yield* send("/docs", { token: false })

@@ -11,12 +11,15 @@ import type { AddressInfo, Socket } from "node:net"
 import * as os from "node:os"
 import { Environment } from "../database/Environment.ts"
 import { SystemState } from "../health/SystemState.ts"
+import { TaskLog } from "../tasks/TaskLog.ts"
+import { ToolCallLog } from "../tools/ToolCallLog.ts"
 import { writeProblem } from "./Answer.ts"
 import { makeEventIntake } from "./EventIntake.ts"
 import { EventStreams } from "./EventStreams.ts"
 import { isHook, makeFrontDoor, pathOf } from "./FrontDoor.ts"
 import { docsPolicy } from "./groups/Documentation.ts"
 import { makePluginRoutes } from "./PluginRoutes.ts"
+import { Stopping } from "./Prefer.ts"
 import { problem, problemBody, type ProblemCode, problemType } from "./Problem.ts"
 import { application } from "./Routes.ts"
 import { Token } from "./Token.ts"
@@ -142,7 +145,7 @@ const make = Effect.gen(function*() {
   const intake = yield* makeEventIntake(stopping)
   const webhooks = yield* makeWebhooks(stopped)
   const pluginRoutes = yield* makePluginRoutes
-  const app = yield* application
+  const app = yield* Effect.provideService(application, Stopping, stopping)
   const routed = yield* NodeHttpServer.makeHandler(app, { scope })
 
   const { port: bound, servers } = yield* Effect.acquireRelease(
@@ -189,7 +192,7 @@ const make = Effect.gen(function*() {
 
 /** The HTTP server, as a layer that listens while it lives. */
 export const layerHttpServer = Layer.effect(HttpAddress, make).pipe(
-  Layer.provide(SystemState.layer),
+  Layer.provide([SystemState.layer, TaskLog.layer, ToolCallLog.layer]),
   Layer.provide(EventStreams.layer),
   Layer.provide(Traffic.layer),
   Layer.provide(NodeHttpServer.layerHttpServices)

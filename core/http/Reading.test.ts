@@ -28,6 +28,7 @@ const tool = (name: string, risk: RegisteredTool["definition"]["risk"]): Registe
   decodeInput: Effect.succeed,
   encodeOutput: Effect.succeed,
   riskOf: () => "low",
+  operatorOnly: false,
   log: {
     debug() {},
     info() {},

@@ -12,6 +12,8 @@ import { documentationRoutes } from "./groups/Documentation.ts"
 import { eventsHandlers } from "./groups/Events.ts"
 import { pluginsHandlers } from "./groups/Plugins.ts"
 import { systemHandlers } from "./groups/System.ts"
+import { tasksHandlers } from "./groups/Tasks.ts"
+import { toolCallsHandlers } from "./groups/ToolCalls.ts"
 import { toolsHandlers } from "./groups/Tools.ts"
 import { tracesHandlers } from "./groups/Traces.ts"
 import { problem } from "./Problem.ts"
@@ -21,6 +23,8 @@ const handlers = Layer.mergeAll(
   eventsHandlers(Api),
   auditHandlers(Api),
   tracesHandlers(Api),
+  tasksHandlers(Api),
+  toolCallsHandlers(Api),
   toolsHandlers(Api),
   pluginsHandlers(Api)
 )

@@ -18,7 +18,9 @@ import { Pipeline } from "../pipeline/Pipeline.ts"
 import { Traces } from "../pipeline/Traces.ts"
 import { Registry } from "../plugin/Registry.ts"
 import { SecretsStore } from "../secrets/SecretsStore.ts"
+import { TaskCommands } from "../tasks/TaskCommands.ts"
 import { layerTestDatabase } from "../testing/TestDatabase.ts"
+import { CallSettlement } from "../tools/CallSettlement.ts"
 import { HttpAddress, layerHttpServer } from "./HttpServer.ts"
 import { Token } from "./Token.ts"
 
@@ -63,6 +65,7 @@ const layerPipeline = (overrides: Partial<Pipeline["Service"]>) =>
         }),
       reject: (detail, channel) => Effect.sync(() => void seen.rejected.push({ detail, channel })),
       settled: () => Effect.never,
+      startTask: () => Effect.die("No test said what becomes of a task."),
       dryRun: () => Effect.succeed({ dry_run: true, events: [], decisions: [], tool_calls: [], audit: [] }),
       ...overrides
     }))
@@ -71,6 +74,8 @@ const layerPipeline = (overrides: Partial<Pipeline["Service"]>) =>
 const emptyRegistry: Registry["Service"] = {
   tool: () => undefined,
   tools: () => [],
+  task: () => undefined,
+  tasks: () => [],
   intents: () => [],
   matchIntent: Object.assign(() => undefined, { prepare: () => [] }),
   channels: () => [],
@@ -83,6 +88,8 @@ const emptyRegistry: Registry["Service"] = {
 export interface TestServerOptions {
   readonly pipeline?: Partial<Pipeline["Service"]>
   readonly registry?: Partial<Registry["Service"]>
+  readonly commands?: Partial<TaskCommands["Service"]>
+  readonly settlement?: Partial<CallSettlement["Service"]>
   readonly environment?: Partial<Environment["Service"]>
   readonly database?: Layer.Layer<SqlClient.SqlClient, unknown>
 }
@@ -96,6 +103,8 @@ export const layerTestServer = (options: TestServerOptions = {}) =>
       EventLog.layer,
       Health.layer,
       Layer.succeed(Registry, { ...emptyRegistry, ...options.registry }),
+      Layer.mock(TaskCommands)(options.commands ?? {}),
+      Layer.mock(CallSettlement)(options.settlement ?? {}),
       Layer.mock(SecretsStore)({ values: () => [], revision: () => 0 }),
       Layer.sync(Seen, () => ({ submitted: [], rejected: [] }))
     )),

@@ -3,26 +3,18 @@
  * settles their events in the outcome's transaction.
  */
 import { Clock, Context, Effect, FiberSet, Layer } from "effect"
-import { Audit, type AuditRow } from "../audit/Audit.ts"
+import { Audit } from "../audit/Audit.ts"
 import { isTransient } from "../database/Transient.ts"
 import { Registry } from "../plugin/Registry.ts"
 import { Settings } from "../plugin/Settings.ts"
 import { Control } from "../safety/Control.ts"
-import {
-  type Attempted,
-  attemptedFact,
-  type Conclusion,
-  countDown,
-  type Lane,
-  ToolExecutor,
-  type Work
-} from "../tools/ToolExecutor.ts"
+import { type Attempted, attemptedFact, countDown, type Lane, ToolExecutor, type Work } from "../tools/ToolExecutor.ts"
 import { startAllowanceMs } from "../tools/ToolCallPlan.ts"
 import { ToolLedger } from "../tools/ToolLedger.ts"
-import { InboxWake } from "./InboxWake.ts"
-import { normalise } from "./Normaliser.ts"
+import { childEvents } from "./ChildEvents.ts"
 import { compose } from "./Responder.ts"
 import { Settlements } from "./Settlements.ts"
+import { WorkQueue } from "./WorkQueue.ts"
 
 /** Before a call that pause, policy or a full database held back is looked at again. */
 const heldBackMs = 1_000
@@ -52,58 +44,16 @@ export class Executor extends Context.Service<Executor, {
       const settings = yield* Settings
       const settlements = yield* Settlements
       const tools = yield* ToolExecutor
-      const inbox = yield* InboxWake
+      const queue = yield* WorkQueue
       const active = new Map<string, number>()
       let size = 0
 
       const conclude: Lane["conclude"] = Effect.fnUntraced(function*(work, ending, left, at) {
-        const name = work.tool.definition.name
-        const rows: Array<AuditRow> = []
-        const emitted: Array<Conclusion["emitted"][number]> = []
-        for (const raw of left.emitted) {
-          const child = yield* Effect.result(
-            normalise(raw, { parent: work.event, timezone: settings.timezone, trustOf: registry.trustOf })
-          )
-          if (child._tag === "Failure") {
-            rows.push(audit.row({
-              type: "event.rejected",
-              trace_id: work.event.trace_id,
-              at,
-              summary: `${name} made what is not an event: ${child.failure.message}`.slice(0, 500),
-              refs: { event_id: work.event_id },
-              data: { error: child.failure.detail }
-            }))
-            continue
-          }
-          const { body_hash, event } = child.success
-          const fact = {
-            trace_id: event.trace_id,
-            at,
-            actor: event.actor_id,
-            data: { channel: event.channel, trust: event.trust, parent_event_id: work.event_id }
-          }
-          emitted.push({
-            event,
-            body_hash,
-            row: audit.row({
-              ...fact,
-              type: "event.ingested",
-              summary: `${name} made an event on ${event.channel}.`,
-              refs: { event_id: event.event_id }
-            }),
-            again: audit.row({
-              ...fact,
-              type: "event.deduped",
-              summary: `${name} made an event on ${event.channel} that was there already; it is not run a second time.`,
-              refs: { event_id: work.event_id }
-            })
-          })
-        }
+        const children = yield* childEvents({ audit, registry, settings }, work, left, at)
         return {
-          emitted,
-          rows,
+          ...children,
           settlement: ending.status === "unknown" ? undefined : {
-            event_id: work.event_id,
+            event_id: work.event.event_id,
             trace_id: work.event.trace_id,
             lane: "fast",
             outcome: ending.status,
@@ -115,10 +65,12 @@ export class Executor extends Context.Service<Executor, {
 
       const lane: Lane = {
         conclude,
+        settle: ledger.settle,
+        settleHere: ledger.settleHere,
         settled: ({ event }, { emitted, settlement }) => {
           if (settlement !== undefined) settlements.announce(settlement, emitted.length === 0)
           // A child, a call to look at again, or the next of the thread.
-          if (emitted.length > 0 || settlement === undefined || (event.thread_id ?? null) !== null) inbox.wake()
+          if (emitted.length > 0 || settlement === undefined || (event.thread_id ?? null) !== null) queue.wake()
         }
       }
 
@@ -130,14 +82,14 @@ export class Executor extends Context.Service<Executor, {
       const counted = (work: Work, effect: Effect.Effect<void>): Effect.Effect<void> =>
         Effect.sync(() => {
           size++
-          active.set(work.event_id, (active.get(work.event_id) ?? 0) + 1)
+          active.set(work.work_id, (active.get(work.work_id) ?? 0) + 1)
           fork(Effect.ensuring(
             effect,
             Effect.sync(() => {
               size--
-              const left = (active.get(work.event_id) ?? 1) - 1
-              if (left === 0) active.delete(work.event_id)
-              else active.set(work.event_id, left)
+              const left = (active.get(work.work_id) ?? 1) - 1
+              if (left === 0) active.delete(work.work_id)
+              else active.set(work.work_id, left)
             })
           ))
         })
@@ -147,7 +99,7 @@ export class Executor extends Context.Service<Executor, {
         const moved = yield* Effect.onError(
           ledger.attempt({
             tool_call_id: work.tool_call_id,
-            event_id: work.event_id,
+            work_id: work.work_id,
             fence: work.fence,
             deadline_ms: work.tool.timeoutMs + startAllowanceMs,
             policy_version: work.policy_version,

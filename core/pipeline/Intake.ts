@@ -15,19 +15,25 @@ import { keyRow, storeEvents } from "../database/EventStatements.ts"
 import * as GroupCommit from "../database/GroupCommit.ts"
 import { newId } from "../database/Ids.ts"
 import { HostLease } from "../health/HostLease.ts"
+import type { CreatedTask } from "../tasks/TaskRows.ts"
 import type { CallRow } from "../tools/ToolCallPlan.ts"
+import { acceptTasks, decideTaskStatement, ownTasks, writeTasks } from "./TaskIntake.ts"
 
 /** An audit row, and when it is true: once the event is stored, or only if the call is attempted. */
 export interface Telling {
   readonly row: AuditRow
-  readonly told_when: "stored" | "attempted"
+  /** `started`: only if this host holds the task. */
+  readonly told_when: "stored" | "attempted" | "started"
 }
 
 export interface Intent {
   readonly event: EventRow
   readonly body_hash: string
-  readonly decision: DecisionRow
+  /** Nothing where nothing was decided: the operator asked for a task. */
+  readonly decision: DecisionRow | undefined
   readonly call?: CallRow
+  /** The task that it becomes, and the positions of the steps that begin with it. */
+  readonly task?: CreatedTask & { readonly begins: ReadonlyArray<number> }
   /** A slot of the tool is free here: attempt it at once. */
   readonly attempt: boolean
   /** This host means to run it. Otherwise any host may. */
@@ -51,7 +57,7 @@ export interface Stored {
   readonly claimed: boolean
 }
 
-/** `events` makes the CTE `stored`, `owed` notes in the inbox who owes the calls of the CTE `planned`. */
+/** `events` makes the CTE `stored`, `owed` notes as work who owes the calls of the CTE `planned`. */
 const intentStatement = (events: string, owed: string): string => `
 with ${events},
   decided as (
@@ -70,8 +76,9 @@ with ${events},
          cross join lateral (
            -- What came earlier in its thread is settled first.
            select case when s.thread_id is null then false else
-                    exists (select 1 from inbox i
-                            where i.thread_id = s.thread_id and i.event_id < s.event_id and not i.parked)
+                    exists (select 1 from work i
+                            where i.thread_id = s.thread_id and i.kind = 'event' and i.work_id < s.event_id
+                              and not i.parked)
                     or exists (select 1 from stored o where o.thread_id = s.thread_id and o.event_id < s.event_id)
                   end as behind) b,
          control k,
@@ -116,8 +123,8 @@ const acceptStatement = intentStatement(
   storeEvents("$1", "$2"),
   `
   owed as (
-    insert into inbox (event_id, trace_id, thread_id, tool_call_id, tool, claimed_by, fence)
-    select event_id, trace_id, thread_id, tool_call_id, tool, case when claimed then $7::uuid end, fence
+    insert into work (work_id, kind, event_id, trace_id, thread_id, tool_call_id, tool, claimed_by, fence)
+    select event_id, 'event', event_id, trace_id, thread_id, tool_call_id, tool, case when claimed then $7::uuid end, fence
     from planned
     where status = 'planned'
   )`
@@ -130,17 +137,17 @@ const decideStatement = intentStatement(
     select i.event_id, i.trace_id, i.thread_id
     from json_populate_recordset(null::events, $1::json) e
     join json_to_recordset($2::json) as x(event_id uuid, fence bigint) on x.event_id = e.event_id
-    join inbox i on i.event_id = x.event_id and i.fence = x.fence and i.claimed_by = $7::uuid and i.tool_call_id is null
+    join work i on i.work_id = x.event_id and i.fence = x.fence and i.claimed_by = $7::uuid and i.tool_call_id is null
   )`,
   `
   owed as (
-    update inbox i
+    update work i
     set tool_call_id = p.tool_call_id, tool = p.tool, fence = p.fence
     from planned p
-    where i.event_id = p.event_id and p.status = 'planned' and i.claimed_by = $7::uuid and i.tool_call_id is null
+    where i.work_id = p.event_id and p.status = 'planned' and i.claimed_by = $7::uuid and i.tool_call_id is null
   ),
   closed as (
-    delete from inbox i using settled s where i.event_id = s.event_id
+    delete from work i using settled s where i.work_id = s.event_id
   )`
 )
 
@@ -173,7 +180,7 @@ const ownStatement = `
 select e.event_id, e.trace_id, coalesce(c.fence, 0) as fence,
        coalesce(c.status = 'attempted' and c.held_by = $2::uuid and c.attempts = 1, false) as attempted,
        coalesce(i.claimed_by = $2::uuid, false) as claimed
-from events e left join inbox i on i.event_id = e.event_id
+from events e left join work i on i.work_id = e.event_id
      left join tool_calls c on c.tool_call_id = i.tool_call_id
 where e.event_id = any ($1::uuid[])`
 
@@ -211,7 +218,7 @@ export class Intake extends Context.Service<Intake, {
         sql.unsafe<AcceptedRow>(statement, [
           JSON.stringify(intents.map((intent) => intent.event)),
           JSON.stringify(keys),
-          JSON.stringify(intents.map((intent) => intent.decision)),
+          JSON.stringify(intents.flatMap((intent) => intent.decision ?? [])),
           JSON.stringify(
             intents.flatMap(({ attempt, call, claim, policy_version }) =>
               call === undefined ? [] : [{ ...call, attempt, claim, policy_version }]
@@ -298,16 +305,14 @@ export class Intake extends Context.Service<Intake, {
         return resolved
       })
 
-      const store = yield* GroupCommit.make(Effect.fnUntraced(function*(intents: ReadonlyArray<Intent>) {
-        const accepted = new Map((yield* accept(intents)).map((row) => [row.event_id, row]))
-        yield* wake.wake
-        const missing = intents.filter((intent) => !accepted.has(intent.event.event_id))
-        const resolved = missing.length === 0 ? undefined : yield* resolve(missing)
-        return intents.map(({ event }): Stored => {
+      const answers = (
+        intents: ReadonlyArray<Intent>,
+        accepted: ReadonlyMap<string, AcceptedRow>,
+        resolved: ReadonlyMap<string, Stored> | undefined
+      ) =>
+        intents.map(({ event }): Stored => {
           const row = accepted.get(event.event_id)
-          const other = resolved?.get(event.event_id)
-          if (other !== undefined) return other
-          return {
+          return resolved?.get(event.event_id) ?? {
             event_id: event.event_id,
             trace_id: event.trace_id,
             deduped: false,
@@ -317,11 +322,37 @@ export class Intake extends Context.Service<Intake, {
             claimed: row?.claimed ?? false
           }
         })
+
+      const storeEvent = yield* GroupCommit.make(Effect.fnUntraced(function*(intents: ReadonlyArray<Intent>) {
+        const accepted = new Map((yield* accept(intents)).map((row) => [row.event_id, row]))
+        yield* wake.wake
+        const missing = intents.filter((intent) => !accepted.has(intent.event.event_id))
+        return answers(intents, accepted, missing.length === 0 ? undefined : yield* resolve(missing))
       }))
+
+      const storeTask = yield* GroupCommit.make(Effect.fnUntraced(function*(intents: ReadonlyArray<Intent>) {
+        const accepted = new Map((yield* acceptTasks(intents, hostId)).map((row) => [row.event_id, row]))
+        yield* wake.wake
+        const absent = () => intents.filter((intent) => !accepted.has(intent.event.event_id))
+        if (absent().length > 0) {
+          for (const row of yield* ownTasks(absent(), hostId)) accepted.set(row.event_id, row)
+        }
+        const missing = absent()
+        return answers(intents, accepted, missing.length === 0 ? undefined : yield* resolve(missing))
+      }))
+
+      const store = (intent: Intent) => intent.task === undefined ? storeEvent(intent) : storeTask(intent)
 
       const decide = Effect.fnUntraced(function*(intent: Intent, fence: number) {
         const { event_id, trace_id } = intent.event
-        const [row] = yield* write(decideStatement, [intent], [{ event_id, fence }])
+        const claim = [{ event_id, fence }]
+        const [row] = intent.task === undefined
+          ? yield* write(decideStatement, [intent], claim)
+          : yield* Effect.provideService(
+            writeTasks(decideTaskStatement, [intent], claim, hostId),
+            SqlClient.SqlClient,
+            sql
+          )
         yield* wake.wake
         return row === undefined ? undefined : {
           event_id,

@@ -77,6 +77,7 @@ const startHost = async (fenced: boolean): Promise<Host> => {
 type Class = "read" | Guarantee
 
 interface Call extends Omit<Held, "fence"> {
+  readonly event_id: string
   readonly trace_id: string
 }
 
@@ -155,7 +156,7 @@ const plan = (host: Host, kind: Class) =>
       policy_version: 1,
       tellings: []
     })
-    return { call: { tool_call_id, event_id, trace_id }, fence: stored.fence }
+    return { call: { tool_call_id, work_id: event_id, event_id, trace_id }, fence: stored.fence }
   }))
 
 /** A request on its way to the world outside. */
@@ -233,7 +234,7 @@ const play = async ({ hosts, impatient = false, kind }: World, script: ReadonlyA
   }
   const held = (worker: Worker, claim: number): Held => ({
     tool_call_id: call.tool_call_id,
-    event_id: call.event_id,
+    work_id: call.work_id,
     fence: claim
   })
 
@@ -275,7 +276,7 @@ const play = async ({ hosts, impatient = false, kind }: World, script: ReadonlyA
     /** The holder's lease ends, in the eyes of this worker; nobody tells the holder. */
     claim: async (worker) => {
       const [row] = await query<{ fence: bigint }>(
-        `update inbox set claimed_by = $1, fence = nextval('fence_seq') where event_id = $2 and not parked returning fence`,
+        `update work set claimed_by = $1, fence = nextval('fence_seq') where work_id = $2 and not parked returning fence`,
         worker.host.hostId,
         call.event_id
       )
@@ -379,7 +380,7 @@ const play = async ({ hosts, impatient = false, kind }: World, script: ReadonlyA
               (select count(*)::int from audit_events a where a.trace_id = c.trace_id and a.type = 'tool_call.attempted') as told,
               (select count(*)::int from audit_events a where a.trace_id = c.trace_id
                and a.type in ('tool_call.succeeded', 'tool_call.failed', 'tool_call.reconciled')) as ends
-       from tool_calls c left join inbox i on i.event_id = c.event_id left join settlements s on s.event_id = c.event_id
+       from tool_calls c left join work i on i.work_id = c.event_id left join settlements s on s.event_id = c.event_id
        where c.tool_call_id = $1`,
       call.tool_call_id
     )

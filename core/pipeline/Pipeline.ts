@@ -12,21 +12,37 @@ import type { ErrorDetail } from "../contract/ErrorDetail.ts"
 import { newId } from "../database/Ids.ts"
 import { Registry } from "../plugin/Registry.ts"
 import { Settings } from "../plugin/Settings.ts"
+import { TaskEngine } from "../tasks/TaskEngine.ts"
+import type { NewTask } from "../tasks/TaskPlan.ts"
 import { countDown, ToolExecutor, plannedWork } from "../tools/ToolExecutor.ts"
 import { Executor } from "./Executor.ts"
 import { toMessageEvent } from "./EventLog.ts"
-import { InboxWake } from "./InboxWake.ts"
-import { Intake } from "./Intake.ts"
+import { Intake, type Intent } from "./Intake.ts"
 import { normalise } from "./Normaliser.ts"
 import { Preparation } from "./Preparation.ts"
 import { Settlements } from "./Settlements.ts"
 import { type Accepted, type DryRun, EventNotAccepted, type EventRejected, type Settled } from "./Submission.ts"
+import { WorkQueue } from "./WorkQueue.ts"
 
 export * from "./Submission.ts"
+
+export interface StartOptions {
+  readonly thread_id?: string
+  /** Who asks for it. Default `operator`. */
+  readonly actor_id?: string
+}
+
+export interface StartedTask {
+  readonly task_id: string
+  readonly event_id: string
+  readonly trace_id: string
+}
 
 export class Pipeline extends Context.Service<Pipeline, {
   /** Validates, routes and stores a raw event; answers once it is committed. */
   readonly submit: (raw: unknown) => Effect.Effect<Accepted, EventRejected | EventNotAccepted>
+  /** Makes a task of an event of its own, of the channel `api`; answers once both are committed. */
+  readonly startTask: (task: NewTask, options?: StartOptions) => Effect.Effect<StartedTask, EventNotAccepted>
   /** Records that something was refused before it could be read as an event (not JSON, too deep). */
   readonly reject: (detail: ErrorDetail, channel?: string) => Effect.Effect<void>
   /** Waits until the event's trace is settled. Never fails: interrupt it at your own time-out. */
@@ -38,10 +54,11 @@ export class Pipeline extends Context.Service<Pipeline, {
     Pipeline,
     Effect.gen(function*() {
       const audit = yield* Audit
+      const engine = yield* TaskEngine
       const executor = yield* Executor
-      const inbox = yield* InboxWake
       const intake = yield* Intake
       const preparation = yield* Preparation
+      const queue = yield* WorkQueue
       const registry = yield* Registry
       const settings = yield* Settings
       const settlements = yield* Settlements
@@ -66,6 +83,7 @@ export class Pipeline extends Context.Service<Pipeline, {
           (rejected) => reject(rejected.detail, channelOf(raw))
         )
         const { intent, plan } = yield* preparation.prepare(event, body_hash)
+        if (intent.task !== undefined) return yield* storeTask(intent, intent.task)
         const slot = plan !== undefined && (yield* tools.takeIfFree(plan.tool))
         const claim = slot || (plan !== undefined && !tools.saturated().includes(plan.row.tool))
         const leftMs = countDown(plan === undefined ? 0 : plan.row.deadline_ms)
@@ -81,7 +99,7 @@ export class Pipeline extends Context.Service<Pipeline, {
             yield* slot ? executor.start(work, leftMs) : Effect.void
           } else {
             if (slot) yield* tools.giveBack(plan.tool)
-            if (!stored.deduped) yield* stored.claimed ? executor.queue(work, 1) : Effect.sync(inbox.wake)
+            if (!stored.deduped) yield* stored.claimed ? executor.queue(work, 1) : Effect.sync(queue.wake)
           }
         }
         return {
@@ -92,6 +110,43 @@ export class Pipeline extends Context.Service<Pipeline, {
         }
       }, Effect.uninterruptible)
 
+      const storeTask = Effect.fnUntraced(function*(
+        given: Omit<Intent, "attempt" | "claim">,
+        created: NonNullable<Intent["task"]>
+      ) {
+        const { event } = given
+        const stored = yield* intake.store({ ...given, attempt: false, claim: engine.hasRoom() }).pipe(
+          Effect.mapError((cause) => new EventNotAccepted({ cause }))
+        )
+        if (!stored.deduped) {
+          yield* stored.claimed
+            ? engine.begin(created, event, stored.fence, created.begins)
+            : Effect.andThen(Effect.sync(queue.wake), queue.wakeAll)
+        }
+        return {
+          event_id: stored.event_id,
+          trace_id: stored.trace_id,
+          deduped: stored.deduped,
+          ...(stored.conflict ? { conflict: true } : {})
+        }
+      })
+
+      const startTask = Effect.fnUntraced(
+        function*(task: NewTask, options: StartOptions = {}) {
+          const { body_hash, event } = yield* normalised({
+            channel: "api",
+            actor_id: options.actor_id ?? "operator",
+            structured: { task: task.name, ...(task.definition === undefined ? {} : { definition: task.definition }) },
+            ...(options.thread_id === undefined ? {} : { thread_id: options.thread_id })
+          })
+          const { created, intent } = preparation.prepareTask(event, body_hash, task)
+          const { event_id, trace_id } = yield* storeTask(intent, created)
+          return { task_id: created.task.task_id, event_id, trace_id }
+        },
+        Effect.catchTag("EventRejected", (rejected) => Effect.fail(new EventNotAccepted({ cause: rejected }))),
+        Effect.uninterruptible
+      )
+
       const dryRun = Effect.fnUntraced(function*(raw: unknown) {
         const { body_hash, event } = yield* normalised(raw)
         const { facts, intent } = yield* preparation.prepare(event, body_hash)
@@ -99,7 +154,7 @@ export class Pipeline extends Context.Service<Pipeline, {
         return {
           dry_run: true as const,
           events: [toMessageEvent(event)],
-          decisions: [intent.decision],
+          decisions: intent.decision === undefined ? [] : [intent.decision],
           tool_calls: intent.call === undefined ? [] : [call],
           audit: facts.map((fact) => ({
             type: fact.type,
@@ -113,7 +168,7 @@ export class Pipeline extends Context.Service<Pipeline, {
         }
       })
 
-      return Pipeline.of({ submit, reject, settled: settlements.await, dryRun })
+      return Pipeline.of({ submit, startTask, reject, settled: settlements.await, dryRun })
     })
   )
 }

@@ -7,6 +7,9 @@ import { Audit, type Fact } from "../audit/Audit.ts"
 import type { DecisionRow, EventRow, SettlementRow } from "../contract/Rows.ts"
 import { Settings } from "../plugin/Settings.ts"
 import { Control } from "../safety/Control.ts"
+import { createdFact, startedFact, stepStartedFact } from "../tasks/TaskFacts.ts"
+import type { NewTask } from "../tasks/TaskPlan.ts"
+import { type CreatedTask, createdTask, firstSteps } from "../tasks/TaskRows.ts"
 import * as ToolCallPlan from "../tools/ToolCallPlan.ts"
 import { attemptedFact } from "../tools/ToolExecutor.ts"
 import type { Intent, Telling } from "./Intake.ts"
@@ -46,6 +49,8 @@ const routedSentence = (routed: Routed): string =>
     ? "Nothing here understands this event."
     : routed.lane === "dropped"
     ? `It goes no further: ${routed.match.filter ?? "a rule claimed it"}.`
+    : routed.task !== undefined
+    ? `Becomes the task ${routed.task.name} in the ${routed.lane} lane.`
     : `Goes to ${routed.chosen?.tool.definition.name ?? routed.lane} in the ${routed.lane} lane.`
 
 const routedFact = (event: EventRow, routed: Routed, at: Date): Fact => ({
@@ -82,9 +87,27 @@ const refusedFact = (event: EventRow, plan: ToolCallPlan.Plan, refused: ToolCall
   }
 })
 
+/** What is told of a task with its event, and once this host holds it. */
+export const taskFacts = (
+  { steps, task }: CreatedTask,
+  begins: ReadonlyArray<number>,
+  at: Date
+): ReadonlyArray<readonly [Telling["told_when"], Fact]> => [
+  ["stored", createdFact(task, steps, at)],
+  ["started", startedFact(task, at)],
+  ...steps.flatMap((step) =>
+    begins.includes(step.position) ? [["started", stepStartedFact(task, step, at)] as const] : []
+  )
+]
+
 export class Preparation extends Context.Service<Preparation, {
   /** `known`: the event is stored already, so its arrival has been told. */
   readonly prepare: (event: EventRow, body_hash: string, known?: boolean) => Effect.Effect<Prepared>
+  /** Of a task that was asked for as such: nothing is routed. */
+  readonly prepareTask: (event: EventRow, body_hash: string, plan: NewTask) => {
+    readonly created: NonNullable<Intent["task"]>
+    readonly intent: Omit<Intent, "attempt" | "claim">
+  }
 }>()("syris/pipeline/Preparation") {
   static readonly layer = Layer.effect(
     Preparation,
@@ -106,7 +129,8 @@ export class Preparation extends Context.Service<Preparation, {
           input: routed.chosen.input,
           at,
           autonomy,
-          granted: settings.safety.scopesOf(event.channel)
+          granted: settings.safety.scopesOf(event.channel),
+          trust: event.trust
         })
         const refused = plan?.refused
         const decision: DecisionRow = {
@@ -130,8 +154,11 @@ export class Preparation extends Context.Service<Preparation, {
           reply,
           settled_at: at.toISOString()
         })
+        const task = routed.task === undefined ? undefined : createdTask(event, routed.task, autonomy, at)
         const settlement = refused !== undefined
           ? ended("failed", refused.error.message)
+          : routed.refused !== undefined
+          ? ended("failed", routed.refused)
           : routed.lane === "unhandled" || routed.lane === "dropped"
           ? ended(routed.lane)
           : undefined
@@ -141,6 +168,8 @@ export class Preparation extends Context.Service<Preparation, {
         if (plan !== undefined && refused === undefined) {
           facts.push(["attempted", attemptedFact({ ...plan.row, event, tool: plan.tool }, 1, at)])
         }
+        const begins = task === undefined ? [] : firstSteps(task.steps)
+        if (task !== undefined) facts.push(...taskFacts(task, begins, at))
         return {
           intent: {
             event,
@@ -149,13 +178,32 @@ export class Preparation extends Context.Service<Preparation, {
             policy_version,
             tellings: facts.map(([told_when, fact]) => ({ row: audit.row(fact), told_when })),
             ...(plan === undefined ? {} : { call: plan.row }),
+            ...(task === undefined ? {} : { task: { ...task, begins } }),
             ...(settlement === undefined ? {} : { settlement })
           },
           plan: refused === undefined ? plan : undefined,
           facts: facts.map(([, fact]) => fact)
         } satisfies Prepared
       })
-      return Preparation.of({ prepare })
+      const prepareTask = (event: EventRow, body_hash: string, plan: NewTask) => {
+        const at = new Date(event.ingested_at)
+        const { autonomy, policy_version } = control.current()
+        const task = createdTask(event, plan, autonomy, at)
+        const created = { ...task, begins: firstSteps(task.steps) }
+        const facts = [["stored", ingested(event, at)] as const, ...taskFacts(created, created.begins, at)]
+        return {
+          created,
+          intent: {
+            event,
+            body_hash,
+            decision: undefined,
+            policy_version,
+            task: created,
+            tellings: facts.map(([told_when, fact]) => ({ row: audit.row(fact), told_when }))
+          }
+        }
+      }
+      return Preparation.of({ prepare, prepareTask })
     })
   )
 }

@@ -6,6 +6,8 @@ import { Context, Effect, Layer } from "effect"
 import type { Lane } from "../contract/Enums.ts"
 import type { DecisionRow, EventRow } from "../contract/Rows.ts"
 import { type RegisteredIntent, type RegisteredTool, Registry } from "../plugin/Registry.ts"
+import type { NewTask } from "../tasks/TaskPlan.ts"
+import { definedTask } from "../tasks/TaskRequest.ts"
 
 /** A tool to call, with the input as it was taken from the words. */
 export interface Chosen {
@@ -19,6 +21,10 @@ export interface Routed {
   readonly notes: ReadonlyArray<string>
   readonly intent?: RegisteredIntent | undefined
   readonly chosen?: Chosen | undefined
+  /** The task to start. */
+  readonly task?: NewTask | undefined
+  /** Why the task that was asked for can't be started: a sentence. */
+  readonly refused?: string | undefined
 }
 
 /** Drops what should go no further (spam, a muted connector). Answers the reason, or nothing. */
@@ -44,7 +50,7 @@ export const Rules = Context.Reference<((event: EventRow) => Effect.Effect<Rules
 )
 
 /** The model at the end of the cascade; none until one is configured. */
-export const Model = Context.Reference<((event: EventRow) => Effect.Effect<Routed>) | undefined>(
+export const Model = Context.Reference<((event: EventRow) => Effect.Effect<Omit<Routed, "match">>) | undefined>(
   "syris/pipeline/Model",
   { defaultValue: () => undefined }
 )
@@ -110,18 +116,19 @@ export class Router extends Context.Service<Router, {
           )
         }
         if (found !== undefined) {
-          const tool = registry.tool(found.intent.tool)
-          notes.push(`fastpath: ${found.intent.name}`)
-          if (tool !== undefined) {
-            return {
-              lane: "fast",
-              match: { ...match, fastpath: found.intent.name },
-              notes,
-              intent: found.intent,
-              chosen: { tool, input: found.input }
-            }
+          const { input, intent } = found
+          notes.push(`fastpath: ${intent.name}`)
+          const matched = { match: { ...match, fastpath: intent.name }, notes, intent }
+          const task = intent.task === undefined ? undefined : registry.task(intent.task)
+          if (task !== undefined) {
+            const planned = yield* Effect.result(definedTask(task, input, registry))
+            return planned._tag === "Success"
+              ? { ...matched, lane: "task", task: planned.success }
+              : { ...matched, lane: "task", refused: planned.failure.message }
           }
-          notes.push(`fastpath: the tool ${found.intent.tool} is not there`)
+          const tool = intent.tool === undefined ? undefined : registry.tool(intent.tool)
+          if (tool !== undefined) return { ...matched, lane: "fast", chosen: { tool, input } }
+          notes.push(`fastpath: ${intent.tool ?? intent.task} is not there`)
         } else {
           notes.push("fastpath: nothing matched")
         }
@@ -130,7 +137,11 @@ export class Router extends Context.Service<Router, {
           return { lane: "unhandled", match, notes }
         }
         const answer = yield* model(event)
-        return { ...answer, notes: [...notes, ...answer.notes] }
+        return {
+          ...answer,
+          match: { ...match, used_llm: answer.lane === "llm_plan" },
+          notes: [...notes, ...answer.notes]
+        }
       })
       return Router.of({ route })
     })

@@ -1,6 +1,6 @@
 /**
- * How events ended, and who waits for it. A trace is settled when nothing of it can run by itself: no row of the inbox
- * is left, or only rows that wait for a person.
+ * How events ended, and who waits for it. A trace is settled when nothing of it can run by itself: no work of it is left,
+ * or only such as waits for a time, a person, an approval, a job or the end of a pause.
  */
 import { Context, Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql"
@@ -8,9 +8,30 @@ import type { Lane, TraceOutcome } from "../contract/Enums.ts"
 import type { SettlementRow } from "../contract/Rows.ts"
 import type { Settled } from "./Submission.ts"
 
-interface TraceRow {
+/** What is still owed of a trace. */
+export interface Owed {
+  /** Something of it can run by itself. */
   readonly open: boolean
-  readonly parked: boolean
+  /** What is left waits: `unknown` where only a person can tell what became of it. */
+  readonly waits: "unknown" | "waiting" | null
+  /** A task is left. */
+  readonly task: boolean
+}
+
+/** `Owed` of the trace `trace`: one row, always. */
+export const owedOf = (trace: string): string => `
+  select coalesce(bool_or(not w.parked and coalesce(w.waits_for, '') not in ('time', 'answer')), false) as open,
+         case when bool_or(w.waits_for = 'person' or (w.kind = 'event' and w.parked and w.waits_for is null)) then 'unknown'
+              when count(*) > 0 then 'waiting' end as waits,
+         coalesce(bool_or(w.kind = 'task'), false) as task
+  from work w
+  where w.trace_id = ${trace}::uuid`
+
+const lookStatement = `
+  select o.*, s.lane, s.outcome, s.reply
+  from (${owedOf("$1")}) o left join settlements s on s.event_id = $2::uuid`
+
+interface TraceRow extends Owed {
   readonly lane: Lane | null
   readonly outcome: TraceOutcome | null
   readonly reply: string | null
@@ -50,19 +71,14 @@ export class Settlements extends Context.Service<Settlements, {
       const look = Effect.fnUntraced(function*(ids: { readonly event_id: string; readonly trace_id: string }) {
         const known = recent.get(ids.event_id)
         if (known !== undefined) return known
-        const [row] = yield* sql<TraceRow>`
-          select exists (select 1 from inbox where trace_id = ${ids.trace_id} and not parked) as open,
-                 exists (select 1 from inbox where event_id = ${ids.event_id} and parked)     as parked,
-                 s.lane, s.outcome, s.reply
-          from (select ${ids.event_id}::uuid as event_id) e left join settlements s on s.event_id = e.event_id`
+        const [row] = yield* sql.unsafe<TraceRow>(lookStatement, [ids.trace_id, ids.event_id])
         if (row === undefined || row.open) return undefined
-        if (row.parked) return { lane: row.lane ?? "fast", outcome: "unknown" } satisfies Settled
+        const reply = row.reply === null ? {} : { reply: row.reply }
+        if (row.waits !== null) {
+          return { lane: row.lane ?? (row.task ? "task" : "fast"), outcome: row.waits, ...reply } satisfies Settled
+        }
         if (row.lane === null || row.outcome === null) return undefined
-        return {
-          lane: row.lane,
-          outcome: row.outcome,
-          ...(row.reply === null ? {} : { reply: row.reply })
-        } satisfies Settled
+        return { lane: row.lane, outcome: row.outcome, ...reply } satisfies Settled
       })
 
       const changed = (traceId: string) =>

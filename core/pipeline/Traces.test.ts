@@ -97,7 +97,7 @@ layer(services, { timeout: "60 seconds", excludeTestServices: true })("events an
                                 effect, guarantee, risk, autonomy, status, held_by, deadline_at, attempts, created_at, latency_ms)
         values (${tool_call_id}, ${trace_id}, ${event_id}, 0, 'timer.set', 'p', '{"minutes": 5}', 'h', ${tool_call_id}, 'write',
                 'transactional', 'low', 'A2', 'attempted', ${newId()}, now(), 1, now(), 1.5)`
-      yield* sql`insert into inbox (event_id, trace_id, fence) values (${event_id}, ${trace_id}, 1)`
+      yield* sql`insert into work (work_id, kind, event_id, trace_id, fence) values (${event_id}, 'event', ${event_id}, ${trace_id}, 1)`
       yield* sql`
         insert into audit_events (audit_id, timestamp, trace_id, stage, type, outcome, summary, refs, risk, latency_ms, data)
         values (${newId()}, now(), ${trace_id}, 'normalize', 'event.ingested', 'info', 'came', ${
@@ -108,7 +108,7 @@ layer(services, { timeout: "60 seconds", excludeTestServices: true })("events an
       assert.deepInclude(running, { trace_id, settled: false, approvals: [], tasks: [], replies: [] })
       assert.notProperty(running, "outcome")
 
-      yield* sql`delete from inbox where event_id = ${event_id}`
+      yield* sql`delete from work where work_id = ${event_id}`
       yield* sql`
         insert into settlements (event_id, trace_id, lane, outcome, reply, settled_at)
         values (${event_id}, ${trace_id}, 'fast', 'succeeded', 'Timer set.', '2026-05-01T10:00:01Z')`
@@ -135,7 +135,9 @@ layer(services, { timeout: "60 seconds", excludeTestServices: true })("events an
       yield* sql`
         insert into settlements (event_id, trace_id, lane, outcome, settled_at)
         values (${child}, ${trace_id}, 'fast', 'unknown', now())`
-      yield* sql`insert into inbox (event_id, trace_id, fence, parked) values (${child}, ${trace_id}, 2, true)`
+      yield* sql`
+        insert into work (work_id, kind, event_id, trace_id, fence, parked)
+        values (${child}, 'event', ${child}, ${trace_id}, 2, true)`
       assert.deepInclude(yield* traces.byId(trace_id), { settled: true, outcome: "unknown" })
     }))
 })

@@ -10,7 +10,10 @@ import type { TraceOutcome } from "../contract/Enums.ts"
 import type { MessageEvent } from "../contract/Event.ts"
 import type { RoutingDecision } from "../contract/RoutingDecision.ts"
 import type { ToolCall } from "../contract/ToolCall.ts"
+import { TaskLog, type TaskWithSteps } from "../tasks/TaskLog.ts"
+import { callColumns, type SelectedCall, toToolCall } from "../tools/ToolCallLog.ts"
 import { eventColumns, type SelectedEvent, toMessageEvent } from "./EventLog.ts"
+import { type Owed, owedOf } from "./Settlements.ts"
 
 /** What a channel was told, or is owed. */
 export interface TraceReply {
@@ -30,7 +33,7 @@ export interface Trace {
   readonly decisions: ReadonlyArray<RoutingDecision>
   readonly tool_calls: ReadonlyArray<ToolCall>
   readonly approvals: ReadonlyArray<unknown>
-  readonly tasks: ReadonlyArray<unknown>
+  readonly tasks: ReadonlyArray<TaskWithSteps>
   readonly replies: ReadonlyArray<TraceReply>
   readonly audit: ReadonlyArray<AuditEvent>
   /** The lists that were cut at their limit; `GET /audit` and `GET /events` page through all of it. */
@@ -41,7 +44,7 @@ export class Traces extends Context.Service<Traces, {
   /** `undefined` for a trace that nobody knows. */
   readonly byId: (trace_id: string) => Effect.Effect<Trace | undefined, SqlError.SqlError>
 }>()("syris/pipeline/Traces") {
-  static readonly layer = Layer.effect(Traces, Effect.suspend(() => make))
+  static readonly layer = Layer.effect(Traces, Effect.suspend(() => make)).pipe(Layer.provide(TaskLog.layer))
 }
 
 /** Of several events of a trace the one that needs a person most speaks for it. */
@@ -54,12 +57,6 @@ interface DecisionRow extends Omit<RoutingDecision, "decided_at"> {
   readonly decided_at: Date
 }
 
-interface CallRow extends Omit<ToolCall, "fence" | "created_at" | "resolved_at"> {
-  readonly fence: bigint
-  readonly created_at: Date
-  readonly resolved_at: Date | null
-}
-
 interface SettlementRow {
   readonly event_id: string
   readonly outcome: TraceOutcome
@@ -70,19 +67,6 @@ interface SettlementRow {
 }
 
 const toDecision = (row: DecisionRow): RoutingDecision => present({ ...row, decided_at: row.decided_at.toISOString() })
-
-const toToolCall = (row: CallRow): ToolCall => {
-  const { input, ...rest } = row
-  return {
-    ...present({
-      ...rest,
-      fence: Number(row.fence),
-      created_at: row.created_at.toISOString(),
-      resolved_at: row.resolved_at === null ? null : row.resolved_at.toISOString()
-    }),
-    input
-  }
-}
 
 const toReplies = (rows: ReadonlyArray<SettlementRow>): ReadonlyArray<TraceReply> =>
   rows.flatMap((row) =>
@@ -98,6 +82,7 @@ const toReplies = (rows: ReadonlyArray<SettlementRow>): ReadonlyArray<TraceReply
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const log = yield* AuditLog
+  const tasks = yield* TaskLog
 
   const eventsOf = (trace_id: string) =>
     sql<SelectedEvent>`
@@ -117,10 +102,8 @@ const make = Effect.gen(function*() {
     order by d.event_id`
 
   const callsOf = (trace_id: string) =>
-    sql<CallRow>`
-    select c.tool_call_id, c.trace_id, c.event_id, c.task_id, c.step_id, c.tool, c.input, c.input_hash,
-           c.idempotency_key, c.effect, c.guarantee, c.risk, c.autonomy, c.status, c.fence, c.attempts, c.output,
-           c.error, c.latency_ms, c.created_at, c.resolved_at
+    sql<SelectedCall>`
+    select ${sql.literal(callColumns)}
     from tool_calls c
     where c.trace_id = ${trace_id}::uuid
     order by c.tool_call_id
@@ -135,13 +118,7 @@ const make = Effect.gen(function*() {
     order by s.event_id
     limit ${limit + 1}`
 
-  const openWork = (trace_id: string) =>
-    sql<{ readonly parked: boolean }>`
-    select i.parked
-    from inbox i
-    where i.trace_id = ${trace_id}::uuid
-    order by i.parked
-    limit 1`
+  const owed = (trace_id: string) => sql.unsafe<Owed>(owedOf("$1"), [trace_id])
 
   const read = Effect.fnUntraced(function*(trace_id: string) {
     const events = yield* eventsOf(trace_id)
@@ -149,16 +126,15 @@ const make = Effect.gen(function*() {
     if (events.length === 0 && audit.items.length === 0) return undefined
     const decisions = events.length === 0 ? [] : yield* decisionsOf(events)
     const calls = yield* callsOf(trace_id)
+    const traced = yield* tasks.ofTrace(trace_id, limit)
     const settlements = yield* settlementsOf(trace_id)
-    // What is parked waits for a person: nobody knows whether it was done.
-    const [owed] = yield* openWork(trace_id)
-    const settled = owed === undefined || owed.parked
-    const outcome = owed?.parked === true
-      ? "unknown"
-      : severity.find((one) => settlements.some((row) => row.outcome === one))
+    const [left] = yield* owed(trace_id)
+    const settled = left?.open !== true
+    const outcome = left?.waits ?? severity.find((one) => settlements.some((row) => row.outcome === one))
     const truncated = [
       ...(events.length > limit ? ["events"] : []),
       ...(calls.length > limit ? ["tool_calls"] : []),
+      ...traced.truncated,
       ...(audit.next_cursor === undefined ? [] : ["audit"])
     ]
     const trace: Trace = {
@@ -169,7 +145,7 @@ const make = Effect.gen(function*() {
       decisions: decisions.map(toDecision),
       tool_calls: calls.slice(0, limit).map(toToolCall),
       approvals: [],
-      tasks: [],
+      tasks: traced.tasks,
       replies: toReplies(settlements.slice(0, limit)),
       audit: audit.items,
       ...(truncated.length === 0 ? {} : { truncated })

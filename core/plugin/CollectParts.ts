@@ -1,13 +1,24 @@
 /**
  * Puts what the plugins gave back together: checks each part, refuses clashes, answers what the host reads from then on.
+ *
+ * The host's own plugins take their names first, and stand last in every list: an operator's plugin can't take a name of
+ * theirs, and its sentences are understood before theirs.
  */
-import { Schema } from "effect"
-import { Trust } from "../contract/Enums.ts"
+import type { Trust } from "../contract/Enums.ts"
 import { unknownKey } from "./Explain.ts"
-import { makeIntentMatcher, problemOf } from "./IntentMatcher.ts"
+import { makeIntentMatcher } from "./IntentMatcher.ts"
+import { checkChannel, checkIntent, checkRoute, type Mistake, type Phase, Refused } from "./PartChecks.ts"
 import type { Channel, Intent, PluginParts, PluginSpec, Route } from "./Plugin.ts"
 import type { BoundLog } from "./PluginLog.ts"
-import type { RegisteredChannel, RegisteredIntent, RegisteredRoute, RegisteredTool, Registry } from "./Registry.ts"
+import type {
+  RegisteredChannel,
+  RegisteredIntent,
+  RegisteredRoute,
+  RegisteredTask,
+  RegisteredTool,
+  Registry
+} from "./Registry.ts"
+import { registerTask } from "./TaskRegistration.ts"
 import { registerTool, type ToolOverride } from "./ToolRegistration.ts"
 
 export interface NamedParts {
@@ -15,34 +26,8 @@ export interface NamedParts {
   readonly spec: PluginSpec<any, any>
   readonly parts: PluginParts
   readonly log: BoundLog
-}
-
-/** What a plugin is being read for when it fails. */
-export const Phase = Schema.Literals([
-  "options",
-  "secrets",
-  "setup",
-  "tools",
-  "intents",
-  "channels",
-  "routes",
-  "parts"
-])
-export type Phase = typeof Phase.Type
-
-/** A sentence without its full stop, and whose it is. */
-export interface Mistake {
-  readonly plugin: string
-  readonly phase: Phase
-  readonly mistake: string
-}
-
-class Refused extends Error {
-  readonly where: Mistake
-  constructor(plugin: string, phase: Phase, mistake: string) {
-    super(mistake)
-    this.where = { plugin, phase, mistake }
-  }
+  /** Part of the host itself. */
+  readonly own: boolean
 }
 
 /** Trust of the channels that the host itself provides. */
@@ -60,19 +45,25 @@ export const makeRegistry = (
   }
 }
 
-const partKeys = ["tools", "intents", "channels", "watchers", "rules", "jobs", "routes"]
+const partKeys = ["tools", "tasks", "intents", "channels", "watchers", "rules", "jobs", "routes"]
 
 const collect = (
   plugins: ReadonlyArray<NamedParts>,
   overrides: ReadonlyMap<string, ToolOverride>
 ): Registry["Service"] => {
   const tools = new Map<string, RegisteredTool>()
+  const tasks = new Map<string, RegisteredTask>()
   const intents = new Map<string, RegisteredIntent>()
   const connectors = new Map<string, RegisteredChannel>()
   const trusts = new Map<string, { readonly plugin: string; readonly trust: Trust }>()
   const routes = new Map<string, RegisteredRoute>()
 
-  for (const { log, name, parts } of plugins) {
+  const own = new Set(plugins.filter((plugin) => plugin.own).map(({ name }) => name))
+  const ownFirst = plugins.toSorted((a, b) => Number(b.own) - Number(a.own))
+  const ownLast = <A extends { readonly plugin: string }>(parts: Iterable<A>): ReadonlyArray<A> =>
+    Array.from(parts).toSorted((a, b) => Number(own.has(a.plugin)) - Number(own.has(b.plugin)))
+
+  for (const { log, name, parts } of ownFirst) {
     const strange = Object.keys(parts).find((key) => !partKeys.includes(key))
     if (strange !== undefined) throw new Refused(name, "parts", unknownKey(strange, partKeys, "part"))
     const listed = <A>(part: keyof PluginParts): ReadonlyArray<A> => {
@@ -88,6 +79,11 @@ const collect = (
       claim(tools, tool.definition.name, tool, name, "tools", `tool ${tool.definition.name}`)
     }
     for (const tool of listed("tools")) addTool(tool)
+    for (const given of listed<unknown>("tasks")) {
+      const task = registerTask(name, given, log)
+      if (typeof task === "string") throw new Refused(name, "tasks", task)
+      claim(tasks, task.definition.name, task, name, "tasks", `task ${task.definition.name}`)
+    }
     for (const given of listed<Channel>("channels")) {
       const channel = checkChannel(name, given)
       const connector_id = channel.connector_id ?? channel.name
@@ -127,16 +123,20 @@ const collect = (
     }
   }
   for (const intent of intents.values()) {
-    if (tools.has(intent.tool)) continue
-    const hint = unknownKey(intent.tool, [...tools.keys()], "tool")
+    const [noun, wanted, known] = intent.task === undefined
+      ? ["tool", intent.tool, tools] as const
+      : ["task", intent.task, tasks] as const
+    if (known.has(wanted)) continue
+    const hint = unknownKey(wanted, [...known.keys()], noun)
     throw new Refused(intent.plugin, "intents", `intent ${intent.name}: ${hint}`)
   }
   const lists = {
-    tools: [...tools.values()],
-    intents: [...intents.values()],
-    channels: [...connectors.values()],
-    routes: [...routes.values()],
-    plugins: plugins.map(({ name, parts, spec }) => ({
+    tools: ownLast(tools.values()),
+    tasks: ownLast(tasks.values()),
+    intents: ownLast(intents.values()),
+    channels: ownLast(connectors.values()),
+    routes: ownLast(routes.values()),
+    plugins: plugins.toSorted((a, b) => Number(a.own) - Number(b.own)).map(({ name, parts, spec }) => ({
       name,
       version: spec.version ?? "0.0.0",
       runtime: "inline" as const,
@@ -147,6 +147,8 @@ const collect = (
   return {
     tool: (name) => tools.get(name),
     tools: () => lists.tools,
+    task: (name) => tasks.get(name),
+    tasks: () => lists.tasks,
     intents: () => lists.intents,
     matchIntent: makeIntentMatcher(lists.intents),
     channels: () => lists.channels,
@@ -177,80 +179,3 @@ const claim = <A extends { readonly plugin: string }>(
   }
   taken.set(key, value)
 }
-
-const dotted = /^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/
-const onlyKeys = (plugin: string, phase: Phase, what: string, given: object, keys: ReadonlyArray<string>): void => {
-  const strange = Object.keys(given).find((key) => !keys.includes(key))
-  if (strange !== undefined) throw new Refused(plugin, phase, `${what}: ${unknownKey(strange, keys, "property")}`)
-}
-
-const checkIntent = (plugin: string, intent: Intent): Intent => {
-  const refuse = (mistake: string): never => {
-    throw new Refused(plugin, "intents", mistake)
-  }
-  if (typeof intent !== "object" || intent === null) return refuse("an intent must be an object")
-  if (typeof intent.name !== "string" || !dotted.test(intent.name) || intent.name.length > 200) {
-    return refuse(`an intent is named ${JSON.stringify(intent.name)}: use lower-case letters, digits, _, - and dots`)
-  }
-  const what = `intent ${intent.name}`
-  onlyKeys(plugin, "intents", what, intent, ["name", "patterns", "tool", "input"])
-  if (typeof intent.tool !== "string") return refuse(`${what} needs the name of a tool`)
-  if (intent.input !== undefined && typeof intent.input !== "function") {
-    return refuse(`${what} needs input to be a function`)
-  }
-  if (!Array.isArray(intent.patterns)) return refuse(`${what} needs patterns: a list of regular expressions`)
-  for (const pattern of intent.patterns as ReadonlyArray<unknown>) {
-    if (!(pattern instanceof RegExp)) return refuse(`${what} has a pattern that is not a regular expression: write /…/`)
-    const problem = problemOf(pattern)
-    if (problem !== undefined) return refuse(`${what}: the pattern /${shorten(pattern.source)}/ ${problem}`)
-  }
-  return intent
-}
-
-const checkChannel = (plugin: string, channel: Channel): Channel => {
-  const refuse = (mistake: string): never => {
-    throw new Refused(plugin, "channels", mistake)
-  }
-  if (typeof channel !== "object" || channel === null) return refuse("a channel must be an object")
-  if (typeof channel.name !== "string" || !dotted.test(channel.name) || channel.name.length > 100) {
-    return refuse(`a channel is named ${JSON.stringify(channel.name)}: use lower-case letters, digits, _, - and dots`)
-  }
-  const what = `channel ${channel.name}`
-  onlyKeys(plugin, "channels", what, channel, ["name", "connector_id", "trust", "receive", "webhook", "send"])
-  if (channel.connector_id !== undefined && !/^[A-Za-z0-9][A-Za-z0-9_.-]{0,199}$/.test(channel.connector_id)) {
-    return refuse(
-      `${what} has the connector_id ${JSON.stringify(channel.connector_id)}: use letters, digits, _, - and dots`
-    )
-  }
-  if (!Trust.literals.some((trust) => trust === channel.trust)) {
-    return refuse(`${what} needs trust: "operator", "trusted" or "untrusted"`)
-  }
-  for (const key of ["receive", "webhook"] as const) {
-    if (channel[key] !== undefined && typeof channel[key] !== "function") {
-      return refuse(`${what} needs ${key} to be a function`)
-    }
-  }
-  return channel
-}
-
-const checkRoute = (plugin: string, route: Route): Route => {
-  if (
-    typeof route !== "object" || route === null || !["GET", "POST", "PUT", "PATCH", "DELETE"].includes(route.method) ||
-    typeof route.path !== "string" || !route.path.startsWith("/") || typeof route.handle !== "function"
-  ) {
-    throw new Refused(plugin, "routes", "a route needs a method, a path that begins with /, and a handle function")
-  }
-  onlyKeys(plugin, "routes", `route ${route.path}`, route, ["method", "path", "handle"])
-  try {
-    new URLPattern({ pathname: route.path })
-  } catch {
-    throw new Refused(
-      plugin,
-      "routes",
-      `route ${route.path} can't be read: write it as a URLPattern, as in /rooms/:name`
-    )
-  }
-  return route
-}
-
-const shorten = (text: string): string => text.length > 80 ? `${text.slice(0, 80)}…` : text

@@ -318,7 +318,11 @@ const fine: ReadonlyArray<readonly [name: string, text: string, tools: ReadonlyA
   ["new.ts", "import fresh from \"./plugins/fresh-one/index.ts\"\nexport default { plugins: [fresh()] }", [
     "fresh-one.hello"
   ]],
-  ["later.ts", "export default { rules: [], llm: { provider: \"openai\", model: \"x\" } }", []]
+  [
+    "later.ts",
+    "export default { rules: [], llm: { provider: \"openai\", model: \"x\", apiKey: \"sk-x\", fallback: [\"y\"], budget: { perDayUsd: 5 } } }",
+    []
+  ]
 ]
 
 describe("ConfigLoader", () => {
@@ -346,8 +350,11 @@ describe("ConfigLoader", () => {
   it("says what it ignores", () => {
     const file = path.join(folder, "later.ts")
     assert.deepStrictEqual(answers.at(-1)!.warnings, [
-      `${file}: the setting "llm" is not supported by this version and is ignored.`,
-      `${file}: the setting "rules" is not supported by this version and is ignored.`
+      `${file}: the setting "llm.fallback" is not supported by this version and is ignored.`,
+      `${file}: the setting "llm.budget.perDayUsd" is not supported by this version and is ignored.`,
+      `${file}: the setting "rules" is not supported by this version and is ignored.`,
+      `${file}: the setting "llm.apiKey" is written out in the configuration. Keep it in the secrets store instead: ` +
+      "syris secrets set openai key, and apiKey: secret(\"openai\", \"key\")."
     ])
   })
 })

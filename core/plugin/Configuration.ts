@@ -50,13 +50,36 @@ export interface SafetyConfiguration {
   }>
 }
 
+/** The language model that decides the steps of a task. Of `fallback` and `budget.perDayUsd` the host says that it ignores them. */
 export interface LlmConfiguration {
-  readonly provider: string
+  /** Any server that speaks OpenAI's chat completions, a local one too. */
+  readonly provider: "openai"
+  /** Up to and with `/v1`, without user, password and query. Default `https://api.openai.com/v1`, which needs a key. */
   readonly baseURL?: string
+  /** Without it no `Authorization` is sent. */
   readonly apiKey?: SecretOption
   readonly model: string
+  /** For a whole answer; at most 1 hour. Default 120 seconds. */
+  readonly timeout?: Duration.Input
+  /** Without a byte from the server, before its first one too; at most 5 minutes. Default 30 seconds. */
+  readonly silence?: Duration.Input
   readonly fallback?: ReadonlyArray<string>
-  readonly budget?: { readonly perTraceTokens?: number; readonly perDayUsd?: number }
+  readonly budget?: {
+    /** Input and output of all answers in one trace, tokens. Default 50 000. */
+    readonly perTraceTokens?: number
+    readonly perDayUsd?: number
+  }
+  /** What one task may use before it has to ask. */
+  readonly bounds?: {
+    /** Decisions. Default 20. */
+    readonly steps?: number
+    /** From its start, waiting not counted. Default 600. */
+    readonly seconds?: number
+    /** Needs `price`. Default: no bound. */
+    readonly usd?: number
+  }
+  /** US dollars for a million tokens. Default: none, so costs are not known. */
+  readonly price?: { readonly inputPerMillion: number; readonly outputPerMillion: number }
 }
 
 export type McpServerConfiguration =

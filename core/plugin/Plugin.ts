@@ -6,17 +6,27 @@ import type { Duration, Schema } from "effect"
 import type { RawEvent } from "../contract/Event.ts"
 import type { Trust } from "../contract/Enums.ts"
 import type { SecretRef } from "./Secret.ts"
+import type { TaskDefinition } from "./TaskDefinition.ts"
 import type { Awaitable, Log, ToolDefinition } from "./Tool.ts"
 
-/** A sentence that the host understands without a model. A full match on trimmed, case-folded text. */
-export interface Intent {
+interface Sentence {
   /** Dotted, unique: `coffee.brew`. Also what `content.structured.intent` may name. */
   readonly name: string
   readonly patterns: ReadonlyArray<RegExp>
-  readonly tool: string
-  /** The tool's input from the pattern's named groups. Default: the groups themselves. */
+  /** The input of the tool or task from the pattern's named groups. Default: the groups themselves. */
   readonly input?: (groups: Record<string, string | undefined>) => unknown
 }
+
+/**
+ * A sentence that the host understands without a model: it calls a tool, or makes a task that a plugin defines. A full
+ * match on trimmed, case-folded text.
+ */
+export type Intent =
+  & Sentence
+  & (
+    | { readonly tool: string; readonly task?: never }
+    | { readonly task: string; readonly tool?: never }
+  )
 
 /** Hands a raw event to the pipeline; answers its ids once it is durable. */
 export type Emit = (event: RawEvent) => Promise<{
@@ -102,6 +112,7 @@ export interface JobKind {
 /** Everything that a plugin can bring. */
 export interface PluginParts {
   readonly tools?: ReadonlyArray<ToolDefinition>
+  readonly tasks?: ReadonlyArray<TaskDefinition>
   readonly intents?: ReadonlyArray<Intent>
   readonly channels?: ReadonlyArray<Channel>
   readonly watchers?: ReadonlyArray<Watcher>

@@ -8,10 +8,16 @@ import * as PluginHost from "./PluginHost.ts"
 import { Registry } from "./Registry.ts"
 import { secret, SecretOption } from "./Secret.ts"
 import { Settings } from "./Settings.ts"
+import { forOperatorOnly } from "./OperatorOnly.ts"
+import { defineTask } from "./TaskDefinition.ts"
 import { defineTool } from "./Tool.ts"
 
 /** Starts a host with these plugins; answers its registry and what it logged. */
 const start = (...plugins: ReadonlyArray<Plugin>) => startInto([], ...plugins)
+
+/** The same with these as the host's own. */
+const startWith = (own: ReadonlyArray<Plugin>, ...plugins: ReadonlyArray<Plugin>) =>
+  start(...plugins).pipe(Effect.provideService(PluginHost.HostPlugins, own))
 
 const startInto = Effect.fnUntraced(function*(lines: Array<string>, ...plugins: ReadonlyArray<Plugin>) {
   const redaction = makeRedaction(undefined, () => {})
@@ -201,6 +207,71 @@ describe("PluginHost", () => {
         yield* message(channel("a", "x", "trusted"), channel("b", "y", "untrusted")),
         "Plugin b, channels: the channel hook is untrusted here and trusted in plugin a: make them agree."
       )
+    }))
+
+  it.effect("knows the tasks of all plugins, and intents that name one", () =>
+    Effect.gen(function*() {
+      const task = defineTask({ name: "backup.nightly", description: "Back up.", run: () => 1 })
+      const intent = { name: "backup.now", patterns: [/back up/], task: "backup.nightly" }
+      const plugin = (name: string, parts: object) => definePlugin({ name, setup: () => parts })()
+      const { registry } = yield* start(plugin("a", { tasks: [task] }), plugin("b", { intents: [intent] }))
+      assert.strictEqual(registry.task("backup.nightly")?.plugin, "a")
+      assert.deepStrictEqual(registry.tasks().map(({ definition }) => definition.name), ["backup.nightly"])
+      assert.strictEqual(registry.matchIntent("back up")?.intent.task, "backup.nightly")
+      const message = (parts: object, more: object = {}) =>
+        Effect.map(Effect.flip(start(plugin("a", parts), plugin("b", more))), (error) => error.message)
+      assert.strictEqual(
+        yield* message({ tasks: [task] }, { tasks: [task] }),
+        "Plugin b, tasks: the task backup.nightly is provided by plugin a already: remove one of the two."
+      )
+      assert.strictEqual(
+        yield* message({ tasks: [{ ...task, run: undefined }] }),
+        "Plugin a, tasks: task backup.nightly needs steps or run."
+      )
+      assert.strictEqual(
+        yield* message({ tasks: [task], intents: [{ ...intent, task: "backup.nigthly" }] }),
+        "Plugin a, intents: intent backup.now: there is no task \"backup.nigthly\"; did you mean \"backup.nightly\"?"
+      )
+      assert.strictEqual(
+        yield* message({ tools: [brew], intents: [{ ...intent, tool: "coffee.brew" }] }),
+        "Plugin a, intents: intent backup.now has both a tool and a task: keep one of the two."
+      )
+      assert.strictEqual(
+        yield* message({ intents: [{ name: "i", patterns: [] }] }),
+        "Plugin a, intents: intent i needs the name of a tool, or of a task."
+      )
+    }))
+
+  it.effect("has plugins of its own, whose names nobody takes and whose sentences come last", () =>
+    Effect.gen(function*() {
+      const say = (name: string, tool: string) => ({
+        tools: [{ ...brew, name: tool }],
+        intents: [{ name: tool, patterns: [/status/], tool }],
+        channels: [{ name, trust: "trusted" as const }]
+      })
+      const own = definePlugin({
+        name: "syris",
+        setup: () => ({ ...say("own", "task.status"), tools: [forOperatorOnly({ ...brew, name: "task.status" })] })
+      })()
+      const lamp = definePlugin({ name: "lamp", setup: () => say("lamp", "lamp.status") })
+      const { registry } = yield* startWith([own], lamp())
+      assert.deepStrictEqual(registry.plugins().map(({ name }) => name), ["lamp", "syris"])
+      assert.deepStrictEqual(registry.tools().map((tool) => [tool.definition.name, tool.operatorOnly]), [
+        ["lamp.status", false],
+        ["task.status", true]
+      ])
+      assert.strictEqual(registry.matchIntent("status")?.intent.name, "lamp.status")
+      const thief = definePlugin({ name: "thief", setup: () => say("thief", "task.status") })
+      assert.strictEqual(
+        (yield* Effect.flip(startWith([own], thief()))).message,
+        "Plugin thief, tools: the tool task.status is provided by plugin syris already: remove one of the two."
+      )
+      for (const plugins of [[own], []]) {
+        assert.strictEqual(
+          (yield* Effect.flip(startWith(plugins, definePlugin({ name: "syris", setup: () => ({}) })()))).message,
+          "Plugin syris, options: this is the host's own name: give the plugin another one."
+        )
+      }
     }))
 
   it.effect("says what it does not run", () =>

@@ -5,15 +5,17 @@
  *   what its operator listed.
  * - Options are checked before `setup` runs; every secret that they refer to must be in the store.
  * - Names that clash (plugins, tools, intents, connectors, routes) are refused; the sentence names both plugins.
+ * - The host's own plugins are set up like any other, and first.
  * - A set-up may take 60 seconds; after 5 a warning says who is slow.
  */
-import { Cause, Effect, Exit, Layer, Redacted, Schema } from "effect"
+import { Cause, Context, Effect, Exit, Layer, Redacted, Schema } from "effect"
 import { Redactor } from "../secrets/Redactor.ts"
 import { missingSecret, SecretsStore } from "../secrets/SecretsStore.ts"
 import { fromPlugin } from "./Awaiting.ts"
-import { makeRegistry, type NamedParts, Phase } from "./CollectParts.ts"
+import { makeRegistry, type NamedParts } from "./CollectParts.ts"
 import { check, unknownKey, withStop } from "./Explain.ts"
 import { findPlainSecrets, findSecretRefs } from "./OptionSecrets.ts"
+import { Phase } from "./PartChecks.ts"
 import type { Plugin, PluginParts, SetupContext } from "./Plugin.ts"
 import { type BoundLog, makePluginLog } from "./PluginLog.ts"
 import { Registry } from "./Registry.ts"
@@ -36,6 +38,14 @@ export class PluginError extends Schema.TaggedError<PluginError>()("PluginError"
 const slowSetup = "5 seconds"
 const setupTimeout = "60 seconds"
 
+/** Plugins that are part of the host itself, set up whatever the operator lists. */
+export const HostPlugins = Context.Reference<ReadonlyArray<Plugin>>("syris/plugin/HostPlugins", {
+  defaultValue: () => []
+})
+
+/** No plugin of the operator has this name. */
+const ownName = "syris"
+
 /** Parts that plugins may bring and that this version does not run. Shorten it as they come to life. */
 const partsNotYetRun = ["watchers", "rules", "jobs"] as const
 
@@ -45,8 +55,14 @@ export const layer = Layer.effect(
     const settings = yield* Settings
     const log = yield* makePluginLog
     const ready: Array<NamedParts> = []
+    for (const plugin of yield* HostPlugins) {
+      ready.push({ ...yield* prepare(plugin, nameOf(plugin), log, settings.timezone), own: true })
+    }
     for (const plugin of settings.plugins) {
       const name = nameOf(plugin)
+      if (name === ownName) {
+        return yield* fail(name, "options", ["this is the host's own name: give the plugin another one"])
+      }
       const found = yield* prepare(plugin, name, log, settings.timezone)
       const clash = ready.find((other) => other.name === found.name)
       if (clash !== undefined) {
@@ -56,7 +72,7 @@ export const layer = Layer.effect(
           }`
         ])
       }
-      ready.push(found)
+      ready.push({ ...found, own: false })
     }
     const registry = makeRegistry(ready, settings.tools)
     if ("mistake" in registry) return yield* fail(registry.plugin, registry.phase, [registry.mistake])
@@ -141,7 +157,7 @@ const prepare = Effect.fn("PluginHost.prepare")(function*(
   yield* requireSecrets(name, refs)
   const idle = partsNotYetRun.filter((part) => (parts[part]?.length ?? 0) > 0)
   if (idle.length > 0) log.warn(`Plugin ${name} brings ${idle.join(" and ")}, which this version does not run.`)
-  return { name, spec, parts, log } satisfies NamedParts
+  return { name, spec, parts, log } satisfies Omit<NamedParts, "own">
 })
 
 const requireSecrets = Effect.fnUntraced(function*(plugin: string, refs: ReadonlyArray<SecretRef>) {

@@ -6,6 +6,7 @@ import { Context, type Effect } from "effect"
 import type { Risk, Trust } from "../contract/Enums.ts"
 import type { Channel, Intent, Permissions, PluginParts, Route } from "./Plugin.ts"
 import type { BoundLog } from "./PluginLog.ts"
+import type { TaskDefinition } from "./TaskDefinition.ts"
 import type { ToolDefinition } from "./Tool.ts"
 
 export interface RegisteredTool {
@@ -23,12 +24,28 @@ export interface RegisteredTool {
   readonly encodeOutput: (output: unknown) => Effect.Effect<unknown, string>
   /** The tool's own risk for an input that was decoded. Throws what the tool's function throws, or when it gives no risk. */
   readonly riskOf: (input: any) => Risk
+  /** Blocked on behalf of anybody but the operator. Only the host's own tools have it. */
+  readonly operatorOnly: boolean
   readonly log: BoundLog
 }
 
-export interface RegisteredIntent extends Intent {
+export interface RegisteredTask {
   readonly plugin: string
+  readonly definition: TaskDefinition
+  readonly inputSchema: object
+  /** Decodes an input from JSON; fails with a sentence that names the field. Unknown keys are refused. */
+  readonly decodeInput: (input: unknown) => Effect.Effect<any, string>
+  /** Encodes what `run` gave back to plain JSON of at most 1 MiB and 64 levels, in fresh objects; fails with a sentence. */
+  readonly encodeOutput: (output: unknown) => Effect.Effect<unknown, string>
+  /**
+   * For an input that was decoded, the steps in the shape of `POST /tasks`; lists in the list are parallel. Throws an
+   * error whose message says what is wrong with them. None for a task that is code.
+   */
+  readonly stepsOf: ((input: any) => ReadonlyArray<unknown>) | undefined
+  readonly log: BoundLog
 }
+
+export type RegisteredIntent = Intent & { readonly plugin: string }
 
 /** An intent whose pattern is the whole text; the groups are as they were written. */
 export interface IntentMatch {
@@ -64,8 +81,10 @@ export interface PluginInfo {
 export class Registry extends Context.Service<Registry, {
   readonly tool: (name: string) => RegisteredTool | undefined
   readonly tools: () => ReadonlyArray<RegisteredTool>
+  readonly task: (name: string) => RegisteredTask | undefined
+  readonly tasks: () => ReadonlyArray<RegisteredTask>
   readonly intents: () => ReadonlyArray<RegisteredIntent>
-  /** The first intent, in the configuration's order, that the whole trimmed text matches in any case. */
+  /** The first intent, in the configuration's order and the host's own last, that the whole trimmed text matches in any case. */
   readonly matchIntent: IntentMatcher
   readonly channels: () => ReadonlyArray<RegisteredChannel>
   /** The channel that serves `POST /hooks/<connector_id>` and the like. */

@@ -10,6 +10,7 @@ import { isIsolate } from "./Configuration.ts"
 import { toMillis } from "./DurationInput.ts"
 import { check, withStop } from "./Explain.ts"
 import { isPlugin, type Plugin } from "./Plugin.ts"
+import { SecretOption } from "./Secret.ts"
 import { maximumTimeoutMs } from "./ToolRegistration.ts"
 
 /** The configuration can't be used. `detail` is a sentence for the operator, `more` has further mistakes. */
@@ -24,7 +25,7 @@ export class ConfigError extends Schema.TaggedError<ConfigError>()("ConfigError"
 }
 
 /** Settings that exist and that this version does not honour. Shorten it as they come to life. */
-const notYetHonoured = ["llm", "mcp", "rules", "policy"] as const
+const notYetHonoured = ["mcp", "rules", "policy"] as const
 const safetyNotYetHonoured = [
   "approvalTtl",
   "antiflapCooldown",
@@ -32,6 +33,25 @@ const safetyNotYetHonoured = [
   "blastRadius",
   "quietHours"
 ] as const
+
+/** The model of this host, as the configuration names it. */
+export interface LlmSettings {
+  readonly provider: "openai"
+  /** No slash at its end. */
+  readonly baseURL: string
+  readonly apiKey: SecretOption | undefined
+  readonly model: string
+  /** For a whole answer, milliseconds. */
+  readonly timeoutMs: number
+  /** Without a byte from the server, milliseconds. */
+  readonly silenceMs: number
+  /** Tokens that all answers of one trace may use. */
+  readonly budget: { readonly perTraceTokens: number }
+  /** Of one task. */
+  readonly bounds: { readonly steps: number; readonly seconds: number; readonly usd: number | undefined }
+  /** US dollars. */
+  readonly price: { readonly inputPerMillion: number; readonly outputPerMillion: number } | undefined
+}
 
 export interface SettingsData {
   /** The file that it came from, for sentences. */
@@ -44,6 +64,8 @@ export interface SettingsData {
     readonly scopesOf: (channel: string) => ReadonlyArray<string>
   }
   readonly tools: ReadonlyMap<string, { readonly concurrency?: number; readonly timeoutMs?: number }>
+  /** None: no model is configured. */
+  readonly llm: LlmSettings | undefined
   readonly warnings: ReadonlyArray<string>
 }
 
@@ -57,10 +79,12 @@ const DurationSetting = Schema.Unknown.check(Schema.makeFilter((value) => {
   const ms = toMillis(value)
   return ms !== undefined && Number.isFinite(ms) && ms > 0
 }, { expected: "a duration above zero, such as \"30 seconds\"" }))
-const TimeoutSetting = Schema.Unknown.check(Schema.makeFilter((value) => {
-  const ms = toMillis(value)
-  return ms !== undefined && ms > 0 && ms <= maximumTimeoutMs
-}, { expected: "a duration above zero and of at most 1 hour, such as \"30 seconds\"" }))
+const atMost = (maximumMs: number, shown: string) =>
+  Schema.Unknown.check(Schema.makeFilter((value) => {
+    const ms = toMillis(value)
+    return ms !== undefined && ms > 0 && ms <= maximumMs
+  }, { expected: `a duration above zero and of at most ${shown}, such as "30 seconds"` }))
+const TimeoutSetting = atMost(maximumTimeoutMs, "1 hour")
 
 /** Whether a name is a time zone of the IANA database; an offset such as `+02:00` is not. */
 export const isTimezone = (name: string): boolean => {
@@ -87,6 +111,31 @@ const Count = Schema.Int.check(Schema.isGreaterThan(0, { expected: "a whole numb
 const days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"] as const
 const optional = Schema.optional
 
+const openai = "https://api.openai.com/v1"
+const Usd = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0, { expected: "US dollars, zero or more" }))
+const UsdBound = Schema.Finite.check(Schema.isGreaterThan(0, { expected: "US dollars above zero" }))
+const NotBlank = Schema.String.check(Schema.isPattern(/\S/, { expected: "a string that is not empty" }))
+const BaseUrl = Schema.String.check(Schema.makeFilter((text) => {
+  const url = URL.parse(text)
+  return url !== null && /^https?:$/.test(url.protocol) && url.username === "" && url.password === "" &&
+    !/[?#\s]/.test(text)
+}, { expected: `an http or https address without user, password and query, such as "${openai}"` }))
+
+const LlmSchema = Schema.Struct({
+  // No literal: the library would tell an object without it that it is no object at all.
+  provider: Schema.String.check(Schema.isPattern(/^openai$/, { expected: "\"openai\"" })),
+  baseURL: optional(BaseUrl),
+  apiKey: optional(SecretOption),
+  model: NotBlank,
+  timeout: optional(TimeoutSetting),
+  // The connection itself gives up after so long a silence.
+  silence: optional(atMost(300_000, "5 minutes")),
+  fallback: optional(Schema.Array(NotBlank)),
+  budget: optional(Schema.Struct({ perTraceTokens: optional(Count), perDayUsd: optional(UsdBound) })),
+  bounds: optional(Schema.Struct({ steps: optional(Count), seconds: optional(Count), usd: optional(UsdBound) })),
+  price: optional(Schema.Struct({ inputPerMillion: Usd, outputPerMillion: Usd }))
+}).annotate({ expected: "an object" })
+
 const ConfigurationSchema = Schema.Struct({
   timezone: optional(Timezone),
   autonomy: optional(Autonomy),
@@ -108,7 +157,7 @@ const ConfigurationSchema = Schema.Struct({
     Schema.String,
     Schema.Struct({ concurrency: optional(Count), timeout: optional(TimeoutSetting) })
   )),
-  llm: optional(Schema.Unknown),
+  llm: optional(LlmSchema),
   mcp: optional(Schema.Unknown),
   rules: optional(Schema.Unknown),
   policy: optional(Schema.Unknown)
@@ -127,6 +176,8 @@ export const readConfiguration = Effect.fnUntraced(function*(configuration: unkn
   const plugins = (config.plugins ?? []).map((entry, i) => entry ? asPlugin(entry, i) : undefined)
   const [first, ...rest] = plugins.filter((entry) => typeof entry === "string")
   if (first !== undefined) return yield* refuse(first, ...rest)
+  const llm = config.llm === undefined ? undefined : asLlm(config.llm)
+  if (typeof llm === "string") return yield* refuse(llm)
   const timezone = config.timezone ?? systemTimezone()
   const scopes = new Map(Object.entries(config.safety?.scopes ?? {}))
   const everyScope = ["*"]
@@ -144,12 +195,21 @@ export const readConfiguration = Effect.fnUntraced(function*(configuration: unkn
         ...(timeout === undefined ? {} : { timeoutMs: toMillis(timeout)! })
       }])
     ),
+    llm,
     warnings: [
       ...safetyNotYetHonoured.filter((key) => config.safety?.[key] !== undefined).map((key) => `safety.${key}`),
+      ...(config.llm?.fallback === undefined ? [] : ["llm.fallback"]),
+      ...(config.llm?.budget?.perDayUsd === undefined ? [] : ["llm.budget.perDayUsd"]),
       ...notYetHonoured.filter((key) => config[key] !== undefined)
     ].map((key) => sentence(file, `the setting "${key}" is not supported by this version and is ignored`))
   }
-  return data
+  if (typeof llm?.apiKey !== "string") return data
+  const written = sentence(
+    file,
+    "the setting \"llm.apiKey\" is written out in the configuration. Keep it in the secrets store instead: " +
+      "syris secrets set openai key, and apiKey: secret(\"openai\", \"key\")"
+  )
+  return { ...data, warnings: [...data.warnings, written] }
 })
 
 /** The plugin, or what is wrong with the entry. */
@@ -163,6 +223,34 @@ const asPlugin = (entry: unknown, index: number): Plugin | string => {
   if (typeof entry === "function") return `${place} is a function: call it, as in timers()`
   if (entry instanceof Promise) return `${place} is a Promise: write await before it`
   return `${place} is not a plugin: list what a plugin's factory gives back, as in timers()`
+}
+
+/** The model with its defaults, or what is wrong with it. */
+const asLlm = (config: typeof LlmSchema.Type): LlmSettings | string => {
+  const { apiKey, bounds, price } = config
+  const baseURL = (config.baseURL ?? openai).replace(/\/+$/, "")
+  if (typeof apiKey === "string" && apiKey.trim() === "") {
+    return "the setting \"llm.apiKey\" is empty: give secret(\"openai\", \"key\"), or remove it if the server needs no key"
+  }
+  if (apiKey === undefined && baseURL === openai) {
+    return `the setting "llm.apiKey" is missing, and ${openai} needs one: give secret("openai", "key"), or the baseURL ` +
+      "of a server that needs none"
+  }
+  if (bounds?.usd !== undefined && price === undefined) {
+    return "the setting \"llm.bounds.usd\" needs \"llm.price\", so that the host knows what an answer costs: give " +
+      "price: { inputPerMillion, outputPerMillion }, or remove it"
+  }
+  return {
+    provider: "openai",
+    baseURL,
+    apiKey,
+    model: config.model,
+    timeoutMs: toMillis(config.timeout ?? "120 seconds")!,
+    silenceMs: toMillis(config.silence ?? "30 seconds")!,
+    budget: { perTraceTokens: config.budget?.perTraceTokens ?? 50_000 },
+    bounds: { steps: bounds?.steps ?? 20, seconds: bounds?.seconds ?? 600, usd: bounds?.usd },
+    price
+  }
 }
 
 const systemTimezone = (): string => {

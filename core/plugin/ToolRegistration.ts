@@ -1,17 +1,17 @@
 /**
- * Checks a tool's definition and makes it ready to run: decoding, encoding, JSON Schema, limits, pin.
+ * Checks a tool's definition and makes it ready to run: its schemas, limits, pin.
  *
- * - The pin is SHA-256 over the canonical JSON of name, description, input schema, effect, risk (where it is not a
- *   function), scopes (sorted) and guarantee: the same definition has the same pin on every machine.
- * - An input is JSON; unknown keys are refused by name. An output is plain JSON of at most 1 MiB and 64 levels.
+ * The pin is SHA-256 over the canonical JSON of name, description, input schema, effect, risk (where it is not a
+ * function), scopes (sorted) and guarantee: the same definition has the same pin on every machine.
  */
 import canonicalize from "canonicalize"
-import { Effect, Result, Schema } from "effect"
+import { Schema } from "effect"
 import { createHash } from "node:crypto"
 import { Guarantee, Risk, ToolEffect, Trust } from "../contract/Enums.ts"
 import { toMillis } from "./DurationInput.ts"
-import { check, explain, isEmptyStruct, unknownKey, withStop } from "./Explain.ts"
-import { isTooLong, NotPlainJson, toPlainJson } from "./PlainJson.ts"
+import { unknownKey } from "./Explain.ts"
+import { inputOutput } from "./InputOutput.ts"
+import { isForOperatorOnly } from "./OperatorOnly.ts"
 import type { BoundLog } from "./PluginLog.ts"
 import type { RegisteredTool } from "./Registry.ts"
 import type { ToolDefinition } from "./Tool.ts"
@@ -35,28 +35,18 @@ export const registerTool = (
   const problem = problemOf(given)
   if (problem !== undefined) return problem
   const definition = given as ToolDefinition
-  const { name } = definition
-  let inputSchema: Record<string, unknown>
-  let outputSchema: Record<string, unknown> | undefined
-  try {
-    inputSchema = jsonSchema(definition.input)
-    outputSchema = definition.output === undefined ? undefined : jsonSchema(definition.output)
-  } catch (error) {
-    return `tool ${name} has a schema that JSON Schema can't express: ${firstLine(error)}`
-  }
-  if (!isObjectSchema(inputSchema)) return `the input of tool ${name} must be an object: use Schema.Struct`
+  const boundary = inputOutput("tool", definition)
+  if (typeof boundary === "string") return boundary
   return {
     plugin,
     definition,
-    pin: pinOf(definition, inputSchema),
-    inputSchema,
-    outputSchema,
+    ...boundary,
+    pin: pinOf(definition, boundary.inputSchema),
     timeoutMs: override.timeoutMs ?? toMillis(definition.timeout) ?? defaultTimeoutMs,
     concurrency: override.concurrency ?? definition.concurrency ?? defaultConcurrency,
-    decodeInput: inputDecoder(definition),
-    encodeOutput: outputEncoder(definition),
     riskOf: riskOf(definition),
-    log: log.with({ tool: name })
+    operatorOnly: isForOperatorOnly(definition),
+    log: log.with({ tool: definition.name })
   }
 }
 
@@ -144,32 +134,6 @@ const problemOf = (given: unknown): string | undefined => {
   return undefined
 }
 
-const jsonSchema = (schema: Schema.Codec<any, any>): Record<string, unknown> => {
-  if (isEmptyStruct(schema.ast)) return { type: "object", properties: {}, additionalProperties: false }
-  const document = Schema.toJsonSchemaDocument(schema, { onExcessProperty: "error" })
-  return Object.keys(document.definitions).length === 0
-    ? document.schema
-    : { ...document.schema, $defs: document.definitions }
-}
-
-const isObjectSchema = (schema: Record<string, unknown>): boolean => {
-  const resolve = (node: unknown, depth: number): boolean => {
-    if (typeof node !== "object" || node === null || depth > 8) return false
-    const { $ref, allOf, anyOf, oneOf, type } = node as Record<string, unknown>
-    if (typeof $ref === "string") {
-      return resolve(
-        (schema["$defs"] as Record<string, unknown> | undefined)?.[$ref.replace("#/$defs/", "")],
-        depth + 1
-      )
-    }
-    const choices = anyOf ?? oneOf
-    if (Array.isArray(choices)) return choices.every((choice) => resolve(choice, depth + 1))
-    if (type === undefined && Array.isArray(allOf)) return allOf.some((part) => resolve(part, depth + 1))
-    return type === "object"
-  }
-  return resolve(schema, 0)
-}
-
 const pinOf = (definition: ToolDefinition, inputSchema: object): string => {
   const text = canonicalize({
     name: definition.name,
@@ -183,52 +147,6 @@ const pinOf = (definition: ToolDefinition, inputSchema: object): string => {
   return createHash("sha256").update(text ?? "").digest("hex")
 }
 
-const inputDecoder = (definition: ToolDefinition): RegisteredTool["decodeInput"] => {
-  const decode = check(
-    isEmptyStruct(definition.input.ast) ? definition.input : Schema.toCodecJson(definition.input),
-    "field"
-  )
-  return (input) =>
-    Effect.suspend(() => {
-      const refuse = (rest: string) => Effect.fail(`The input of ${definition.name}: ${withStop(rest)}`)
-      let json: unknown
-      try {
-        json = toPlainJson(input ?? {})
-      } catch (error) {
-        if (error instanceof NotPlainJson) return refuse(`it ${error.message}`)
-        throw error
-      }
-      if (isTooLong(json)) return refuse("it is longer than 1 MiB")
-      const checked = decode(json)
-      return checked.ok ? Effect.succeed(checked.value) : refuse(checked.mistakes[0])
-    })
-}
-
-const outputEncoder = (definition: ToolDefinition): RegisteredTool["encodeOutput"] => {
-  const encode = definition.output === undefined
-    ? undefined
-    : Schema.encodeUnknownResult(Schema.toCodecJson(definition.output))
-  return (output) =>
-    Effect.suspend(() => {
-      const refuse = (rest: string) => Effect.fail(`The output of ${definition.name} ${rest}.`)
-      let value: unknown = output ?? null
-      try {
-        if (encode !== undefined) {
-          const encoded = encode(output)
-          if (Result.isFailure(encoded)) {
-            const [first = "it can't be encoded"] = explain(encoded.failure.issue, definition.output!.ast, "field")
-            return refuse(`breaks its schema: ${first}`)
-          }
-          value = encoded.success
-        }
-        value = toPlainJson(value)
-      } catch (error) {
-        return refuse(error instanceof NotPlainJson ? error.message : "can't be read: it throws when it is looked at")
-      }
-      return isTooLong(value) ? refuse("is longer than 1 MiB") : Effect.succeed(value)
-    })
-}
-
 const riskOf = ({ name, risk }: ToolDefinition): (input: any) => Risk => {
   if (typeof risk !== "function") return () => risk
   return (input) => {
@@ -238,9 +156,4 @@ const riskOf = ({ name, risk }: ToolDefinition): (input: any) => Risk => {
       `The risk of ${name} must be one of ${Risk.literals.join(", ")}, but its function gave something else.`
     )
   }
-}
-
-const firstLine = (error: unknown): string => {
-  const [line = "", place = ""] = (error instanceof Error ? error.message : String(error)).split("\n")
-  return `${line}${place === "" ? "" : ` ${place.trim()}`}`
 }

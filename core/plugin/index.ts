@@ -38,6 +38,20 @@ export {
 } from "./Plugin.ts"
 export { secret, SecretOption, type SecretRef } from "./Secret.ts"
 export {
+  type CallOptions,
+  type CodeTask,
+  defineTask,
+  type RetryOptions,
+  type StepsTask,
+  type TaskContext,
+  type TaskDefinition,
+  TaskStepFailed,
+  type TaskStep,
+  type TaskSteps,
+  type ToolStep,
+  type WaitStep
+} from "./TaskDefinition.ts"
+export {
   type Awaitable,
   defineTool,
   type Log,

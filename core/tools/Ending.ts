@@ -87,6 +87,12 @@ export const notStarted: Ending = {
   error: detail("tool.not_started", "It was not begun: the database was too slow to keep its deadline.", true)
 }
 
+/** Canceled while it ran, by whoever had wanted it. Only for what leaves no trace. */
+export const notWanted: Ending = {
+  status: "failed",
+  error: detail("tool.canceled", "It was canceled and cut short.", false)
+}
+
 export const timedOut = (kind: Kind, timeoutMs: number): Ending =>
   notKnown(kind, detail("tool.timeout", `It did not end within ${timeoutMs / 1000} s and was aborted.`, true))
 

@@ -6,7 +6,7 @@
  */
 import canonicalize from "canonicalize"
 import { Effect } from "effect"
-import type { Autonomy, Risk, Verdict } from "../contract/Enums.ts"
+import type { Autonomy, Risk, Trust, Verdict } from "../contract/Enums.ts"
 import type { ErrorDetail } from "../contract/ErrorDetail.ts"
 import { digest, newId } from "../database/Ids.ts"
 import { toPlainJson } from "../plugin/PlainJson.ts"
@@ -18,6 +18,9 @@ export interface CallRow {
   readonly tool_call_id: string
   readonly trace_id: string
   readonly event_id: string
+  /** Of a call that is a step of a task. */
+  readonly task_id?: string
+  readonly step_id?: string
   readonly ordinal: number
   readonly tool: string
   readonly tool_pin: string
@@ -57,17 +60,29 @@ export const startAllowanceMs = 5_000
 export interface PlanRequest {
   readonly trace_id: string
   readonly event_id: string
+  /** The step of a task that makes the call, where one does. */
+  readonly step?: { readonly task_id: string; readonly step_id: string }
+  /** Of a call that is stored already. */
+  readonly tool_call_id?: string | undefined
   readonly ordinal: number
   readonly tool: RegisteredTool
   readonly input: unknown
   readonly at: Date
   readonly autonomy: Autonomy
   readonly granted: ReadonlyArray<string>
+  /** Of the event that asks for it. */
+  readonly trust: Trust
+  /** A model chose the call. */
+  readonly by_model?: boolean
 }
 
 /** The key of a call in the fast lane. */
 export const idempotencyKey = (eventId: string, ordinal: number, tool: string): string =>
   digest("event", eventId, String(ordinal), tool)
+
+/** The key of a step's call: the same in every attempt, after every crash. */
+export const stepKey = (step: { readonly task_id: string; readonly step_id: string }, ordinal: number, tool: string) =>
+  digest("step", step.task_id, step.step_id, String(ordinal), tool)
 
 const refusal = (
   type: Refused["type"],
@@ -84,10 +99,19 @@ const refusal = (
 
 /** Why a call of this risk may not run as things stand, or nothing when it may. */
 export const judge = (
-  request: Pick<PlanRequest, "tool" | "granted" | "autonomy">,
+  request: Pick<PlanRequest, "tool" | "granted" | "autonomy" | "trust" | "by_model">,
   risk: Risk
 ): Refused | undefined => {
   const { definition } = request.tool
+  if (request.tool.operatorOnly && request.trust !== "operator") {
+    return refusal(
+      "gate.hard_blocked",
+      "gate.denied",
+      `${definition.name} is only for the operator, and this came from a channel that is ${request.trust}.`,
+      [`only the operator may call it; the channel is ${request.trust}`],
+      "HARD_BLOCK"
+    )
+  }
   const missing = Gates.missingScopes(definition.scopes, request.granted)
   if (missing.length > 0) {
     return refusal(
@@ -98,7 +122,17 @@ export const judge = (
     )
   }
   const { reasons, verdict } = Gates.decide({ effect: definition.effect, risk, autonomy: request.autonomy })
-  if (verdict === "ALLOW") return undefined
+  if (verdict === "ALLOW") {
+    if (request.by_model !== true || request.trust !== "untrusted" || definition.effect === "read") return undefined
+    return refusal(
+      "gate.hard_blocked",
+      "gate.denied",
+      `A model chose ${definition.name} on untrusted words, so it needs a person's yes. This version can't ask for one, ` +
+        "so it did not run.",
+      ["a model chose it on untrusted words", ...reasons],
+      "CONFIRM"
+    )
+  }
   if (verdict === "PREVIEW") {
     return refusal(
       "gate.preview",
@@ -143,15 +177,18 @@ export const plan = Effect.fnUntraced(function*(request: PlanRequest) {
     }
   }
   const row: CallRow = {
-    tool_call_id: newId(),
+    tool_call_id: request.tool_call_id ?? newId(),
     trace_id: request.trace_id,
     event_id: request.event_id,
+    ...request.step,
     ordinal: request.ordinal,
     tool: definition.name,
     tool_pin: request.tool.pin,
     input: raw,
     input_hash: digest(canonicalize(raw) ?? "null"),
-    idempotency_key: idempotencyKey(request.event_id, request.ordinal, definition.name),
+    idempotency_key: request.step === undefined
+      ? idempotencyKey(request.event_id, request.ordinal, definition.name)
+      : stepKey(request.step, request.ordinal, definition.name),
     effect: definition.effect,
     guarantee: definition.guarantee ?? "none",
     risk,

@@ -6,6 +6,7 @@
 import { Cause, Clock, Context, Effect, Layer, Semaphore } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { Audit, type Fact } from "../audit/Audit.ts"
+import type { AuditRefs } from "../contract/AuditEvent.ts"
 import type { Autonomy, Risk } from "../contract/Enums.ts"
 import type { EventRow } from "../contract/Rows.ts"
 import { poolSize } from "../database/Database.ts"
@@ -22,10 +23,16 @@ import { type Held, type Outcome, ToolLedger } from "./ToolLedger.ts"
 import * as ToolRun from "./ToolRun.ts"
 
 /** What a call needs of the event that led to it. */
-export type Origin = Pick<EventRow, "event_id" | "trace_id" | "thread_id" | "trust" | "depth" | "timezone">
+export type Origin = Pick<
+  EventRow,
+  "event_id" | "trace_id" | "thread_id" | "channel" | "trust" | "depth" | "timezone"
+>
 
 export interface Work extends Held {
   readonly event: Origin
+  /** Of a task's step, where it is one's. */
+  readonly task_id?: string | undefined
+  readonly step_id?: string | undefined
   readonly tool: RegisteredTool
   /** As `decodeInput` gave it. */
   readonly input: unknown
@@ -43,12 +50,14 @@ export interface Attempted extends Work {
   readonly open_attempts: number
   /** What is left until the deadline that the intent has, milliseconds. Counted from before the intent was sent. */
   readonly leftMs: () => number
+  /** Aborted when nobody wants it any more: a run that leaves no trace is cut short, any other goes on to its end. */
+  readonly signal?: AbortSignal | undefined
 }
 
 /** A planned call as it is handed on, under the claim that it was stored with. */
 export const plannedWork = (event: Origin, plan: Plan, fence: number, policy_version: number): Work => ({
   tool_call_id: plan.row.tool_call_id,
-  event_id: event.event_id,
+  work_id: event.event_id,
   fence,
   event,
   tool: plan.tool,
@@ -74,10 +83,17 @@ export interface Conclusion {
   readonly rows: Outcome["rows"]
 }
 
-/** The lane that a call runs for: what its ending leads to, and who is told after the commit. */
-export interface Lane {
-  readonly conclude: (work: Attempted, ending: Ending, left: ToolRun.Left, at: Date) => Effect.Effect<Conclusion>
-  readonly settled: (work: Attempted, conclusion: Conclusion) => void
+/** The lane that a call runs for: what its ending leads to, how that is written, and who is told after the commit. */
+export interface Lane<C extends Conclusion = Conclusion> {
+  readonly conclude: (work: Attempted, ending: Ending, left: ToolRun.Left, at: Date) => Effect.Effect<C>
+  /** Commits the outcome; answers whether it was ours to write. */
+  readonly settle: (outcome: Outcome, conclusion: C) => Effect.Effect<boolean, SqlError.SqlError>
+  /** The same in the caller's transaction, for a tool that wrote in it. */
+  readonly settleHere: (outcome: Outcome, conclusion: C) => Effect.Effect<boolean, SqlError.SqlError>
+  /** After the commit. */
+  readonly settled: (work: Attempted, conclusion: C) => void
+  /** Instead, when the outcome was not ours to write. */
+  readonly lost?: (work: Attempted) => void
 }
 
 /** After this many attempts a call whose outcome is not known waits for a person. */
@@ -96,11 +112,24 @@ const describe: Record<Ending["status"], (tool: string, message: string) => stri
 }
 
 /** One sentence for a person. */
+export const endingWords = (tool: string, status: Ending["status"], message = ""): string =>
+  describe[status](tool, message)
+
 export const endingSentence = (tool: RegisteredTool, ending: Ending): string =>
-  describe[ending.status](tool.definition.name, ending.error?.message ?? "")
+  endingWords(tool.definition.name, ending.status, ending.error?.message)
+
+/** The records that a row about a call speaks of. */
+export const callRefs = (
+  { event, step_id, task_id, tool_call_id }: Pick<Work, "event" | "tool_call_id" | "task_id" | "step_id">
+): AuditRefs => ({
+  event_id: event.event_id,
+  tool_call_id,
+  ...(task_id === undefined ? {} : { task_id }),
+  ...(step_id === undefined ? {} : { step_id })
+})
 
 export const attemptedFact = (
-  work: Pick<Work, "event" | "tool" | "tool_call_id" | "risk" | "autonomy">,
+  work: Pick<Work, "event" | "tool" | "tool_call_id" | "risk" | "autonomy" | "task_id" | "step_id">,
   attempt: number,
   at: Date
 ): Fact => ({
@@ -108,7 +137,7 @@ export const attemptedFact = (
   trace_id: work.event.trace_id,
   at,
   summary: attempt === 1 ? `${work.tool.definition.name} is called.` : `${work.tool.definition.name} is called again.`,
-  refs: { event_id: work.event.event_id, tool_call_id: work.tool_call_id },
+  refs: callRefs(work),
   tool: work.tool.definition.name,
   risk: work.risk,
   autonomy: work.autonomy,
@@ -120,7 +149,7 @@ const endedFact = (work: Attempted, ending: Ending, latency_ms: number, at: Date
   trace_id: work.event.trace_id,
   at,
   summary: endingSentence(work.tool, ending).slice(0, 300),
-  refs: { event_id: work.event_id, tool_call_id: work.tool_call_id },
+  refs: callRefs(work),
   tool: work.tool.definition.name,
   risk: work.risk,
   autonomy: work.autonomy,
@@ -142,7 +171,7 @@ export class ToolExecutor extends Context.Service<ToolExecutor, {
   readonly take: (tool: RegisteredTool) => Effect.Effect<void>
   readonly giveBack: (tool: RegisteredTool) => Effect.Effect<void>
   /** Runs an attempted call that holds a slot, gives the slot back, and commits the outcome. */
-  readonly run: (work: Attempted, lane: Lane) => Effect.Effect<void>
+  readonly run: <C extends Conclusion>(work: Attempted, lane: Lane<C>) => Effect.Effect<void>
   /** Asks a tool that can say it whether the call has happened. */
   readonly probe: (work: Work) => Effect.Effect<"done" | "not_done" | "unknown">
   /** Aborts what runs, for a stop of the host. */
@@ -175,13 +204,19 @@ export class ToolExecutor extends Context.Service<ToolExecutor, {
         input: work.input,
         idempotencyKey: work.idempotency_key,
         traceId: work.event.trace_id,
+        taskId: work.task_id,
+        stepId: work.step_id,
         timeoutMs: work.tool.timeoutMs,
         clock,
         stop: stop.signal,
         secret: (first: SecretOption, key?: string) => Effect.runPromise(readSecret(secrets, first, key))
       })
 
-      const outcomeOf = Effect.fnUntraced(function*(work: Attempted, ran: ToolRun.RunResult, lane: Lane) {
+      const outcomeOf = Effect.fnUntraced(function*<C extends Conclusion>(
+        work: Attempted,
+        ran: ToolRun.RunResult,
+        lane: Lane<C>
+      ) {
         const at = new Date(yield* Clock.currentTimeMillis)
         // While an older attempt could still land, not done can't be said yet.
         const ending: Ending = redactor.redactJson(
@@ -194,7 +229,7 @@ export class ToolExecutor extends Context.Service<ToolExecutor, {
         const again = ending.status === "unknown" && guarantee !== "none" && work.attempt < maximumAttempts
         const outcome: Outcome = {
           tool_call_id: work.tool_call_id,
-          event_id: work.event_id,
+          work_id: work.work_id,
           fence: work.fence,
           status: ending.status,
           output: ending.status === "succeeded" ? ending.output : undefined,
@@ -226,13 +261,19 @@ export class ToolExecutor extends Context.Service<ToolExecutor, {
       })
 
       /** Writes the outcome, together with what the tool wrote itself where it asked for the transaction. */
-      const write = (
-        outcome: Outcome,
+      const write = <C extends Conclusion>(
+        lane: Lane<C>,
+        { conclusion, outcome }: { readonly conclusion: C; readonly outcome: Outcome },
         transaction: OutcomeTransaction.OutcomeTransaction | undefined
       ): Effect.Effect<boolean, SqlError.SqlError> => {
-        if (transaction === undefined || !transaction.isOpen()) return ledger.settle(outcome)
-        if (outcome.status !== "succeeded") return Effect.andThen(transaction.rollback, ledger.settle(outcome))
-        const together = Effect.filterOrFail(ledger.settleHere(outcome), (mine) => mine, () => new NotOurs())
+        const settle = lane.settle(outcome, conclusion)
+        if (transaction === undefined || !transaction.isOpen()) return settle
+        if (outcome.status !== "succeeded") return Effect.andThen(transaction.rollback, settle)
+        const together = Effect.filterOrFail(
+          lane.settleHere(outcome, conclusion),
+          (mine) => mine,
+          () => new NotOurs()
+        )
         return Effect.catchTag(transaction.commit(together), "NotOurs", () => Effect.succeed(false))
       }
 
@@ -262,10 +303,10 @@ export class ToolExecutor extends Context.Service<ToolExecutor, {
         }
       })
 
-      const settle = Effect.fnUntraced(function*(
+      const settle = Effect.fnUntraced(function*<C extends Conclusion>(
         work: Attempted,
         result: ToolRun.RunResult,
-        lane: Lane,
+        lane: Lane<C>,
         transaction: OutcomeTransaction.OutcomeTransaction | undefined
       ) {
         const { error } = result.ending
@@ -273,7 +314,7 @@ export class ToolExecutor extends Context.Service<ToolExecutor, {
           ? lostOutcome(work, result, error.message)
           : result
         const first = yield* outcomeOf(work, ran, lane)
-        const written = yield* Effect.result(write(first.outcome, transaction))
+        const written = yield* Effect.result(write(lane, first, transaction))
         let { conclusion } = first
         let mine = written._tag === "Success" && written.success
         if (written._tag === "Failure") {
@@ -284,9 +325,10 @@ export class ToolExecutor extends Context.Service<ToolExecutor, {
             : refusedOutcome(work, ran, written.failure)
           const second = yield* outcomeOf(work, again, lane)
           conclusion = second.conclusion
-          mine = yield* ledger.settle(second.outcome)
+          mine = yield* lane.settle(second.outcome, conclusion)
         }
         if (mine) return lane.settled(work, conclusion)
+        lane.lost?.(work)
         yield* ledger.keepEvidence(work, { ending: ran.ending, latency_ms: ran.latencyMs, attempt: work.attempt })
         yield* Effect.logWarning(
           `A call of ${work.tool.definition.name} was settled by somebody else; what this host knows is kept as evidence.`
@@ -300,13 +342,13 @@ export class ToolExecutor extends Context.Service<ToolExecutor, {
       }
       const giveBack = (tool: RegisteredTool) => Effect.asVoid(slotsOf(tool).release(1))
 
-      const run = (work: Attempted, lane: Lane): Effect.Effect<void> =>
+      const run = <C extends Conclusion>(work: Attempted, lane: Lane<C>): Effect.Effect<void> =>
         Effect.gen(function*() {
           const transaction = work.tool.definition.guarantee === "transactional"
             ? yield* Effect.provideService(OutcomeTransaction.make(room), SqlClient.SqlClient, sql)
             : undefined
           const ran = yield* Effect.ensuring(
-            ToolRun.run({ ...requestOf(work), leftMs: work.leftMs, transaction }),
+            ToolRun.run({ ...requestOf(work), leftMs: work.leftMs, canceled: work.signal, transaction }),
             giveBack(work.tool)
           )
           transaction?.close()

@@ -16,16 +16,17 @@ import type { Guarantee, ToolCallStatus, ToolEffect } from "../contract/Enums.ts
 import type { EventRow, SettlementRow } from "../contract/Rows.ts"
 import { fromUrl, layerPool, migrate } from "../database/Database.ts"
 import { Environment } from "../database/Environment.ts"
+import { Notifications } from "../database/Notifications.ts"
 import { newId } from "../database/Ids.ts"
 import { Health } from "../health/Health.ts"
 import { HostLease } from "../health/HostLease.ts"
 import { Executor } from "../pipeline/Executor.ts"
 import * as Inbox from "../pipeline/Inbox.ts"
-import { InboxWake } from "../pipeline/InboxWake.ts"
 import { Intake, type Intent } from "../pipeline/Intake.ts"
 import { Preparation } from "../pipeline/Preparation.ts"
 import { Router } from "../pipeline/Router.ts"
 import { Settlements } from "../pipeline/Settlements.ts"
+import { WorkQueue } from "../pipeline/WorkQueue.ts"
 import * as PluginHost from "../plugin/PluginHost.ts"
 import { definePlugin } from "../plugin/Plugin.ts"
 import { defineTool, type ToolContext, ToolRefused } from "../plugin/Tool.ts"
@@ -34,6 +35,7 @@ import { Control } from "../safety/Control.ts"
 import { Redactor } from "../secrets/Redactor.ts"
 import { SecretsStore } from "../secrets/SecretsStore.ts"
 import { emptyDatabase } from "../testing/TestDatabase.ts"
+import { CallRecovery } from "./CallRecovery.ts"
 import { ToolExecutor } from "./ToolExecutor.ts"
 import { type Held, type Outcome, ToolLedger } from "./ToolLedger.ts"
 
@@ -107,6 +109,7 @@ interface Kind {
 }
 
 interface Call extends Held {
+  readonly event_id: string
   readonly trace_id: string
 }
 
@@ -147,7 +150,7 @@ const intentOf = (audit: typeof Audit.Service, kind: Kind, attempt: boolean, dea
   const guarantee = kind.guarantee ?? "none"
   const tool = kind.tool ?? "t.any"
   const at = new Date().toISOString()
-  const call = { tool_call_id, trace_id, event_id }
+  const call = { tool_call_id, work_id: event_id, trace_id, event_id }
   const intent: Intent = {
     event,
     body_hash: "h",
@@ -163,7 +166,9 @@ const intentOf = (audit: typeof Audit.Service, kind: Kind, attempt: boolean, dea
       notes: []
     },
     call: {
-      ...call,
+      tool_call_id,
+      trace_id,
+      event_id,
       ordinal: 0,
       tool,
       tool_pin: "pin",
@@ -201,10 +206,10 @@ const begin = (
     return { ...call, fence: stored.fence, attempted: stored.attempted }
   }))
 
-/** Takes the row of a call whose holder is gone, as the inbox does. Answers the call under the new fence. */
+/** Takes the row of a call whose holder is gone, as the work queue does. Answers the call under the new fence. */
 const claim = async (host: Host, call: Call): Promise<Call> => {
   const [row] = await query<{ fence: bigint }>(
-    `update inbox set claimed_by = $1, fence = nextval('fence_seq'), parked = false where event_id = $2 returning fence`,
+    `update work set claimed_by = $1, fence = nextval('fence_seq'), parked = false where work_id = $2 returning fence`,
     host.hostId,
     call.event_id
   )
@@ -248,12 +253,12 @@ const settle = (host: Host, call: Call, status: Outcome["status"]) =>
 const ledger = <A, E>(host: Host, use: (ledger: typeof ToolLedger.Service) => Effect.Effect<A, E>) =>
   host.run(Effect.flatMap(ToolLedger, use))
 
-const held = ({ event_id, fence, tool_call_id }: Call): Held => ({ event_id, fence, tool_call_id })
+const held = ({ fence, tool_call_id, work_id }: Call): Held => ({ fence, tool_call_id, work_id })
 
 /** Everything of a call that a stale holder could have changed. */
 const all = async (call: Call) => ({
   call: await query("select to_jsonb(c) as row from tool_calls c where tool_call_id = $1", call.tool_call_id),
-  inbox: await query("select to_jsonb(i) as row from inbox i where event_id = $1", call.event_id),
+  work: await query("select to_jsonb(i) as row from work i where work_id = $1", call.event_id),
   settlements: await query("select to_jsonb(s) as row from settlements s where event_id = $1", call.event_id),
   audit: await told(call)
 })
@@ -269,11 +274,11 @@ const stateOf = async (call: Omit<Call, "fence">) => {
     readonly status: ToolCallStatus
     readonly attempts: number
     readonly open_attempts: number
-    readonly inbox: { readonly parked: boolean; readonly claimed_by: string | null; readonly tries: number } | null
+    readonly owed: { readonly parked: boolean; readonly claimed_by: string | null; readonly tries: number } | null
     readonly outcome: string | null
   }>(
-    `select c.status, c.attempts, c.open_attempts, to_jsonb(i) as inbox, s.outcome
-     from tool_calls c left join inbox i on i.event_id = c.event_id left join settlements s on s.event_id = c.event_id
+    `select c.status, c.attempts, c.open_attempts, to_jsonb(i) as owed, s.outcome
+     from tool_calls c left join work i on i.work_id = c.event_id left join settlements s on s.event_id = c.event_id
      where c.tool_call_id = $1`,
     call.tool_call_id
   )
@@ -281,7 +286,7 @@ const stateOf = async (call: Omit<Call, "fence">) => {
   return row!
 }
 
-const clear = () => query("delete from inbox")
+const clear = () => query("delete from work")
 
 beforeAll(async () => {
   scope = Scope.makeUnsafe()
@@ -355,6 +360,7 @@ describe("the database", () => {
       "attempted succeeded",
       "attempted failed",
       "attempted unknown",
+      "attempted planned",
       "unknown planned",
       "unknown succeeded",
       "unknown failed"
@@ -468,7 +474,7 @@ describe("the ledger", () => {
       status: "succeeded",
       open_attempts: 0,
       outcome: "succeeded",
-      inbox: null
+      owed: null
     })
     await host.stop()
   })
@@ -496,7 +502,7 @@ describe("the ledger", () => {
     await query("update hosts set lease_until = clock_timestamp() + interval '1 hour' where host_id = $1", host.hostId)
     await claim(other, call)
     assert.isUndefined(await attempt(host, call), "claimed by another")
-    await query("update inbox set claimed_by = $1 where event_id = $2", host.hostId, call.event_id)
+    await query("update work set claimed_by = $1 where work_id = $2", host.hostId, call.event_id)
     assert.isUndefined(await attempt(host, call), "claimed again, under another fence")
     await die(host.hostId)
     await refuses("ended")
@@ -552,7 +558,7 @@ describe("the ledger", () => {
     assert.isTrue(await settle(late, old, "succeeded"))
     assert.isFalse(await ledger(next, (one) => one.lose(held(call), factOf("tool_call.unknown", call))))
     await ledger(next, (one) => one.putOff(held(call), "person"))
-    assert.deepInclude(await stateOf(call), { status: "succeeded", outcome: "succeeded", inbox: null })
+    assert.deepInclude(await stateOf(call), { status: "succeeded", outcome: "succeeded", owed: null })
     assert.deepEqual(await told(call), ["attempted", "succeeded"])
     await Promise.all([late.stop(), next.stop()])
   })
@@ -630,12 +636,13 @@ describe("after the death of a host, another one", () => {
     const hostId = await addHost()
     const home = fs.mkdtempSync(path.join(os.tmpdir(), "syris-ledger-"))
     const plugin = definePlugin({ name: "t", setup: () => ({ tools, intents: [] }) })
-    const layer = Inbox.layer.pipe(
-      Layer.provideMerge([Executor.layer, Preparation.layer]),
-      Layer.provideMerge([Intake.layer, Router.layer, Settlements.layer, ToolExecutor.layer, InboxWake.layer]),
+    const layer = WorkQueue.layerLoop.pipe(
+      Layer.provideMerge(Inbox.layer),
+      Layer.provideMerge([Executor.layer, Preparation.layer, CallRecovery.layer]),
+      Layer.provideMerge([Intake.layer, Router.layer, Settlements.layer, ToolExecutor.layer, WorkQueue.layer]),
       Layer.provideMerge(ToolLedger.layer),
       Layer.provideMerge([Audit.layer, Control.layer("A2")]),
-      Layer.provideMerge([leaseOf(hostId), AuditWake.layer]),
+      Layer.provideMerge([leaseOf(hostId), AuditWake.layer, Notifications.layer]),
       Layer.provideMerge(PluginHost.layer),
       Layer.provideMerge(Redactor.layer),
       Layer.provideMerge([SecretsStore.layer, Health.layer]),
@@ -646,7 +653,7 @@ describe("after the death of a host, another one", () => {
       ])
     )
     const runtime = ManagedRuntime.make(Layer.fresh(layer))
-    const look = () => runtime.runPromise(Effect.map(InboxWake, (inbox) => inbox.wake()))
+    const look = () => runtime.runPromise(Effect.map(WorkQueue, (queue) => queue.wake()))
     await runtime.runPromise(Effect.void)
     return {
       look,
@@ -682,8 +689,8 @@ describe("after the death of a host, another one", () => {
     const call = await orphan(tool, deadlineMs)
     return { call, inbox: await startInbox() }
   }
-  const settled = (call: Call) => until(() => stateOf(call), ({ inbox }) => inbox === null)
-  const parked = (call: Call) => until(() => stateOf(call), ({ inbox }) => inbox?.parked === true)
+  const settled = (call: Call) => until(() => stateOf(call), ({ owed }) => owed === null)
+  const parked = (call: Call) => until(() => stateOf(call), ({ owed }) => owed?.parked === true)
 
   for (const tool of ["t.read", "t.transactional", "t.keyed"] as const) {
     it(`repeats ${tool} at once, under the same key`, async () => {
@@ -714,7 +721,7 @@ describe("after the death of a host, another one", () => {
   it("asks about a probed call once all is quiet, and believes that it was done", async () => {
     answer = "done"
     const { call, inbox } = await recover("t.probed", 700)
-    await until(() => stateOf(call), ({ inbox: row, status }) => status === "unknown" && row?.claimed_by === null)
+    await until(() => stateOf(call), ({ owed: row, status }) => status === "unknown" && row?.claimed_by === null)
     assert.deepEqual(asked, [], "before it was quiet")
     await until(() => inbox.look(), () => asked.length > 0)
     assert.deepInclude(await settled(call), { status: "succeeded", attempts: 1, outcome: "succeeded" })
@@ -736,10 +743,10 @@ describe("after the death of a host, another one", () => {
   it("neither ends nor repeats a probed call that nobody knows about", async () => {
     answer = "unknown"
     const { call, inbox } = await recover("t.probed")
-    const waiting = await until(() => stateOf(call), ({ inbox: row }) => row !== null && row.tries > 0)
+    const waiting = await until(() => stateOf(call), ({ owed: row }) => row !== null && row.tries > 0)
     assert.deepInclude(waiting, { status: "unknown", attempts: 1, outcome: null })
     assert.deepEqual(ran, [])
-    await query("update inbox set tries = 8, due_at = now() where event_id = $1", call.event_id)
+    await query("update work set tries = 8, due_at = now() where work_id = $1", call.event_id)
     await inbox.look()
     assert.deepInclude(await parked(call), { status: "unknown", attempts: 1, outcome: null })
     assert.deepEqual(ran, [])

@@ -14,19 +14,36 @@
  */
 import { Context, Effect, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
-import { Audit, type AuditRow, type Fact, tellAudit, toldLists } from "../audit/Audit.ts"
+import { Audit, type AuditRow, type Fact, toldLists } from "../audit/Audit.ts"
 import { AuditWake } from "../audit/AuditWake.ts"
 import type { ErrorDetail } from "../contract/ErrorDetail.ts"
 import type { EventRow, SettlementRow } from "../contract/Rows.ts"
-import { keyRow, storeEvents } from "../database/EventStatements.ts"
 import * as GroupCommit from "../database/GroupCommit.ts"
 import { newId } from "../database/Ids.ts"
 import { HostLease } from "../health/HostLease.ts"
+import {
+  attemptedStatement,
+  attemptStatement,
+  childrenTold,
+  leftParameters,
+  settledStatement,
+  settleStatement
+} from "./LedgerStatements.ts"
+
+export {
+  childrenTold,
+  emittedBy,
+  eventsEmitted,
+  leftParameters,
+  schedulesCanceled,
+  schedulesMade
+} from "./LedgerStatements.ts"
 
 /** What names a call to the ledger: the call, and the claim under which it is written. */
 export interface Held {
   readonly tool_call_id: string
-  readonly event_id: string
+  /** The row of `work` that is claimed: of the event, or of the task. */
+  readonly work_id: string
   readonly fence: number
 }
 
@@ -72,123 +89,6 @@ export interface Outcome extends Held {
   readonly rows: ReadonlyArray<AuditRow>
 }
 
-const attemptStatement = `
-with wanted as materialized (
-    select w.*, i.event_id is not null and not k.paused and k.policy_version = w.policy_version
-             and exists (select 1 from hosts where host_id = $2::uuid and ended_at is null
-                                               and lease_until > clock_timestamp()) as go
-    from json_to_recordset($1::json) as w(
-           tool_call_id uuid, event_id uuid, fence bigint, deadline_ms float8, policy_version bigint)
-         cross join control k
-         left join inbox i on i.event_id = w.event_id and i.claimed_by = $2::uuid and i.fence = w.fence
-  ),
-  moved as (
-    update tool_calls c
-    set status        = 'attempted',
-        held_by       = $2::uuid,
-        fence         = w.fence,
-        attempts      = c.attempts + 1,
-        open_attempts = c.open_attempts + 1,
-        deadline_at   = clock_timestamp() + make_interval(secs => w.deadline_ms / 1000),
-        quiet_at      = clock_timestamp() + make_interval(secs => w.deadline_ms / 1000)
-    from wanted w
-    where c.tool_call_id = w.tool_call_id and c.status = 'planned' and w.go
-    returning c.tool_call_id, c.event_id, c.attempts, c.open_attempts
-  ),
-  ${tellAudit("$3", "r.tool_call_id in (select tool_call_id from moved)")}
-select tool_call_id, attempts, open_attempts from moved`
-
-/** What this host attempted in a statement whose answer it never heard. In a snapshot of its own, after that statement. */
-const attemptedStatement = `
-select c.tool_call_id, c.attempts, c.open_attempts
-from json_to_recordset($1::json) as w(tool_call_id uuid, fence bigint)
-     join tool_calls c on c.tool_call_id = w.tool_call_id
-where c.status = 'attempted' and c.fence = w.fence and c.held_by = $2::uuid`
-
-const settleStatement = `
-with done as materialized (
-    select * from json_to_recordset($1::json) as d(
-      tool_call_id uuid, event_id uuid, fence bigint, status text, output jsonb, error jsonb, latency_ms real,
-      at timestamptz, again_ms float8)
-    -- All of them. The planner expects few rows by it, and takes the primary key of the calls.
-    where d.status in ('succeeded', 'failed', 'unknown')
-  ),
-  moved as (
-    update tool_calls c
-    set status        = d.status,
-        output        = d.output,
-        error         = d.error,
-        latency_ms    = d.latency_ms,
-        open_attempts = case d.status when 'succeeded' then 0 when 'failed' then c.open_attempts - 1 else c.open_attempts end,
-        resolved_at   = case when d.status <> 'unknown' then d.at end
-    from done d
-    where c.tool_call_id = d.tool_call_id and c.fence = d.fence and c.status = 'attempted'
-    returning c.tool_call_id, c.event_id, c.status, d.again_ms
-  ),
-  closed as (
-    delete from inbox i using moved m where i.event_id = m.event_id and m.status <> 'unknown'
-  ),
-  put_off as (
-    update inbox i
-    set claimed_by = null,
-        parked     = m.again_ms is null,
-        tries      = i.tries + 1,
-        due_at     = clock_timestamp() + make_interval(secs => coalesce(m.again_ms, 0) / 1000)
-    from moved m
-    where i.event_id = m.event_id and m.status = 'unknown'
-  ),
-  settled as (
-    insert into settlements
-    select s.* from json_populate_recordset(null::settlements, $2::json) s
-    where s.event_id in (select event_id from moved)
-  ),
-  scheduled as (
-    insert into schedules (schedule_id, name, type, spec, timezone, payload, trust, trace_id, made_by, next_run_at,
-                           created_at, updated_at)
-    select s.schedule_id, s.name, s.type, s.spec, s.timezone, s.payload, s.trust, s.trace_id, s.made_by, s.next_run_at,
-           s.at, s.at
-    from json_to_recordset($3::json) as s(
-      schedule_id uuid, name text, type text, spec text, timezone text, payload jsonb, trust text, trace_id uuid,
-      made_by uuid, next_run_at timestamptz(3), at timestamptz(3))
-    where s.made_by in (select tool_call_id from moved)
-  ),
-  unscheduled as (
-    update schedules s
-    set enabled = false, next_run_at = null, updated_at = clock_timestamp()
-    from json_to_recordset($4::json) as x(schedule_id uuid, tool_call_id uuid)
-    where s.schedule_id = x.schedule_id and x.tool_call_id in (select tool_call_id from moved)
-  ),
-  ${
-  storeEvents(
-    "$5",
-    "$6",
-    "e.parent_event_id in (select event_id from moved)"
-  )
-},
-  emitted as (
-    insert into inbox (event_id, trace_id, thread_id, fence)
-    select event_id, trace_id, thread_id, nextval('fence_seq') from stored
-  ),
-  ${
-  tellAudit(
-    "$7",
-    `case r.told_when
-       when 'stored'    then r.event_id in (select event_id from stored)
-       when 'duplicate' then r.event_id in (select event_id from incoming)
-                             and r.event_id not in (select event_id from stored)
-       else r.tool_call_id in (select tool_call_id from moved)
-     end`
-  )
-}
-select tool_call_id from moved`
-
-/** What this host settled in a statement whose answer it never heard. */
-const settledStatement = `
-select c.tool_call_id
-from json_to_recordset($1::json) as d(tool_call_id uuid, fence bigint, status text)
-     join tool_calls c on c.tool_call_id = d.tool_call_id
-where c.fence = d.fence and c.status = d.status`
-
 interface AttemptedRow {
   readonly tool_call_id: string
   readonly attempts: number
@@ -220,6 +120,8 @@ export class ToolLedger extends Context.Service<ToolLedger, {
     fact: Fact,
     settlement: SettlementRow
   ) => Effect.Effect<boolean, SqlError.SqlError>
+  /** Settles an event whose call has ended without it, as a person said. Answers whether the claim was still ours. */
+  readonly finish: (held: Held, settlement: SettlementRow) => Effect.Effect<boolean, SqlError.SqlError>
   /** Gives the claim back: to be looked at again after so many milliseconds, when all is quiet, or by a person. */
   readonly putOff: (
     held: Held,
@@ -240,9 +142,17 @@ export class ToolLedger extends Context.Service<ToolLedger, {
 
       const attempt = yield* GroupCommit.make(Effect.fnUntraced(function*(requests: ReadonlyArray<AttemptRequest>) {
         const rows = yield* sql.unsafe<AttemptedRow>(attemptStatement, [
-          JSON.stringify(requests),
+          JSON.stringify(
+            requests.map(({ deadline_ms, fence, policy_version, tool_call_id, work_id }) => ({
+              deadline_ms,
+              fence,
+              policy_version,
+              tool_call_id,
+              work_id
+            }))
+          ),
           hostId,
-          toldLists(requests.map(({ event_id, row, tool_call_id }) => ({ ...row, event_id, tool_call_id })))
+          toldLists(requests.map(({ row, tool_call_id }) => ({ ...row, tool_call_id })))
         ])
         yield* wake.wake
         const found = new Map(rows.map((row) => [row.tool_call_id, row]))
@@ -255,38 +165,29 @@ export class ToolLedger extends Context.Service<ToolLedger, {
       }))
 
       const settleAll = Effect.fnUntraced(function*(outcomes: ReadonlyArray<Outcome>) {
-        const emitted = outcomes.flatMap((outcome) => outcome.emitted)
+        const left = leftParameters(outcomes)
         const rows = yield* sql.unsafe<{ readonly tool_call_id: string }>(settleStatement, [
           JSON.stringify(
-            outcomes.map(({ again_ms, at, error, event_id, fence, latency_ms, output, status, tool_call_id }) => ({
+            outcomes.map(({ again_ms, at, error, fence, latency_ms, output, status, tool_call_id, work_id }) => ({
               again_ms,
               at,
               error,
-              event_id,
               fence,
               latency_ms,
               output,
               status,
-              tool_call_id
+              tool_call_id,
+              work_id
             }))
           ),
           JSON.stringify(outcomes.flatMap((outcome) => outcome.settlement ?? [])),
-          JSON.stringify(outcomes.flatMap((outcome) => outcome.schedules)),
-          JSON.stringify(
-            outcomes.flatMap(({ canceled_schedules, tool_call_id }) =>
-              canceled_schedules.map((schedule_id) => ({ schedule_id, tool_call_id }))
-            )
-          ),
-          JSON.stringify(emitted.map(({ event }) => event)),
-          JSON.stringify(emitted.flatMap(keyRow)),
+          left.schedules,
+          left.canceled_schedules,
+          left.events,
+          left.keys,
           toldLists([
-            ...outcomes.flatMap(({ rows, tool_call_id }) =>
-              rows.map((row) => ({ ...row, tool_call_id, told_when: "moved" }))
-            ),
-            ...emitted.flatMap(({ again, event, row }) => [
-              { ...row, event_id: event.event_id, told_when: "stored" },
-              ...(again === undefined ? [] : [{ ...again, event_id: event.event_id, told_when: "duplicate" }])
-            ])
+            ...outcomes.flatMap(({ rows, tool_call_id }) => rows.map((row) => ({ ...row, tool_call_id }))),
+            ...childrenTold(outcomes.flatMap(({ emitted }) => emitted))
           ])
         ])
         const found = new Set(rows.map((row) => row.tool_call_id))
@@ -306,8 +207,34 @@ export class ToolLedger extends Context.Service<ToolLedger, {
 
       const claimed = (held: Held) =>
         sql`
-        exists (select 1 from inbox i where i.event_id = ${held.event_id} and i.claimed_by = ${hostId}
-                                        and i.fence = ${held.fence})`
+        exists (select 1 from work i where i.work_id = ${held.work_id} and i.claimed_by = ${hostId}
+                                       and i.fence = ${held.fence})`
+
+      /** Whoever locks the row of work first decides. Answers whether the claim is still ours. */
+      const lock = (held: Held) =>
+        Effect.map(
+          sql`
+          select 1 from work
+          where work_id = ${held.work_id} and claimed_by = ${hostId} and fence = ${held.fence}
+          for update`,
+          (rows) => rows.length > 0
+        )
+
+      /** What an event that has ended leaves behind, in the caller's transaction. */
+      const close = Effect.fnUntraced(function*(held: Held, settlement: SettlementRow) {
+        yield* sql`delete from work where work_id = ${held.work_id}`
+        yield* sql`
+          insert into settlements
+          select * from json_populate_record(null::settlements, ${JSON.stringify(settlement)}::json)
+          on conflict do nothing`
+      })
+
+      const finish = (held: Held, settlement: SettlementRow) =>
+        Effect.gen(function*() {
+          const mine = yield* lock(held)
+          if (mine) yield* close(held, settlement)
+          return mine
+        }).pipe(sql.withTransaction)
 
       const lose = (held: Held, fact: Fact) =>
         Effect.gen(function*() {
@@ -341,31 +268,29 @@ export class ToolLedger extends Context.Service<ToolLedger, {
         settlement: SettlementRow
       ) =>
         Effect.gen(function*() {
+          if (!(yield* lock(held))) return false
           const moved = yield* sql`
             update tool_calls
             set status = ${status}, open_attempts = case when ${from} = 'unknown' then 0 else open_attempts end,
                 error = ${JSON.stringify(fact.data?.["error"] ?? null)}::jsonb, resolved_at = clock_timestamp(),
                 fence = ${held.fence}
-            where tool_call_id = ${held.tool_call_id} and status = ${from} and ${claimed(held)}
+            where tool_call_id = ${held.tool_call_id} and status = ${from}
             returning tool_call_id`
           if (moved.length === 0) return false
-          yield* sql`delete from inbox where event_id = ${held.event_id}`
-          yield* sql`
-            insert into settlements
-            select * from json_populate_record(null::settlements, ${JSON.stringify(settlement)}::json)
-            on conflict do nothing`
+          yield* close(held, settlement)
           yield* audit.append(fact)
           return true
         }).pipe(sql.withTransaction)
 
       const putOff = (held: Held, until: number | "person" | "quiet", counts = false) =>
         Effect.asVoid(sql`
-          update inbox
+          update work
           set claimed_by = null, parked = ${until === "person"}, tries = tries + ${counts ? 1 : 0}::int,
+              waits_for = ${until === "person" ? "person" : null},
               due_at = coalesce(clock_timestamp() + make_interval(secs => ${
           typeof until === "number" ? until / 1000 : null
         }::float8), (select quiet_at from tool_calls where tool_call_id = ${held.tool_call_id}), due_at)
-          where event_id = ${held.event_id} and claimed_by = ${hostId} and fence = ${held.fence}`)
+          where work_id = ${held.work_id} and claimed_by = ${hostId} and fence = ${held.fence}`)
 
       const keepEvidence = (held: Held, evidence: unknown) =>
         Effect.asVoid(sql`
@@ -380,6 +305,7 @@ export class ToolLedger extends Context.Service<ToolLedger, {
         replan,
         putOff,
         keepEvidence,
+        finish,
         abandon: (held, status, fact, settlement) => end(held, "planned", status, fact, settlement),
         reconcile: (held, status, fact, settlement) => end(held, "unknown", status, fact, settlement)
       })

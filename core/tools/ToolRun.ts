@@ -12,7 +12,17 @@ import { fromPlugin } from "../plugin/Awaiting.ts"
 import type { RegisteredTool } from "../plugin/Registry.ts"
 import type { SecretOption } from "../plugin/Secret.ts"
 import type { NewSchedule, ToolContext, TransactionalContext } from "../plugin/Tool.ts"
-import { type Ending, type Kind, notStarted, stopped, thrown, timedOut, unusable } from "./Ending.ts"
+import {
+  type Ending,
+  type Kind,
+  leavesNoTrace,
+  notStarted,
+  notWanted,
+  stopped,
+  thrown,
+  timedOut,
+  unusable
+} from "./Ending.ts"
 import type { OutcomeTransaction } from "./OutcomeTransaction.ts"
 
 /** What a run wants to leave behind, all of it with the outcome. */
@@ -28,10 +38,14 @@ export interface RunRequest {
   readonly input: unknown
   readonly idempotencyKey: string
   readonly traceId: string
+  readonly taskId: string | undefined
+  readonly stepId: string | undefined
   readonly timeoutMs: number
   readonly clock: Clock.Clock
   /** Aborted when the host stops. */
   readonly stop: AbortSignal
+  /** Aborted when the call is not wanted any more; it cuts a run short that leaves no trace, and no other. */
+  readonly canceled: AbortSignal | undefined
   readonly secret: (first: SecretOption, key?: string) => Promise<string>
   readonly transaction: OutcomeTransaction | undefined
   /** What is left until the deadline of the intent, milliseconds. Nothing is begun after it. */
@@ -65,6 +79,8 @@ const makeContext = (request: RunRequest, signal: AbortSignal) => {
     now: () => new Date(request.clock.currentTimeMillisUnsafe()),
     idempotencyKey: request.idempotencyKey,
     traceId: request.traceId,
+    ...(request.taskId === undefined ? {} : { taskId: request.taskId }),
+    ...(request.stepId === undefined ? {} : { stepId: request.stepId }),
     signal,
     log,
     secret: (first: SecretOption, key?: string) => seen(request.secret(first, key)),
@@ -125,11 +141,15 @@ export const run = Effect.fnUntraced(function*(request: RunRequest): Effect.fn.R
   }
   const leftMs = request.leftMs()
   if (leftMs <= 0) return { ending: notStarted, left: nothing, latencyMs: 0 }
+  const canceled = leavesNoTrace(kind) ? request.canceled : undefined
+  if (canceled?.aborted === true) return { ending: notWanted, left: nothing, latencyMs: 0 }
   const controller = new AbortController()
   const { close, context } = makeContext(request, controller.signal)
   const end = yield* Deferred.make<{ readonly cut: Ending } | { readonly exit: Exit.Exit<unknown, unknown> }>()
   const cutShort = (ending: Ending) => () => void Deferred.doneUnsafe(end, Exit.succeed({ cut: ending }))
   const onStop = cutShort(stopped(kind))
+  const onCanceled = cutShort(notWanted)
+  canceled?.addEventListener("abort", onCanceled, { once: true })
   const started = performance.now()
   const timer = setTimeout(cutShort(timedOut(kind, request.timeoutMs)), Math.min(request.timeoutMs, leftMs))
   if (request.stop.aborted) onStop()
@@ -142,6 +162,7 @@ export const run = Effect.fnUntraced(function*(request: RunRequest): Effect.fn.R
   const first = yield* Deferred.await(end)
   clearTimeout(timer)
   request.stop.removeEventListener("abort", onStop)
+  canceled?.removeEventListener("abort", onCanceled)
   const latencyMs = Math.round((performance.now() - started) * 1000) / 1000
   if ("cut" in first) {
     controller.abort()
@@ -164,14 +185,14 @@ const probeTimeoutMs = 10_000
 
 /** Asks the tool whether a call has happened. Whatever goes wrong with the question, the answer is `unknown`. */
 export const probe = (
-  request: Omit<RunRequest, "transaction" | "leftMs">
+  request: Omit<RunRequest, "transaction" | "leftMs" | "canceled">
 ): Effect.Effect<"done" | "not_done" | "unknown"> =>
   Effect.suspend(() => {
     const ask = request.tool.definition.probe
     if (ask === undefined) return Effect.succeed("unknown" as const)
     const controller = new AbortController()
     const { context } = makeContext(
-      { ...request, leftMs: () => probeTimeoutMs, transaction: undefined },
+      { ...request, leftMs: () => probeTimeoutMs, canceled: undefined, transaction: undefined },
       controller.signal
     )
     return fromPlugin<unknown>(() => ask(request.input, context)).pipe(

@@ -12,8 +12,8 @@ const floors: ReadonlyArray<ReadonlyArray<string>> = [
   ["contract"],
   ["database", "audit", "secrets", "health"],
   ["plugin", "safety"],
-  ["tools"],
-  ["pipeline"],
+  ["tools", "llm"],
+  ["pipeline", "tasks"],
   ["http"],
   ["cli"],
   ["testing"]

@@ -45,12 +45,27 @@ export const makeDatabase = async (): Promise<OwnDatabase> => {
 
 export interface OwnServer {
   readonly connection: { readonly path: string; readonly database: string; readonly username: string }
+  /** As `DATABASE_URL` takes it. */
+  readonly url: string
   readonly stop: () => Promise<void>
+  /** Ends the postmaster with a signal: SIGKILL, or SIGQUIT for an immediate shutdown. Resolves when it is gone. */
+  readonly crash: (signal: "SIGKILL" | "SIGQUIT") => Promise<void>
 }
 
 /** A PostgreSQL of its own in a home that no host has. */
 export const startServer = async (home: string): Promise<OwnServer> => {
   const scope = Scope.makeUnsafe()
-  const { connection } = await Effect.runPromise(Scope.provide(EmbeddedPostgres.start({ home }), scope))
-  return { connection, stop: () => Effect.runPromise(Scope.close(scope, Exit.void)) }
+  const { connection, pid } = await Effect.runPromise(Scope.provide(EmbeddedPostgres.start({ home }), scope))
+  const { database, path: socket, username } = connection
+  const folder = encodeURIComponent(socket.slice(0, socket.lastIndexOf("/")))
+  const stop = () => Effect.runPromise(Scope.close(scope, Exit.void))
+  return {
+    connection,
+    url: `postgres://${username}@localhost/${database}?host=${folder}`,
+    stop,
+    crash: async (signal) => {
+      process.kill(pid, signal)
+      await stop()
+    }
+  }
 }

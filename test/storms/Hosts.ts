@@ -26,6 +26,13 @@ export interface Host {
   readonly token: string
   readonly send: (event: object, options?: { readonly wait?: number; readonly signal?: AbortSignal }) => Promise<Answer>
   readonly get: (path: string) => Promise<any>
+  /** The status and the JSON of an answer. */
+  readonly request: (
+    method: string,
+    path: string,
+    body?: object,
+    options?: { readonly wait?: number; readonly signal?: AbortSignal }
+  ) => Promise<{ readonly status: number; readonly body: any }>
   readonly signal: (signal: NodeJS.Signals) => void
   /** SIGKILL to the whole group; resolves when the process is gone. */
   readonly kill: () => Promise<void>
@@ -37,6 +44,7 @@ export interface Host {
 }
 
 export interface Answer {
+  /** 202 or 200 of an event, 201 of a task. */
   readonly status: number
   readonly event_id: string
   readonly trace_id: string
@@ -132,19 +140,24 @@ export const beginHost = (place: HostPlace): Starting => {
     }, 60_000)
     const token = fs.readFileSync(path.join(place.home, "token"), "utf8").trim()
     const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" }
+    const request: Host["request"] = async (method, at, body, { signal, wait } = {}) => {
+      const response = await fetch(`${url}${at}`, {
+        method,
+        headers: { ...headers, ...(wait === undefined ? {} : { prefer: `wait=${wait}` }) },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        ...(signal === undefined ? {} : { signal })
+      })
+      return { status: response.status, body: await response.json() }
+    }
     return {
       pid,
       url,
       token,
-      send: async (event, { signal, wait } = {}) => {
-        const response = await fetch(`${url}/events`, {
-          method: "POST",
-          headers: { ...headers, ...(wait === undefined ? {} : { prefer: `wait=${wait}` }) },
-          body: JSON.stringify(event),
-          ...(signal === undefined ? {} : { signal })
-        })
-        return { ...await response.json() as Answer, status: response.status }
+      send: async (event, options) => {
+        const { body, status } = await request("POST", "/events", event, options)
+        return { ...body as Answer, status }
       },
+      request,
       get: async (at) => (await fetch(`${url}${at}`, { headers })).json(),
       signal: (signal) => void process.kill(-pid, signal),
       kill,

@@ -30,6 +30,8 @@ export interface Proxy {
   readonly disarm: () => void
   /** Milliseconds before each request is passed on. */
   readonly delay: (ms: () => number) => void
+  /** Puts another text into the place of one in every request, as long as it: a host that says something else. */
+  readonly replace: (text: string, by: string) => void
   readonly close: () => Promise<void>
 }
 
@@ -81,6 +83,7 @@ export const startProxy = async (databaseUrl: string): Promise<Proxy> => {
   const place = folder("proxy")
   let armed: Armed | undefined
   let delay: (() => number) | undefined
+  const replaced: Array<{ readonly text: Buffer; readonly by: Buffer }> = []
   const open = new Set<net.Socket>()
 
   const strikes = (side: Side, text: () => string): boolean => {
@@ -88,6 +91,13 @@ export const startProxy = async (databaseUrl: string): Promise<Proxy> => {
     if (armed.of !== undefined && !armed.of.test(text())) return false
     armed.passed++
     return armed.passed === armed.at
+  }
+
+  const rewrite = (trip: Buffer): Buffer => {
+    for (const { by, text } of replaced) {
+      for (let at = trip.indexOf(text); at >= 0; at = trip.indexOf(text, at + by.length)) by.copy(trip, at)
+    }
+    return trip
   }
 
   const server = net.createServer((client) => {
@@ -120,13 +130,16 @@ export const startProxy = async (databaseUrl: string): Promise<Proxy> => {
         const text = trip.toString("latin1")
         if (strikes("request", () => text)) return blow()
         asked.push(text)
+        const sent = rewrite(trip)
         const ms = delay?.() ?? 0
-        if (ms === 0) backend.write(trip)
-        else setTimeout(() => backend.write(trip), ms)
+        if (ms === 0) backend.write(sent)
+        else setTimeout(() => backend.write(sent), ms)
       }
     )
-    const toClient = makeSplitter((type) => starting || type === readyForQuery, 0, (trip) => {
-      if (starting) {
+    // What comes unasked is passed on at once: notifications, notices.
+    const unasked = () => starting || asked.length === 0
+    const toClient = makeSplitter((type) => unasked() || type === readyForQuery, 0, (trip) => {
+      if (unasked()) {
         if (trip[0] === readyForQuery) starting = false
         client.write(trip)
         return
@@ -157,6 +170,10 @@ export const startProxy = async (databaseUrl: string): Promise<Proxy> => {
     },
     delay: (ms) => {
       delay = ms
+    },
+    replace: (text, by) => {
+      if (Buffer.byteLength(by) > Buffer.byteLength(text)) throw new Error(`"${by}" is longer than what it replaces.`)
+      replaced.push({ text: Buffer.from(text), by: Buffer.from(by.padEnd(text.length)) })
     },
     close: () =>
       new Promise((resolve) => {

@@ -13,20 +13,37 @@ export const quiet = async (eyes: Eyes, boundMs = 90_000): Promise<void> => {
   let least = Infinity
   while (least > 0) {
     least = await until("less that is owed", async () => {
-      const [row] = await eyes.query<{ n: number }>("select count(*)::int as n from inbox where not parked")
+      const [row] = await eyes.query<{ n: number }>("select count(*)::int as n from work where not parked")
       const owed = row?.n ?? Infinity
       if (owed < least) return { owed }
-      throw new Error(`Still owed: ${JSON.stringify(await eyes.query(owedRows))}`)
+      const [rows, tasks] = [await eyes.query(owedRows), await eyes.query(owedTasks)]
+      throw new Error(`Still owed: ${JSON.stringify(rows)} ${JSON.stringify(tasks)}`)
     }, boundMs).then(({ owed }) => owed)
   }
 }
 
 const owedRows = `
-  select c.tool, c.status, c.attempts, c.open_attempts, i.tries, h.ended_at is null as live,
-         count(*)::int as n, min(i.due_at - clock_timestamp())::text as due_in
-  from inbox i left join tool_calls c on c.tool_call_id = i.tool_call_id left join hosts h on h.host_id = i.claimed_by
+  select i.kind, t.status as task, i.waits_for, i.wish, c.tool, c.status, c.attempts, c.open_attempts, i.tries,
+         i.claimed_by is not null as held, h.ended_at is null as live,
+         count(*)::int as n, min(i.due_at - clock_timestamp())::text as due_in, min(i.work_id::text) as one
+  from work i
+       left join tasks t on t.task_id = i.work_id
+       left join tool_calls c on c.tool_call_id = i.tool_call_id
+       left join hosts h on h.host_id = i.claimed_by
   where not i.parked
-  group by 1, 2, 3, 4, 5, 6 order by 7 desc limit 12`
+  group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 order by 12 desc limit 12`
+
+const owedTasks = `
+  select t.task_id, t.kind, t.status, w.checkpoint, w.fence::text,
+         (select array_agg(concat_ws(' ', s.position, s.kind, s.tool, s.status, 'attempt ' || s.attempt, c.status) order by s.position)
+          from steps s left join tool_calls c on c.tool_call_id = s.tool_call_id
+          where s.task_id = t.task_id) as steps,
+         (select array_agg(concat_ws(' ', a.type, a.refs->>'step_id') order by a.seq)
+          from audit_events a where a.trace_id = t.trace_id and a.type like 'task.%') as told
+  from work w join tasks t on t.task_id = w.work_id
+  where not w.parked
+  order by w.work_id
+  limit 6`
 
 export interface Reckoned {
   readonly settled: number
@@ -39,27 +56,70 @@ export interface Reckoned {
 const transactional: ReadonlySet<Kind> = new Set(["insert", "schedule"])
 
 interface CallRow {
-  readonly event_id: string
-  readonly message_id: string
+  /** Of what it does outside. */
+  readonly id: string
+  readonly tool_call_id: string
+  readonly task_id: string | null
   readonly tool: string
-  readonly status: string
+  readonly status: "planned" | "attempted" | "succeeded" | "failed" | "unknown" | "canceled"
   readonly attempts: number
   readonly error: { readonly code: string } | null
+  /** What the audit says of it, by type. */
+  readonly told: Readonly<Record<string, number>>
+}
+
+/** How often the audit says that it has ended; of a step's call that is tried again, each refusal is told, too. */
+const isTold = ({ status, task_id, told }: CallRow): boolean => {
+  const { canceled = 0, failed = 0, reconciled = 0, succeeded = 0 } = told
+  const refused = task_id === null ? failed === 0 : true
+  switch (status) {
+    case "succeeded":
+      return succeeded + reconciled === 1 && canceled === 0 && refused
+    case "failed":
+      return succeeded + canceled === 0 && (reconciled === 1 ? refused : task_id === null ? failed === 1 : failed > 0)
+    case "canceled":
+      return canceled === 1 && succeeded + failed + reconciled === 0
+    default:
+      return succeeded + canceled + reconciled === 0 && refused
+  }
+}
+
+/** What was found broken, in sentences. */
+export interface Findings {
+  readonly say: (what: string, rows: ReadonlyArray<unknown>) => void
+  readonly broken: ReadonlyArray<string>
+}
+
+export const makeFindings = (): Findings => {
+  const broken: Array<string> = []
+  return {
+    broken,
+    say: (what, rows) => {
+      if (rows.length > 0) broken.push(`${rows.length} × ${what}: ${JSON.stringify(rows.slice(0, 3))}`)
+    }
+  }
 }
 
 /** Compares; every promise that was broken is named. */
 export const reckon = async (
   eyes: Eyes,
   remote: Remote | undefined,
-  acknowledged: ReadonlyArray<Acknowledged>
+  acknowledged: ReadonlyArray<Acknowledged<string>>,
+  { broken, say } = makeFindings()
 ): Promise<Reckoned> => {
-  const broken: Array<string> = []
-  const say = (what: string, rows: ReadonlyArray<unknown>) => {
-    if (rows.length > 0) broken.push(`${rows.length} × ${what}: ${JSON.stringify(rows.slice(0, 3))}`)
-  }
   const calls = await eyes.query<CallRow>(
-    `select c.event_id, e.message_id, c.tool, c.status, c.attempts, c.error
-     from tool_calls c join events e on e.event_id = c.event_id`
+    `select c.input->>'id' as id, c.tool_call_id, c.task_id, c.tool, c.status, c.attempts, c.error,
+            coalesce((select jsonb_object_agg(x.type, x.n) from (
+              select case when a.type like 'gate.%' then 'canceled' else split_part(a.type, '.', 2) end as type,
+                     count(*) as n
+              from audit_events a
+              where a.trace_id = c.trace_id and a.refs->>'tool_call_id' = c.tool_call_id::text
+                and (a.type like 'tool_call.%' or a.type like 'gate.%')
+                -- To be repeated is no end.
+                and not (a.type = 'tool_call.reconciled' and a.data->>'outcome' is not distinct from 'retry')
+              group by 1) x), '{}') as told
+     from tool_calls c
+     where c.tool like 'storm.%'`
   )
   const counted = async (text: string) =>
     new Map((await eyes.query<{ id: string; n: number }>(text)).map((row) => [row.id, row.n]))
@@ -75,38 +135,51 @@ export const reckon = async (
   const failed: Record<string, number> = {}
   for (const call of calls) {
     const kind = kindOf(call.tool)
+    if (call.status === "planned" || call.status === "attempted") say("a call that nobody ended", [call])
     if (kind === undefined) continue
-    const times = done(kind, call.message_id)
-    if (times > 1) {
-      duplicates += times - 1
-      say(`${kind} done ${times} times`, [call])
-    }
-    if (call.status === "succeeded" && times !== 1) say(`${kind} recorded succeeded, done ${times} times`, [call])
-    if ((call.status === "failed" || call.status === "canceled") && times !== 0) {
-      say(`${kind} recorded ${call.status}, and done`, [call])
-    }
     if (call.status === "failed") {
       failed[`${kind} ${call.error?.code}`] = (failed[`${kind} ${call.error?.code}`] ?? 0) + 1
     }
     if (call.status === "unknown") unknown[kind] = (unknown[kind] ?? 0) + 1
-    if (call.status === "planned" || call.status === "attempted") say("a call that nobody ended", [call])
     // A call under which its host ended five times is left to a person.
-    if (call.status === "unknown" && transactional.has(kind) && (call.attempts < 5 || times > 0)) {
+    if (call.status === "unknown" && transactional.has(kind) && (call.attempts < 5 || done(kind, call.id) > 0)) {
       say("a transactional call that is unknown", [call])
     }
   }
+  // A step that a person had done anew has several calls.
+  for (const [id, own] of Map.groupBy(calls, (call) => call.id)) {
+    const kind = kindOf(own[0]?.tool ?? "")
+    if (kind === undefined) continue
+    const times = done(kind, id)
+    const succeeded = own.filter(({ status }) => status === "succeeded").length
+    const open = own.filter(({ status }) => status === "unknown").length
+    if (times > 1) {
+      duplicates += times - 1
+      say(`${kind} done ${times} times`, own)
+    }
+    if (times < succeeded) say(`${kind} recorded succeeded, done ${times} times`, own)
+    if (times > succeeded + open) say(`${kind} recorded ${own.map((call) => call.status).join()}, and done`, own)
+  }
   // What was done outside belongs to a call.
-  const called = new Set(calls.map((call) => call.message_id))
-  say("rows outside without a call", [...inserted.keys(), ...scheduled.keys()].filter((id) => !called.has(id)))
+  const called = new Set(calls.map((call) => call.id))
+  const outside = remote?.known().filter((id) => remote.effects(id) > 0) ?? []
+  say(
+    "things done outside without a call",
+    [...inserted.keys(), ...scheduled.keys(), ...outside].filter((id) => !called.has(id))
+  )
 
   // Each acknowledged event is there under its ids, and settled.
   const settlements = new Map(
-    (await eyes.query<{ event_id: string; message_id: string; outcome: string }>(
-      `select e.event_id, e.message_id, coalesce(s.outcome, case when i.parked then 'unknown' end) as outcome
-       from events e left join settlements s on s.event_id = e.event_id left join inbox i on i.event_id = e.event_id`
+    (await eyes.query<{ event_id: string; id: string; outcome: string }>(
+      `select e.event_id, coalesce(e.message_id, t.name) as id,
+              coalesce(s.outcome, case when i.parked then 'unknown' end) as outcome
+       from events e
+            left join settlements s on s.event_id = e.event_id
+            left join work i on i.work_id = e.event_id
+            left join tasks t on t.trigger_event_id = e.event_id`
     )).map((row) => [row.event_id, row])
   )
-  say("acknowledged and not there", acknowledged.filter((one) => settlements.get(one.event_id)?.message_id !== one.id))
+  say("acknowledged and not there", acknowledged.filter((one) => settlements.get(one.event_id)?.id !== one.id))
   const open = acknowledged.filter((one) => (settlements.get(one.event_id)?.outcome ?? null) === null)
   say("acknowledged and not settled", open)
   say(
@@ -116,42 +189,15 @@ export const reckon = async (
     )
   )
   say(
-    "settled and still in the inbox",
+    "settled and still owed",
     await eyes.query(
-      "select i.event_id from inbox i join settlements s on s.event_id = i.event_id"
+      "select i.event_id from work i join settlements s on s.event_id = i.work_id"
     )
   )
 
   // The audit is whole.
-  say(
-    "attempts that the audit does not tell",
-    await eyes.query(
-      `select c.tool_call_id, c.tool, c.status, c.attempts, count(a.audit_id)::int as told
-     from tool_calls c left join audit_events a on a.type = 'tool_call.attempted' and a.trace_id = c.trace_id
-                                                and a.refs->>'tool_call_id' = c.tool_call_id::text
-     group by 1, 2, 3, 4 having count(a.audit_id) <> c.attempts`
-    )
-  )
-  say(
-    "calls whose end the audit does not tell once",
-    await eyes.query(
-      `select c.tool_call_id, c.tool, c.status, array_agg(a.type) as told
-     from tool_calls c left join audit_events a on a.trace_id = c.trace_id
-          and a.refs->>'tool_call_id' = c.tool_call_id::text
-          and (a.type in ('tool_call.succeeded', 'tool_call.failed', 'tool_call.reconciled', 'tool_call.canceled')
-               or a.type like 'gate.%')
-     where c.status in ('succeeded', 'failed', 'canceled')
-     group by 1, 2, 3 having count(a.audit_id) <> 1`
-    )
-  )
-  say(
-    "calls that are not ended, and an audit that says so",
-    await eyes.query(
-      `select c.tool_call_id, c.tool, c.status, a.type
-     from tool_calls c join audit_events a on a.trace_id = c.trace_id and a.refs->>'tool_call_id' = c.tool_call_id::text
-     where c.status not in ('succeeded', 'failed', 'canceled') and a.type in ('tool_call.succeeded', 'tool_call.failed', 'tool_call.reconciled')`
-    )
-  )
+  say("attempts that the audit does not tell", calls.filter((call) => (call.told["attempted"] ?? 0) !== call.attempts))
+  say("calls whose end the audit does not tell once", calls.filter((call) => !isTold(call)))
   say(
     "events whose arrival the audit does not tell once",
     await eyes.query(

@@ -1,6 +1,7 @@
 /**
  * The world outside: a small HTTP server that notes each request and each effect. It loses some requests, loses some
- * answers after the effect, and takes its time with others. It knows nothing of the host, so it can contradict it.
+ * answers after the effect, refuses as often as it is told to, and takes its time with others. It knows nothing of the
+ * host, so it can contradict it.
  */
 import * as http from "node:http"
 import type { AddressInfo } from "node:net"
@@ -20,6 +21,10 @@ export interface Remote {
   readonly effects: (id: string) => number
   /** What was done more than once. */
   readonly doubled: () => ReadonlyArray<string>
+  /** When requests for this id came, by `performance.now()`. */
+  readonly arrivals: (id: string) => ReadonlyArray<number>
+  /** Ids of which a request was there. */
+  readonly known: () => ReadonlyArray<string>
   /** Resolves when a request for this id is there, before it is answered. */
   readonly arrived: (id: string) => Promise<void>
   /** Requests for this id are done and not answered until it is released. */
@@ -33,6 +38,8 @@ export const startRemote = async ({ lost = 0, random, slow }: RemoteOptions): Pr
   const arrivals = new Map<string, () => void>()
   const seen = new Set<string>()
   const held = new Map<string, Promise<void>>()
+  const refused = new Map<string, number>()
+  const came = new Map<string, Array<number>>()
   let requests = 0
 
   const server = http.createServer((request, response) => {
@@ -45,19 +52,31 @@ export const startRemote = async ({ lost = 0, random, slow }: RemoteOptions): Pr
       return
     }
     requests++
+    came.set(id, [...came.get(id) ?? [], performance.now()])
     const fate = random()
     if (fate < lost / 2) {
       request.socket.destroy()
       return
     }
     const act = () => {
-      // `/once` deduplicates by the key, as a remote does that takes idempotency keys; `/plain` does as it is told.
-      if (url.pathname !== "/once" || !byKey.has(key)) effects.set(id, (effects.get(id) ?? 0) + 1)
+      const times = refused.get(id) ?? 0
+      if (times < Number(url.searchParams.get("refuse") ?? 0) && !byKey.has(key)) {
+        refused.set(id, times + 1)
+        response.writeHead(409).end(JSON.stringify({ message: `not yet ${id}` }))
+        return
+      }
+      // `/once` deduplicates by the key, as a remote does that takes idempotency keys; `/plain` does as it is told; `/may`
+      // only answers.
+      if (url.pathname === "/plain" || (url.pathname === "/once" && !byKey.has(key))) {
+        effects.set(id, (effects.get(id) ?? 0) + 1)
+      }
       byKey.add(key)
       seen.add(id)
       arrivals.get(id)?.()
       const answer = () =>
-        fate < lost ? request.socket.destroy() : response.end(JSON.stringify({ message: `did ${id}` }))
+        fate < lost
+          ? request.socket.destroy()
+          : response.end(JSON.stringify({ message: `did ${id}`, lot: Math.floor(random() * 1_000) }))
       const wait = held.get(id)
       if (wait === undefined) answer()
       else void wait.then(answer)
@@ -71,6 +90,8 @@ export const startRemote = async ({ lost = 0, random, slow }: RemoteOptions): Pr
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     requests: () => requests,
     effects: (id) => effects.get(id) ?? 0,
+    arrivals: (id) => came.get(id) ?? [],
+    known: () => [...came.keys()],
     doubled: () => [...effects].filter(([, count]) => count > 1).map(([id]) => id),
     arrived: (id) =>
       new Promise((resolve) => {

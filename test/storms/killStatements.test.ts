@@ -45,7 +45,7 @@ describe("kill -9 at every statement", () => {
 
   const over = (id: string) =>
     database.query(
-      `select 1 from events e left join settlements s using (event_id) left join inbox i using (event_id)
+      `select 1 from events e left join settlements s using (event_id) left join work i on i.work_id = e.event_id
        where e.message_id = $1 and (s.event_id is not null or i.parked)`,
       [id]
     ).then((rows) => rows.length > 0)
@@ -122,7 +122,7 @@ describe("kill -9 at every statement", () => {
         await until("the blow, or the end of the recovery", async () => {
           if (dead) return true
           const [row] = await database.query<{ n: number }>(
-            "select count(*)::int as n from inbox where not parked and due_at < now()"
+            "select count(*)::int as n from work where not parked and due_at < now()"
           )
           return row?.n === 0
         }, 60_000)

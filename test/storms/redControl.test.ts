@@ -40,7 +40,7 @@ describe("the same storm without the safety", () => {
                   update tool_calls set status = 'planned', held_by = null, open_attempts = 0
                   from without_law where without_law.role = 'replica' and status in ('attempted', 'unknown')
                 )
-           update inbox set claimed_by = null, parked = false, due_at = clock_timestamp() where tool_call_id is not null`
+           update work set claimed_by = null, parked = false, waits_for = null, due_at = clock_timestamp() where tool_call_id is not null`
         )
         starting = beginHost(place)
       }

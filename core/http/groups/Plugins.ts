@@ -14,6 +14,7 @@ const PluginRecord = Schema.Struct({
   permissions: Schema.Record(Schema.String, names),
   provides: Schema.Struct({
     tools: names,
+    tasks: names,
     intents: names,
     channels: names,
     watchers: names,
@@ -38,6 +39,7 @@ const toRecord = ({ name, parts, permissions, runtime, version }: PluginInfo): t
     permissions: Object.fromEntries(Object.entries(permissions).filter((one) => Array.isArray(one[1]))),
     provides: {
       tools: named(parts.tools),
+      tasks: named(parts.tasks),
       intents: named(parts.intents),
       channels: named(parts.channels),
       watchers: named(parts.watchers),

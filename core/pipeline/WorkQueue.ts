@@ -1,0 +1,189 @@
+/**
+ * Accepted work that nobody runs, events of the fast lane and tasks: claimed by one host, under a new fence, and handed
+ * to whoever serves its kind.
+ *
+ * - A row is free when nobody holds it. What a host holds that has ended, or let its lease lapse, is made free first,
+ *   together with what its kind has to say of that.
+ * - Of the free ones that are due the most urgent come first. One that can't be taken up now, because its thread or its
+ *   tool is busy, never hides the rows behind it.
+ * - The queue looks when it is woken, when a row falls due, and every 2 s by itself. While the system is paused, or this
+ *   host's lease does not live, nothing is claimed.
+ */
+import { Cause, Context, Effect, Layer, Queue } from "effect"
+import { SqlClient, type SqlError } from "effect/sql"
+import { Notifications, workChannel } from "../database/Notifications.ts"
+import { HostLease } from "../health/HostLease.ts"
+import { ToolExecutor } from "../tools/ToolExecutor.ts"
+import { type ClaimedRow, claimStatement, giveBackForgotten, release } from "./WorkStatements.ts"
+
+/** A row of `work` that this host has claimed. */
+export interface WorkRow {
+  readonly work_id: string
+  readonly kind: "event" | "task"
+  readonly event_id: string
+  readonly trace_id: string
+  readonly fence: number
+  readonly tries: number
+  readonly checkpoint: number
+  readonly wish: "pause" | "cancel" | null
+}
+
+export interface WorkServer {
+  /** Takes up rows that this host has just claimed. Must not fail and returns soon: it forks what takes long. */
+  readonly resume: (rows: ReadonlyArray<WorkRow>) => Effect.Effect<void>
+  /** How many it works on, those being taken up included. */
+  readonly size: () => number
+  /** Their work_ids. */
+  readonly active: () => ReadonlyArray<string>
+  /** In the transaction that takes rows away from a host that has ended: what else is to be written. */
+  readonly interrupted?: (rows: ReadonlyArray<WorkRow>) => Effect.Effect<void, SqlError.SqlError>
+}
+
+/** Most of one kind that this host works on at once, waiting ones included. */
+const capacity = 2_000
+
+/** Most rows of one claim. A kind that has not so much room is not claimed. */
+const atOnce = 100
+
+/** How often the queue looks by itself, milliseconds. */
+const lookEvery = 2_000
+
+/** How often it looks for work of hosts that have ended, and for what was forgotten here. */
+const releaseEvery = 100
+const rememberEvery = 5_000
+
+/** A look that takes longer, milliseconds, is followed by a pause as long. */
+const longLook = 20
+
+/** How often it looks, in memory, whether a kind that was full has room again. */
+const roomEvery = 10
+
+export class WorkQueue extends Context.Service<WorkQueue, {
+  /** Something may be there to claim: here, now. A hint; the queue looks by itself, too. */
+  readonly wake: () => void
+  /** The same for every host of the database. In a transaction: with its commit. */
+  readonly wakeAll: Effect.Effect<void>
+  /** One server a kind. */
+  readonly serve: (kind: WorkRow["kind"], server: WorkServer) => Effect.Effect<void>
+}>()("syris/pipeline/WorkQueue") {
+  /** The service alone: nothing is claimed. */
+  static readonly layer = Layer.effectContext(Effect.gen(function*() {
+    const notifications = yield* Notifications
+    const servers = new Map<WorkRow["kind"], WorkServer>()
+    const wakes = yield* Queue.sliding<void>(1)
+    const wake = () => void Queue.offerUnsafe(wakes, undefined)
+    return Context.make(
+      WorkQueue,
+      WorkQueue.of({
+        wake,
+        wakeAll: Effect.andThen(Effect.sync(wake), notifications.notify(workChannel, "")),
+        serve: (kind, server) =>
+          Effect.sync(() => {
+            servers.set(kind, server)
+            wake()
+          })
+      })
+    ).pipe(Context.add(Served, { servers, woken: Queue.take(wakes) }))
+  }))
+
+  /** Looks after the table for as long as it lives. Build it on top of the servers: it must end before they do. */
+  static readonly layerLoop = Layer.effectDiscard(Effect.suspend(() => loop))
+}
+
+/** What the loop knows of whoever uses the queue. */
+class Served extends Context.Service<Served, {
+  readonly servers: ReadonlyMap<WorkRow["kind"], WorkServer>
+  /** Waits for the next wake; those since the last one are kept as one. */
+  readonly woken: Effect.Effect<void>
+}>()("syris/pipeline/WorkQueue/Served") {}
+
+const loop = Effect.gen(function*() {
+  const { hostId } = yield* HostLease
+  const notifications = yield* Notifications
+  const queue = yield* WorkQueue
+  const { servers, woken } = yield* Served
+  const sql = yield* SqlClient.SqlClient
+  const tools = yield* ToolExecutor
+  let bytes = 0
+  let releasedAt = -Infinity
+  let rememberedAt = performance.now()
+
+  const each = <E>(
+    rows: ReadonlyArray<WorkRow>,
+    use: (server: WorkServer, rows: ReadonlyArray<WorkRow>) => Effect.Effect<void, E> | undefined
+  ) =>
+    Effect.forEach(servers, ([kind, server]) => {
+      const own = rows.filter((row) => row.kind === kind)
+      return own.length === 0 ? Effect.void : use(server, own) ?? Effect.void
+    }, { discard: true })
+
+  const kindsWithRoom = (): ReadonlyArray<string> =>
+    Array.from(servers).flatMap(([kind, server]) => server.size() + atOnce <= capacity ? [kind] : [])
+
+  const releaseGone = Effect.gen(function*() {
+    let more = true
+    while (more) {
+      const found = yield* release(
+        hostId,
+        [...servers.keys()],
+        (rows) => each(rows, (server, own) => server.interrupted?.(own))
+      )
+      more = found.more
+    }
+  })
+
+  /** From time to time: what nobody brings to an end by itself. */
+  const recall = Effect.gen(function*() {
+    const now = performance.now()
+    if (now - releasedAt >= releaseEvery) {
+      releasedAt = now
+      yield* releaseGone
+    }
+    if (now - rememberedAt >= rememberEvery) {
+      rememberedAt = now
+      yield* giveBackForgotten(hostId, Array.from(servers.values()).flatMap((server) => server.active()))
+    }
+  }).pipe(
+    Effect.provideService(SqlClient.SqlClient, sql),
+    Effect.catchCause((cause) => Effect.logWarning("What other hosts left can't be taken over.", Cause.squash(cause)))
+  )
+
+  /** Claims what can be claimed. Answers when more may be due, and how long the last look took, milliseconds. */
+  const claim = Effect.gen(function*() {
+    while (true) {
+      const kinds = kindsWithRoom()
+      if (kinds.length === 0) return { next: lookEvery, took: 0 }
+      const began = performance.now()
+      const parameters = [hostId, atOnce, kinds, tools.saturated()]
+      const [found] = yield* sql.unsafe<ClaimedRow>(claimStatement(bytes), parameters)
+      bytes = found?.bytes ?? 0
+      const took = performance.now() - began
+      const rows = found?.rows ?? []
+      yield* each(rows, (server, own) => server.resume(own))
+      if (rows.length < atOnce) return { next: found?.next_in_ms ?? lookEvery, took }
+    }
+  })
+
+  /** Until a kind that has no room now has some. */
+  const room = (kinds: ReadonlyArray<string>): Effect.Effect<void> =>
+    kinds.length === servers.size ? Effect.never : Effect.sleep(roomEvery).pipe(
+      Effect.repeat({ until: () => kindsWithRoom().some((kind) => !kinds.includes(kind)) }),
+      Effect.asVoid
+    )
+
+  const look = Effect.gen(function*() {
+    yield* recall
+    const { next, took } = yield* claim.pipe(
+      Effect.catchCause((cause) =>
+        Effect.as(Effect.logWarning("The work can't be claimed.", Cause.squash(cause)), { next: lookEvery, took: 0 })
+      )
+    )
+    // Many rows that are due and can't be taken up make a look long: looking must not be all that the database does.
+    if (took > longLook) yield* Effect.sleep(Math.min(took, lookEvery))
+    const sleep = Effect.sleep(Math.min(lookEvery, Math.max(1, Math.ceil(next))))
+    yield* Effect.raceAllFirst([woken, sleep, room(kindsWithRoom())])
+  })
+
+  yield* notifications.listen(workChannel, queue.wake)
+  yield* Effect.forkScoped(Effect.forever(look))
+})

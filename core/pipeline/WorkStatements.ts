@@ -1,0 +1,151 @@
+/**
+ * The statements of the work queue: how rows of `work` are claimed, taken from hosts that have ended, and given back.
+ *
+ * The cost of a claim does not depend on how many rows are there that are held, parked or due later: each priority is one
+ * range of the index `work_free`, read in the order of the due times and no further than needed. That takes a plan which
+ * was made for a large table, and PostgreSQL keeps the one that it made when the table was nearly empty. So the claim is
+ * another statement, by a comment, for each fourfold of the table's size.
+ */
+import { Effect } from "effect"
+import { SqlClient } from "effect/sql"
+import type { WorkRow } from "./WorkQueue.ts"
+
+/** This host's lease lives. */
+const mine = (host: string): string =>
+  `exists (select 1 from hosts where host_id = ${host} and ended_at is null and lease_until > clock_timestamp())`
+
+const columns = (alias: string): string =>
+  ["work_id", "kind", "event_id", "trace_id", "fence", "tries", "checkpoint", "wish"]
+    .map((column) => `${alias}.${column}`).join(", ")
+
+/**
+ * `$1` this host, `$2` at most so many, `$3` the kinds that have room, `$4` the tools that have none. `bytes`: how large the
+ * table was at the last look.
+ */
+export const claimStatement = (bytes: number): string => `
+-- planned for 4^${Math.ceil(Math.log(Math.max(bytes, 1_000_000)) / Math.log(4))} bytes
+with open as materialized (
+    select ${mine("$1::uuid")} and not exists (select 1 from control where paused) as it_is
+  ),
+  free as materialized (
+    select f.work_id
+    from generate_series(9, 0, -1) p
+         cross join lateral (
+           select i.work_id
+           from work i
+           where i.claimed_by is null and not i.parked and i.priority = p and i.due_at <= statement_timestamp()
+             and i.kind = any ($3::text[]) and (i.tool is null or i.tool <> all ($4::text[]))
+             -- What came earlier in its thread is settled first.
+             and (i.thread_id is null or i.kind <> 'event' or not exists (
+                    select 1 from work e
+                    where e.thread_id = i.thread_id and e.kind = 'event' and e.work_id < i.work_id and not e.parked))
+           order by i.due_at
+           limit $2::int
+           for update of i skip locked) f
+    where (select it_is from open)
+    limit $2::int
+  ),
+  taken as (
+    update work w
+    set claimed_by = $1::uuid, fence = nextval('fence_seq'), waits_for = null
+    from free f
+    where w.work_id = f.work_id
+    returning ${columns("w")}, w.priority, w.due_at
+  )
+select (select jsonb_agg(to_jsonb(t) order by t.priority desc, t.due_at) from taken t) as rows,
+       (select extract(epoch from min(n.due_at) - clock_timestamp())::float8 * 1000
+        from generate_series(0, 9) p
+             cross join lateral (
+               select i.due_at
+               from work i
+               where i.claimed_by is null and not i.parked and i.priority = p and i.due_at > statement_timestamp()
+               order by i.due_at
+               limit 1) n
+        where (select it_is from open)) as next_in_ms,
+       pg_relation_size('work')::float8 as bytes`
+
+export interface ClaimedRow {
+  readonly rows: ReadonlyArray<WorkRow> | null
+  /** Until the next row is due that is not due yet. */
+  readonly next_in_ms: number | null
+  /** How large the table is. */
+  readonly bytes: number
+}
+
+/** Hosts that hold work and have ended or let their lease lapse; one look into the index for each holder. */
+const goneStatement = `
+with recursive holders as (
+    (select claimed_by as host_id from work where claimed_by is not null order by claimed_by limit 1)
+    union all
+    select (select w.claimed_by from work w where w.claimed_by > s.host_id order by w.claimed_by limit 1)
+    from holders s
+    where s.host_id is not null
+  )
+select s.host_id
+from holders s left join hosts h on h.host_id = s.host_id
+where s.host_id <> $1::uuid and ${mine("$1::uuid")}
+  and (h.host_id is null or h.ended_at is not null or h.lease_until < clock_timestamp())`
+
+/** Locks rows that hosts hold that are gone. `$2` these hosts, `$3` the kinds that are served here. */
+const orphanedStatement = `
+select ${columns("w")}
+from work w
+where w.claimed_by = any ($2::uuid[]) and w.kind = any ($3::text[]) and ${mine("$1::uuid")}
+  -- It may have come back in between.
+  and not exists (select 1 from hosts h
+                  where h.host_id = w.claimed_by and h.ended_at is null and h.lease_until >= clock_timestamp())
+order by w.work_id
+limit 200
+for update of w skip locked`
+
+/** Most rows that `release` takes in one transaction. */
+const releasedAtOnce = 200
+
+/**
+ * Makes the rows of hosts that have ended free, those that the operator has paused excepted, and has told what else is to
+ * be written of them, in one transaction. Answers how many there were and whether there may be more.
+ */
+export const release = Effect.fnUntraced(function*<E>(
+  hostId: string,
+  kinds: ReadonlyArray<string>,
+  tell: (rows: ReadonlyArray<WorkRow>) => Effect.Effect<void, E>
+) {
+  const sql = yield* SqlClient.SqlClient
+  const gone = yield* sql.unsafe<{ readonly host_id: string }>(goneStatement, [hostId])
+  if (gone.length === 0) return { more: false, released: 0 }
+  const hosts = gone.map((row) => row.host_id)
+  const released = yield* sql.withTransaction(Effect.gen(function*() {
+    const found = yield* sql.unsafe<Omit<WorkRow, "fence"> & { readonly fence: bigint }>(
+      orphanedStatement,
+      [hostId, hosts, kinds]
+    )
+    if (found.length === 0) return 0
+    yield* sql`
+      update work
+      set claimed_by = null,
+          parked     = coalesce(wish = 'pause', false),
+          waits_for  = case when wish = 'pause' then 'pause' end,
+          due_at     = clock_timestamp()
+      where work_id = any(${found.map((row) => row.work_id)}::uuid[])`
+    yield* tell(found.map((row) => ({ ...row, fence: Number(row.fence) })))
+    return found.length
+  }))
+  return { more: released === releasedAtOnce, released }
+})
+
+/** After so long a row of this host that it does not work on is taken for forgotten. */
+const forgottenAfterSeconds = 30
+
+/** Gives back rows of ours that nobody here works on: an outcome was not written, an answer never came. */
+export const giveBackForgotten = Effect.fnUntraced(function*(hostId: string, active: ReadonlyArray<string>) {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`
+    update work i
+    set claimed_by = null
+    where i.claimed_by = ${hostId} and not i.parked
+      and i.due_at < clock_timestamp() - make_interval(secs => ${forgottenAfterSeconds})
+      and i.work_id not in (select unnest(${active}::uuid[]))
+      and not exists (select 1 from tool_calls c
+                      where c.tool_call_id = i.tool_call_id and c.status = 'attempted'
+                        and c.deadline_at > clock_timestamp())`
+})

@@ -1,0 +1,117 @@
+/**
+ * What an intent, a channel and a route must be. A mistake ends the start with a sentence that names the plugin.
+ */
+import { Schema } from "effect"
+import { Trust } from "../contract/Enums.ts"
+import { unknownKey } from "./Explain.ts"
+import { problemOf } from "./IntentMatcher.ts"
+import type { Channel, Intent, Route } from "./Plugin.ts"
+
+/** What a plugin is being read for when it fails. */
+export const Phase = Schema.Literals([
+  "options",
+  "secrets",
+  "setup",
+  "tools",
+  "tasks",
+  "intents",
+  "channels",
+  "routes",
+  "parts"
+])
+export type Phase = typeof Phase.Type
+
+/** A sentence without its full stop, and whose it is. */
+export interface Mistake {
+  readonly plugin: string
+  readonly phase: Phase
+  readonly mistake: string
+}
+
+/** Ends the collecting. */
+export class Refused extends Error {
+  readonly where: Mistake
+  constructor(plugin: string, phase: Phase, mistake: string) {
+    super(mistake)
+    this.where = { plugin, phase, mistake }
+  }
+}
+
+const dotted = /^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/
+const onlyKeys = (plugin: string, phase: Phase, what: string, given: object, keys: ReadonlyArray<string>): void => {
+  const strange = Object.keys(given).find((key) => !keys.includes(key))
+  if (strange !== undefined) throw new Refused(plugin, phase, `${what}: ${unknownKey(strange, keys, "property")}`)
+}
+
+export const checkIntent = (plugin: string, intent: Intent): Intent => {
+  const refuse = (mistake: string): never => {
+    throw new Refused(plugin, "intents", mistake)
+  }
+  if (typeof intent !== "object" || intent === null) return refuse("an intent must be an object")
+  if (typeof intent.name !== "string" || !dotted.test(intent.name) || intent.name.length > 200) {
+    return refuse(`an intent is named ${JSON.stringify(intent.name)}: use lower-case letters, digits, _, - and dots`)
+  }
+  const what = `intent ${intent.name}`
+  onlyKeys(plugin, "intents", what, intent, ["name", "patterns", "tool", "task", "input"])
+  const { task, tool } = intent as { readonly task?: unknown; readonly tool?: unknown }
+  if (task !== undefined && tool !== undefined) return refuse(`${what} has both a tool and a task: keep one of the two`)
+  if (typeof (task ?? tool) !== "string") return refuse(`${what} needs the name of a tool, or of a task`)
+  if (intent.input !== undefined && typeof intent.input !== "function") {
+    return refuse(`${what} needs input to be a function`)
+  }
+  if (!Array.isArray(intent.patterns)) return refuse(`${what} needs patterns: a list of regular expressions`)
+  for (const pattern of intent.patterns as ReadonlyArray<unknown>) {
+    if (!(pattern instanceof RegExp)) return refuse(`${what} has a pattern that is not a regular expression: write /…/`)
+    const problem = problemOf(pattern)
+    if (problem !== undefined) return refuse(`${what}: the pattern /${shorten(pattern.source)}/ ${problem}`)
+  }
+  return intent
+}
+
+export const checkChannel = (plugin: string, channel: Channel): Channel => {
+  const refuse = (mistake: string): never => {
+    throw new Refused(plugin, "channels", mistake)
+  }
+  if (typeof channel !== "object" || channel === null) return refuse("a channel must be an object")
+  if (typeof channel.name !== "string" || !dotted.test(channel.name) || channel.name.length > 100) {
+    return refuse(`a channel is named ${JSON.stringify(channel.name)}: use lower-case letters, digits, _, - and dots`)
+  }
+  const what = `channel ${channel.name}`
+  onlyKeys(plugin, "channels", what, channel, ["name", "connector_id", "trust", "receive", "webhook", "send"])
+  if (channel.connector_id !== undefined && !/^[A-Za-z0-9][A-Za-z0-9_.-]{0,199}$/.test(channel.connector_id)) {
+    return refuse(
+      `${what} has the connector_id ${JSON.stringify(channel.connector_id)}: use letters, digits, _, - and dots`
+    )
+  }
+  if (!Trust.literals.some((trust) => trust === channel.trust)) {
+    return refuse(`${what} needs trust: "operator", "trusted" or "untrusted"`)
+  }
+  for (const key of ["receive", "webhook"] as const) {
+    if (channel[key] !== undefined && typeof channel[key] !== "function") {
+      return refuse(`${what} needs ${key} to be a function`)
+    }
+  }
+  return channel
+}
+
+export const checkRoute = (plugin: string, route: Route): Route => {
+  if (
+    typeof route !== "object" || route === null || !["GET", "POST", "PUT", "PATCH", "DELETE"].includes(route.method) ||
+    typeof route.path !== "string" || !route.path.startsWith("/") || typeof route.handle !== "function"
+  ) {
+    throw new Refused(plugin, "routes", "a route needs a method, a path that begins with /, and a handle function")
+  }
+  onlyKeys(plugin, "routes", `route ${route.path}`, route, ["method", "path", "handle"])
+  try {
+    new URLPattern({ pathname: route.path })
+  } catch {
+    throw new Refused(
+      plugin,
+      "routes",
+      `route ${route.path} can't be read: write it as a URLPattern, as in /rooms/:name`
+    )
+  }
+  return route
+}
+
+const shorten = (text: string): string => text.length > 80 ? `${text.slice(0, 80)}…` : text

@@ -1,0 +1,64 @@
+/**
+ * What the audit says of tasks and steps.
+ */
+import type { Fact } from "../audit/Audit.ts"
+import type { AuditType } from "../contract/AuditEvent.ts"
+import type { StepRow, TaskRow } from "./TaskRows.ts"
+
+type Named = Pick<TaskRow, "task_id" | "trace_id" | "trigger_event_id" | "name">
+
+const longest = 500
+
+export const taskFact = (
+  type: AuditType & `task.${string}`,
+  task: Named,
+  at: Date,
+  summary: string,
+  data: Record<string, unknown> = {}
+): Fact => ({
+  type,
+  trace_id: task.trace_id,
+  at,
+  summary: summary.slice(0, longest),
+  refs: { event_id: task.trigger_event_id, task_id: task.task_id },
+  data
+})
+
+export const stepFact = (
+  type: AuditType & (`task.step_${string}` | "task.waiting" | `llm.${string}`),
+  task: Named,
+  step: StepRow,
+  at: Date,
+  summary: string,
+  data: Record<string, unknown> = {}
+): Fact => ({
+  type,
+  trace_id: task.trace_id,
+  at,
+  summary: summary.slice(0, longest),
+  refs: { event_id: task.trigger_event_id, task_id: task.task_id, step_id: step.step_id },
+  data: { step: step.name, position: step.position, ...(step.tool === undefined ? {} : { tool: step.tool }), ...data }
+})
+
+export const createdFact = (task: TaskRow, steps: ReadonlyArray<StepRow>, at: Date): Fact =>
+  taskFact(
+    "task.created",
+    task,
+    at,
+    `The task ${task.name} was made${steps.length === 0 ? "" : `, of ${counted(steps.length, "step")}`}.`,
+    { kind: task.kind, steps: steps.length, ...(task.definition === undefined ? {} : { definition: task.definition }) }
+  )
+
+export const startedFact = (task: TaskRow, at: Date): Fact => taskFact("task.started", task, at, `${task.name} begins.`)
+
+export const stepStartedFact = (task: TaskRow, step: StepRow, at: Date): Fact =>
+  stepFact(
+    "task.step_started",
+    task,
+    step,
+    at,
+    `Step ${step.position + 1} begins: ${step.name}.`,
+    step.attempt === 0 ? {} : { attempt: step.attempt }
+  )
+
+const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`

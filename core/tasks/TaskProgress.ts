@@ -1,0 +1,176 @@
+/**
+ * Completes a draft: what begins next, how the task ends, or what it waits for. Nothing is written here.
+ */
+import { Effect } from "effect"
+import type { SettlementRow } from "../contract/Rows.ts"
+import type { Advance } from "./Checkpoints.ts"
+import { nextSteps } from "./StepOrder.ts"
+import { beginStep, type StepServices, tell } from "./StepRunner.ts"
+import { stepFact, taskFact } from "./TaskFacts.ts"
+import { change, type Draft, type Ended, stepsOf, type TaskRun, type Wait } from "./TaskRun.ts"
+import type { StepRow } from "./TaskRows.ts"
+
+/** Before a task that the pause of the whole system held back is looked at again. */
+const heldMs = 1_000
+
+const settlement = (
+  run: TaskRun,
+  draft: Draft,
+  outcome: SettlementRow["outcome"],
+  reply: string | undefined
+): SettlementRow => ({
+  event_id: run.task.trigger_event_id,
+  trace_id: run.task.trace_id,
+  lane: run.task.kind === "llm_plan" ? "llm_plan" : "task",
+  outcome,
+  reply,
+  settled_at: draft.at.toISOString()
+})
+
+/** What an output says to a person, where it says something. */
+export const wordsOf = (output: unknown): string | undefined => {
+  if (typeof output === "string") return output
+  if (typeof output !== "object" || output === null) return undefined
+  return "message" in output && typeof output.message === "string" ? output.message : undefined
+}
+
+/** How a list of steps ends when all of them are done. */
+const succeeded = (run: TaskRun, last: StepRow | undefined): Ended => {
+  const decision = last?.output as { readonly action?: string; readonly answer?: string } | undefined
+  if (run.task.kind === "llm_plan" && decision?.action === "done") {
+    return { status: "succeeded", output: { answer: decision.answer }, reply: decision.answer ?? "" }
+  }
+  const words = wordsOf(last?.output)
+  return { status: "succeeded", reply: words ?? `${run.task.name} is done.` }
+}
+
+const endTask = (services: StepServices, run: TaskRun, draft: Draft, end: Ended): void => {
+  for (const step of stepsOf(run, draft)) {
+    // Code may leave a wait of its own behind.
+    if (step.status !== "pending" && !(step.kind === "wait" && step.status === "waiting")) continue
+    change(run, draft, step.position, { status: "skipped", wake_at: undefined, ended_at: draft.at.toISOString() })
+  }
+  draft.row = { ...draft.row, status: end.status, next_wake_at: undefined }
+  draft.settlement = settlement(run, draft, end.status, end.reply)
+  tell(
+    services,
+    draft,
+    end.status === "succeeded"
+      ? taskFact("task.succeeded", run.task, draft.at, `${run.task.name} is done.`)
+      : taskFact("task.failed", run.task, draft.at, `${run.task.name} failed: ${end.error?.message ?? ""}`, {
+        error: end.error
+      }),
+    "begun"
+  )
+}
+
+type Timed = Wait & { readonly at?: string; readonly ms?: number }
+
+/** Gives the claim back until the first of the waits is over. */
+const putOff = (services: StepServices, run: TaskRun, draft: Draft): void => {
+  const waits = [...draft.waits]
+  const timed = waits.flatMap(([, wait]): ReadonlyArray<Timed> =>
+    wait.for === "time" || wait.for === "retry" || wait.for === "answer" ? [wait] : []
+  )
+  const msOf = (wait: Timed): number => wait.ms ?? Math.max(0, Date.parse(wait.at ?? "") - draft.at.getTime())
+  const first = timed.toSorted((a, b) => msOf(a) - msOf(b))[0]
+  const quiet = waits.find(([, wait]) => wait.for === "quiet")?.[1] as Extract<Wait, { for: "quiet" }> | undefined
+  const parked = first === undefined && quiet === undefined
+  // While something goes on by itself the task does not count as waiting for anybody.
+  const goesOn = waits.some(([, wait]) => wait.for === "retry" || wait.for === "quiet")
+  const asks = goesOn ? undefined : waits.find(([, wait]) => wait.for === "answer")
+  const person = waits.find(([, wait]) => wait.for === "person")
+  const waits_for = goesOn ? undefined : asks !== undefined ? "answer" : parked ? "person" : "time"
+  draft.row = {
+    ...draft.row,
+    status: "waiting",
+    put_off: true,
+    parked,
+    waits_for,
+    due_at: first?.ms === undefined ? first?.at : undefined,
+    due_in_ms: first?.ms,
+    quiet_call: first === undefined ? quiet?.tool_call_id : undefined,
+    next_wake_at: first === undefined ? undefined : first.at ?? new Date(draft.at.getTime() + msOf(first)).toISOString()
+  }
+  if (waits_for === undefined) return
+  const [position, wait] = asks ?? person ?? waits.find(([, one]) => one === first) ?? []
+  const step = stepsOf(run, draft).find((one) => one.position === position)
+  if (step === undefined || wait === undefined) return
+  const { name } = run.task
+  const words = wait.for === "answer"
+    ? wait.question
+    : wait.for === "person"
+    ? `${name} waits for you: it is not known whether ${step.tool ?? step.name} was done. ` +
+      `See: syris settle ${step.tool_call_id ?? ""}`.trimEnd()
+    : `${name} waits until ${draft.row.next_wake_at}.`
+  draft.settlement = settlement(run, draft, waits_for === "person" ? "unknown" : "waiting", words)
+  // Said once, however often it is looked at.
+  if (run.status === "waiting" && run.steps.get(step.position)?.status === "waiting") return
+  tell(
+    services,
+    draft,
+    stepFact("task.waiting", run.task, step, draft.at, words, {
+      waits_for,
+      ...(draft.row.next_wake_at === undefined ? {} : { until: draft.row.next_wake_at })
+    }),
+    "begun"
+  )
+}
+
+/** Fills in what follows from what a draft has already. */
+export const complete = Effect.fnUntraced(function*(services: StepServices, run: TaskRun, draft: Draft) {
+  const held = services.control.current().paused || services.stopping
+  const mayBegin = run.wish === null && !held && draft.end === undefined
+  if (run.task.kind !== "code" && mayBegin) {
+    while (true) {
+      const next = nextSteps(
+        stepsOf(run, draft),
+        (position) => draft.flight.has(position) || draft.waits.has(position),
+        run.task.kind === "llm_plan"
+      )
+      if (next._tag === "Wait") break
+      if (next._tag === "Begin") {
+        for (const step of next.steps) yield* beginStep(services, run, draft, step)
+        continue
+      }
+      draft.end = next._tag === "Succeeded" ? succeeded(run, next.last) : {
+        status: "failed",
+        ...(next.step.error === undefined ? {} : { error: next.step.error }),
+        reply: `${run.task.name} failed at ${next.step.name}: ${next.step.error?.message ?? ""}`
+      }
+      break
+    }
+  }
+  if (mayBegin && draft.flight.size === 0) draft.end ??= run.code?.result
+  if (draft.end !== undefined) return endTask(services, run, draft, draft.end)
+  if (draft.flight.size > 0 || run.code?.busy === true) return
+  if (draft.waits.size > 0) return putOff(services, run, draft)
+  if (held && run.wish === null) {
+    draft.row = { ...draft.row, put_off: true, due_in_ms: services.stopping ? 0 : heldMs, status: "pending" }
+  }
+})
+
+/** The draft as the statement takes it. */
+export const toAdvance = (run: TaskRun, draft: Draft): Advance => {
+  const written = [...draft.steps.values()].map(({ begins, fresh, row }) => ({ row: { ...row, begins }, fresh }))
+  return {
+    row: {
+      task_id: run.task.task_id,
+      fence: run.fence,
+      checkpoint: run.checkpoint + 1,
+      ...draft.row,
+      closes: draft.end !== undefined,
+      idle: draft.flight.size === 0 && run.code?.busy !== true,
+      output: draft.end?.output,
+      error: draft.end?.error,
+      at: draft.at.toISOString()
+    },
+    fresh: written.flatMap(({ fresh, row }) => fresh ? [row] : []),
+    steps: written.flatMap(({ fresh, row }) => fresh ? [] : [row]),
+    calls: draft.calls,
+    ended: draft.ended,
+    settlement: draft.settlement,
+    left: draft.left,
+    tellings: draft.tellings
+  }
+}

@@ -1,0 +1,193 @@
+/**
+ * Takes up a task that this host has claimed: what a former holder had under way is settled as the ledger says, what was
+ * waited for is looked at, and the rest goes on.
+ */
+import { Effect } from "effect"
+import type { SqlError } from "effect/sql"
+import type { ErrorDetail } from "../contract/ErrorDetail.ts"
+import type { WorkRow } from "../pipeline/WorkQueue.ts"
+import type { CallRecovery, StoredCall } from "../tools/CallRecovery.ts"
+import { leavesNoTrace } from "../tools/Ending.ts"
+import type { PutCall } from "./CheckpointStatement.ts"
+import { endStep, sendCall, type StepServices, tell, type WaitInput } from "./StepRunner.ts"
+import { startedFact, taskFact } from "./TaskFacts.ts"
+import type { LoadedTask } from "./TaskLoader.ts"
+import type { StepRow } from "./TaskRows.ts"
+import { change, type Draft, type TaskRun } from "./TaskRun.ts"
+
+interface Services {
+  readonly services: StepServices
+  readonly recovery: CallRecovery["Service"]
+}
+
+/** A stored call as it is put again: the row has all that a `PutCall` has, and more. */
+const putAgain = (stored: StoredCall, run: TaskRun, policy_version: number, deadline_ms: number): PutCall => ({
+  ...(stored as unknown as PutCall),
+  task_id: run.task.task_id,
+  deadline_ms,
+  status: "attempted",
+  intent: true,
+  policy_version,
+  attempts: 1,
+  output: undefined,
+  latency_ms: undefined,
+  resolved_at: undefined
+})
+
+/** From the intent to the deadline. */
+const allowanceMs = 5_000
+
+const canceled: ErrorDetail = { code: "task.canceled", message: "Its task was canceled.", retryable: false }
+
+/** Ends a call that was not done and is not wanted any more. */
+const notSent = ({ services }: Services, run: TaskRun, draft: Draft, step: StepRow, call: StoredCall): void => {
+  draft.ended.push({
+    task_id: run.task.task_id,
+    tool_call_id: call.tool_call_id,
+    status: call.attempts === 0 ? "canceled" : "failed",
+    error: canceled,
+    at: draft.at.toISOString()
+  })
+  endStep(services, run, draft, step.position, { error: canceled })
+}
+
+const takeUpCall = Effect.fnUntraced(function*(
+  { recovery, services }: Services,
+  run: TaskRun,
+  draft: Draft,
+  step: StepRow,
+  call: StoredCall,
+  row: WorkRow
+) {
+  const { position } = step
+  const answer = yield* recovery.recover({
+    call,
+    held: { tool_call_id: call.tool_call_id, work_id: run.task.task_id, fence: run.fence },
+    event: run.event,
+    tries: row.tries,
+    task_id: run.task.task_id,
+    step_id: step.step_id
+  })
+  switch (answer._tag) {
+    case "Attempt": {
+      if (run.wish === "cancel") return notSent({ services, recovery }, run, draft, step, call)
+      const { policy_version } = services.control.current()
+      const { work } = answer
+      if (step.status !== "running") change(run, draft, position, { status: "running", wake_at: undefined }, true)
+      const put = putAgain(call, run, policy_version, work.tool.timeoutMs + allowanceMs)
+      return yield* sendCall(services, run, draft, position, work, put, answer.attempt)
+    }
+    case "Ended": {
+      if (answer.fact !== undefined) {
+        tell(services, draft, answer.fact)
+        draft.ended.push({
+          task_id: run.task.task_id,
+          tool_call_id: call.tool_call_id,
+          status: answer.status,
+          output: answer.output,
+          error: answer.error,
+          at: draft.at.toISOString()
+        })
+      }
+      const error = answer.error ?? call.error ?? undefined
+      return endStep(
+        services,
+        run,
+        draft,
+        position,
+        answer.status === "succeeded" && error === undefined
+          ? { output: answer.output ?? call.output ?? undefined }
+          : { error: error ?? { code: "tool.failed", message: answer.reply, retryable: false } }
+      )
+    }
+    case "PutOff": {
+      const { counts, until } = answer
+      draft.row = { ...draft.row, counts: draft.row.counts || counts }
+      if (step.status !== "waiting") change(run, draft, position, { status: "waiting" })
+      draft.waits.set(
+        position,
+        until === "person"
+          ? { for: "person" }
+          : until === "quiet"
+          ? { for: "quiet", tool_call_id: call.tool_call_id }
+          : { for: "retry", ms: until }
+      )
+    }
+  }
+})
+
+/** Of a canceled task: nothing is sent any more, and what may have happened is found out where it can be. */
+const closeCall = Effect.fnUntraced(function*(
+  all: Services,
+  run: TaskRun,
+  draft: Draft,
+  step: StepRow,
+  call: StoredCall,
+  row: WorkRow
+) {
+  const ended = call.status === "succeeded" || call.status === "failed" || call.status === "canceled"
+  const asks = call.guarantee === "probe" && call.effect !== "read"
+  if (ended || (asks && call.status !== "planned")) return yield* takeUpCall(all, run, draft, step, call, row)
+  if (leavesNoTrace(call) || call.status === "planned") return notSent(all, run, draft, step, call)
+  if (call.status === "attempted") {
+    draft.ended.push({
+      task_id: run.task.task_id,
+      tool_call_id: call.tool_call_id,
+      status: "unknown",
+      error: canceled,
+      at: draft.at.toISOString()
+    })
+  }
+  if (step.status !== "waiting") change(run, draft, step.position, { status: "waiting" })
+  draft.waits.set(step.position, { for: "person" })
+})
+
+/** What is to be said and done of a task that was claimed, into a draft. */
+export const takeUp = Effect.fnUntraced(function*(
+  all: Services,
+  run: TaskRun,
+  draft: Draft,
+  loaded: LoadedTask,
+  row: WorkRow
+): Effect.fn.Return<void, SqlError.SqlError> {
+  const { services } = all
+  const began = loaded.steps.some((step) => step.started_at !== undefined)
+  const interrupted = loaded.task.status === "pending" && loaded.steps.some(({ status }) => status === "running")
+  if (run.wish !== "cancel") {
+    draft.row = { ...draft.row, status: "running" }
+    if (interrupted) {
+      tell(services, draft, taskFact("task.recovered", run.task, draft.at, `${run.task.name} goes on.`), "begun")
+    } else if (!began && loaded.task.status === "pending") {
+      tell(services, draft, startedFact(run.task, draft.at), "begun")
+    }
+  }
+  for (const step of loaded.steps) {
+    const call = loaded.calls.get(step.position)
+    const due = loaded.due.has(step.position)
+    if (step.status === "running" || step.status === "waiting") {
+      if (call !== undefined) {
+        yield* run.wish === "cancel"
+          ? closeCall(all, run, draft, step, call, row)
+          : takeUpCall(all, run, draft, step, call, row)
+      } else if (step.kind === "wait" && step.status === "waiting") {
+        const { question } = step.input as WaitInput
+        if (!due) {
+          const at = step.wake_at ?? draft.at.toISOString()
+          draft.waits.set(step.position, question === undefined ? { for: "time", at } : { for: "answer", question, at })
+        } else if (question === undefined) {
+          endStep(services, run, draft, step.position, {})
+        } else {
+          const message = "Nobody answered the question within a day."
+          endStep(services, run, draft, step.position, {
+            error: { code: "task.unanswered", message, retryable: false }
+          })
+        }
+      } else {
+        // Nothing of it can have been done: a read, a transactional call, a question to a model.
+        change(run, draft, step.position, { status: "pending" })
+      }
+    } else if (step.status === "pending" && !due && step.wake_at !== undefined) {
+      draft.waits.set(step.position, { for: "retry", at: step.wake_at })
+    }
+  }
+})
