@@ -76,14 +76,17 @@ export const note = async (home: string, url: string): Promise<ReadonlyArray<Not
     layerNoting,
     Layer.succeed(Environment, environment)
   ]))
+  // What the host looks for besides is not of the event.
+  const writes = (eventId: string) =>
+    noted.filter(({ params, sql }) => sql.includes("insert into") && JSON.stringify(params).includes(eventId))
   const send = Effect.gen(function*() {
     const pipeline = yield* Pipeline
     noted = []
     const accepted = yield* pipeline.submit({ channel: "webhook", text: "noop", message_id: randomUUID() })
     yield* pipeline.settled(accepted)
+    return writes(accepted.event_id)
   })
-  await Effect.runPromise(send.pipe(Effect.provide(host), Effect.scoped))
-  return noted
+  return Effect.runPromise(send.pipe(Effect.provide(host), Effect.scoped))
 }
 
 /** The host whose lease the replayed statements are written under must live in the same database. */

@@ -22,9 +22,14 @@ export interface TemporaryFolder extends AsyncDisposable {
 export const temporaryFolder = (): TemporaryFolder => {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "syris-bench-"))
   fs.chmodSync(folder, 0o755)
+  const remove = () => fs.rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+  process.once("exit", remove)
   return {
     path: folder,
-    [Symbol.asyncDispose]: async () => fs.rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+    [Symbol.asyncDispose]: async () => {
+      process.off("exit", remove)
+      remove()
+    }
   }
 }
 

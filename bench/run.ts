@@ -31,6 +31,8 @@ if (unknown !== undefined) {
   console.error(`There is no bench "${unknown}". There are: ${Object.keys(benches).join(", ")}.`)
   process.exit(2)
 }
+// Told to end it ends what it started.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1))
 for (const [name, bench] of Object.entries(benches)) {
   if (names.length === 0 || names.includes(name)) await bench(options)
 }

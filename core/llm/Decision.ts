@@ -7,6 +7,7 @@
  */
 import { Schema } from "effect"
 import { asSentences, check, unknownKey } from "../plugin/Explain.ts"
+import type { Redaction } from "../secrets/Redactor.ts"
 import { asRecord, type Parsed, parsePlainJson } from "./BoundedJson.ts"
 import type { Completion, OfferedTool } from "./CompletionProvider.ts"
 
@@ -173,6 +174,28 @@ const ofJson = (text: string, offered: ReadonlyArray<OfferedTool>): Decision | I
         "an answer in JSON must be one object whose \"action\" is \"call\", \"wait\", \"ask\" or \"done\": call the tools " +
           "you were offered, or answer in plain text"
       )
+  }
+}
+
+/** The decision without the values of known secrets, in the inputs of its calls too. */
+export const withoutSecrets = (
+  decision: Decision,
+  { redactJson, redactText }: Pick<Redaction, "redactJson" | "redactText">
+): Decision => {
+  const why = "why" in decision && decision.why !== undefined ? { why: redactText(decision.why) } : {}
+  switch (decision.action) {
+    case "call":
+      return {
+        ...decision,
+        calls: decision.calls.map(({ input, tool }) => ({ tool, input: redactJson(input) })),
+        ...why
+      }
+    case "wait":
+      return { ...decision, ...why }
+    case "ask":
+      return { ...decision, question: redactText(decision.question) }
+    case "done":
+      return { ...decision, answer: redactText(decision.answer) }
   }
 }
 

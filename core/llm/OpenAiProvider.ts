@@ -59,8 +59,9 @@ const ask = async ({ key, redact, request, settings, watch }: Asked): Promise<Co
   const { baseURL, model, timeoutMs } = settings
   const names = wireNames(request.tools.map(({ name }) => name))
   const body = chatRequest(request, { baseURL, model, names, redact })
-  // Loaded with the first question: no start waits for it.
+  // Loaded with the first question: no start waits for it, and it is no silence of the server.
   const { OpenAI } = await import("openai")
+  watch.heard()
   const client = new OpenAI({
     baseURL,
     // It demands one; what is sent is made in `makeFetch`.

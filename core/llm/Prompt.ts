@@ -21,6 +21,8 @@ export interface ToolResult {
 
 /** What has happened, oldest first. */
 export type Turn =
+  /** What the task did before the model was asked anything, oldest first. */
+  | { readonly before: ReadonlyArray<ToolResult> }
   /** `results` are in the order of the decision's calls. */
   | { readonly decision: Decision; readonly results: ReadonlyArray<ToolResult> }
   /** What was wrong with an answer that was no decision. */
@@ -42,6 +44,9 @@ export interface PromptInput {
 
 /** Of one output, one intent and one answer, characters. */
 const longest = 8_000
+
+/** Results of what was done before; the newest. */
+const mostBefore = 20
 
 /** `{{channel}}`, `{{timezone}}`, `{{time}}` and `{{tools}}` are filled in. */
 export const systemPrompt = `You are SYRIS. You carry out tasks for one person by calling tools.
@@ -87,6 +92,7 @@ const messagesOfTurn = (turn: Turn, index: number, trust: Trust): ReadonlyArray<
     return [{ role: "user", content: `Your last answer could not be used. ${cut(turn.correction)} Answer again.` }]
   }
   if ("answer" in turn) return [{ role: "user", content: trust === "untrusted" ? data(turn.answer) : cut(turn.answer) }]
+  if ("before" in turn) return [{ role: "user", content: doneBefore(turn.before) }]
   const { decision, results } = turn
   switch (decision.action) {
     case "call":
@@ -105,6 +111,15 @@ const messagesOfTurn = (turn: Turn, index: number, trust: Trust): ReadonlyArray<
     case "done":
       return [{ role: "assistant", content: decision.answer, calls: [] }]
   }
+}
+
+const doneBefore = (results: ReadonlyArray<ToolResult>): string => {
+  const left = Math.max(0, results.length - mostBefore)
+  return [
+    "This was done already, before you were asked:",
+    ...(left === 0 ? [] : [`[${left} of ${results.length} results were left out]`]),
+    ...results.slice(left).map((result) => `${result.tool}\n${resultOf(result)}`)
+  ].join("\n\n")
 }
 
 /** Calls and what each of them gave: every call needs its answer. */

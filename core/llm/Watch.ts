@@ -67,4 +67,4 @@ export class Watch {
   }
 }
 
-const seconds = (ms: number): string => `${ms / 1000} seconds`
+const seconds = (ms: number): string => ms === 1000 ? "1 second" : `${ms / 1000} seconds`

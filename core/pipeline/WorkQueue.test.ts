@@ -11,6 +11,7 @@ import { HostLease } from "../health/HostLease.ts"
 import { layerTestDatabase } from "../testing/TestDatabase.ts"
 import { ToolExecutor } from "../tools/ToolExecutor.ts"
 import { WorkQueue, type WorkRow, type WorkServer } from "./WorkQueue.ts"
+import { claimStatement, keepPlans } from "./WorkStatements.ts"
 
 /** How often the claim was sent. */
 let claims = 0
@@ -21,7 +22,7 @@ const layerCounted = Layer.effect(
     new Proxy(sql, {
       get: (target, key) =>
         key !== "unsafe" ? Reflect.get(target, key) : (text: string, values?: ReadonlyArray<unknown>) => {
-          if (text.includes("skip locked) f")) claims++
+          if (text === claimStatement) claims++
           return target.unsafe(text, values)
         }
     }))
@@ -152,11 +153,11 @@ describe("the work queue", () => {
       const one = yield* start()
       const [due, left] = yield* sql.withTransaction(Effect.gen(function*() {
         const late = yield* owe({ priority: 5, due_in_ms: -1_000 })
-        const early = yield* owe({ priority: 5, due_in_ms: -2_000, kind: "task" })
+        const early = yield* owe({ priority: 5, due_in_ms: -2_000 })
         const urgent = yield* owe({ priority: 9 })
         const idle = yield* owe({ priority: 0, due_in_ms: -9_000 })
         const waited = yield* owe({ priority: 1, waits_for: "time", kind: "task" })
-        return [[urgent, early, late, waited, idle], [
+        return [[urgent, early, late, idle, waited], [
           yield* owe({ due_in_ms: 60_000 }),
           yield* owe({ parked: true, waits_for: "person" }),
           yield* owe({ claimed_by: other })
@@ -164,9 +165,7 @@ describe("the work queue", () => {
       }))
       one.queue.wake()
       yield* until(Effect.sync(() => one.taken.length), (n) => n === 5)
-      // Each kind is handed over by itself; the fences tell the order.
-      const inOrder = [...one.taken].sort((a, b) => a.fence - b.fence)
-      assert.deepEqual(inOrder.map((row) => row.work_id), [...due])
+      assert.deepEqual(one.ids(), [...due])
       assert.strictEqual(new Set(one.taken.map((row) => row.fence)).size, one.taken.length)
       for (const { fence, work_id } of one.taken) {
         assert.deepInclude(yield* stateOf(work_id), { claimed_by: one.hostId, fence: BigInt(fence), waits_for: null })
@@ -337,6 +336,21 @@ describe("the work queue", () => {
       const ids = [...one.ids(), ...two.ids()]
       assert.lengthOf(ids, 1_050)
       assert.strictEqual(new Set(ids).size, 1_050)
+    }))
+
+  test("has the database look at the table when it has outgrown the plans, and then leaves it alone", () =>
+    Effect.gen(function*() {
+      yield* query("vacuum analyze work")
+      assert.isFalse(yield* keepPlans)
+      yield* query(
+        `insert into work (work_id, kind, event_id, trace_id, fence, due_at)
+         select gen_random_uuid(), 'task', gen_random_uuid(), gen_random_uuid(), 1, now() + interval '1 day'
+         from generate_series(1, 5000)`
+      )
+      assert.isTrue(yield* keepPlans)
+      const [known] = yield* query("select reltuples from pg_class where oid = 'work'::regclass")
+      assert.strictEqual(known?.["reltuples"], 5_000)
+      assert.isFalse(yield* keepPlans)
     }))
 
   test("gives back what it holds and nobody here works on", () =>

@@ -4,7 +4,8 @@
  *
  * - A row is free when nobody holds it. What a host holds that has ended, or let its lease lapse, is made free first,
  *   together with what its kind has to say of that.
- * - Of the free ones that are due the most urgent come first. One that can't be taken up now, because its thread or its
+ * - Each kind is claimed by itself, as far as there is room for it: of the free ones that are due the most urgent come
+ *   first, then those that have been due the longest. One that can't be taken up now, because its thread or its
  *   tool is busy, never hides the rows behind it.
  * - The queue looks when it is woken, when a row falls due, and every 2 s by itself. While the system is paused, or this
  *   host's lease does not live, nothing is claimed.
@@ -14,7 +15,7 @@ import { SqlClient, type SqlError } from "effect/sql"
 import { Notifications, workChannel } from "../database/Notifications.ts"
 import { HostLease } from "../health/HostLease.ts"
 import { ToolExecutor } from "../tools/ToolExecutor.ts"
-import { type ClaimedRow, claimStatement, giveBackForgotten, release } from "./WorkStatements.ts"
+import { type ClaimedRow, claimStatement, giveBackForgotten, keepPlans, release } from "./WorkStatements.ts"
 
 /** A row of `work` that this host has claimed. */
 export interface WorkRow {
@@ -42,18 +43,22 @@ export interface WorkServer {
 /** Most of one kind that this host works on at once, waiting ones included. */
 const capacity = 2_000
 
-/** Most rows of one claim. A kind that has not so much room is not claimed. */
+/** Most rows of a kind in one claim. A kind that has not so much room is not claimed. */
 const atOnce = 100
 
 /** How often the queue looks by itself, milliseconds. */
 const lookEvery = 2_000
+
+/** How often it looks whether the plans fit the table, the second one after they were made anew, milliseconds. */
+const plansEvery = 1_000
+const plansAgainEvery = 10_000
 
 /** How often it looks for work of hosts that have ended, and for what was forgotten here. */
 const releaseEvery = 100
 const rememberEvery = 5_000
 
 /** A look that takes longer, milliseconds, is followed by a pause as long. */
-const longLook = 20
+const longLook = 50
 
 /** How often it looks, in memory, whether a kind that was full has room again. */
 const roomEvery = 10
@@ -104,7 +109,7 @@ const loop = Effect.gen(function*() {
   const { servers, woken } = yield* Served
   const sql = yield* SqlClient.SqlClient
   const tools = yield* ToolExecutor
-  let bytes = 0
+  let plansAt = -Infinity
   let releasedAt = -Infinity
   let rememberedAt = performance.now()
 
@@ -120,32 +125,32 @@ const loop = Effect.gen(function*() {
   const kindsWithRoom = (): ReadonlyArray<string> =>
     Array.from(servers).flatMap(([kind, server]) => server.size() + atOnce <= capacity ? [kind] : [])
 
-  const releaseGone = Effect.gen(function*() {
-    let more = true
-    while (more) {
-      const found = yield* release(
-        hostId,
-        [...servers.keys()],
-        (rows) => each(rows, (server, own) => server.interrupted?.(own))
-      )
-      more = found.more
-    }
-  })
+  const releaseGone = Effect.suspend(() =>
+    release(hostId, [...servers.keys()], (rows) => each(rows, (server, own) => server.interrupted?.(own)))
+  )
 
-  /** From time to time: what nobody brings to an end by itself. */
+  /** From time to time: what nobody brings to an end by itself. Answers how much of it is free now. */
   const recall = Effect.gen(function*() {
     const now = performance.now()
+    let freed = 0
     if (now - releasedAt >= releaseEvery) {
       releasedAt = now
-      yield* releaseGone
+      freed += (yield* releaseGone).released
     }
     if (now - rememberedAt >= rememberEvery) {
       rememberedAt = now
-      yield* giveBackForgotten(hostId, Array.from(servers.values()).flatMap((server) => server.active()))
+      freed += yield* giveBackForgotten(hostId, Array.from(servers.values()).flatMap((server) => server.active()))
     }
+    if (now >= plansAt) {
+      const told = yield* Effect.orElseSucceed(keepPlans, () => false)
+      plansAt = now + (told ? plansAgainEvery : plansEvery)
+    }
+    return freed
   }).pipe(
     Effect.provideService(SqlClient.SqlClient, sql),
-    Effect.catchCause((cause) => Effect.logWarning("What other hosts left can't be taken over.", Cause.squash(cause)))
+    Effect.catchCause((cause) =>
+      Effect.as(Effect.logWarning("What other hosts left can't be taken over.", Cause.squash(cause)), 0)
+    )
   )
 
   /** Claims what can be claimed. Answers when more may be due, and how long the last look took, milliseconds. */
@@ -155,12 +160,13 @@ const loop = Effect.gen(function*() {
       if (kinds.length === 0) return { next: lookEvery, took: 0 }
       const began = performance.now()
       const parameters = [hostId, atOnce, kinds, tools.saturated()]
-      const [found] = yield* sql.unsafe<ClaimedRow>(claimStatement(bytes), parameters)
-      bytes = found?.bytes ?? 0
+      const [found] = yield* sql.unsafe<ClaimedRow>(claimStatement, parameters)
       const took = performance.now() - began
       const rows = found?.rows ?? []
       yield* each(rows, (server, own) => server.resume(own))
-      if (rows.length < atOnce) return { next: found?.next_in_ms ?? lookEvery, took }
+      if (Array.from(servers.keys()).every((kind) => rows.filter((row) => row.kind === kind).length < atOnce)) {
+        return { next: found?.next_in_ms ?? lookEvery, took }
+      }
     }
   })
 
@@ -172,15 +178,19 @@ const loop = Effect.gen(function*() {
     )
 
   const look = Effect.gen(function*() {
-    yield* recall
     const { next, took } = yield* claim.pipe(
       Effect.catchCause((cause) =>
         Effect.as(Effect.logWarning("The work can't be claimed.", Cause.squash(cause)), { next: lookEvery, took: 0 })
       )
     )
+    const due = performance.now() + Math.min(next, lookEvery)
+    if ((yield* recall) > 0) {
+      releasedAt = -Infinity
+      return
+    }
     // Many rows that are due and can't be taken up make a look long: looking must not be all that the database does.
     if (took > longLook) yield* Effect.sleep(Math.min(took, lookEvery))
-    const sleep = Effect.sleep(Math.min(lookEvery, Math.max(1, Math.ceil(next))))
+    const sleep = Effect.sleep(Math.max(1, Math.ceil(due - performance.now())))
     yield* Effect.raceAllFirst([woken, sleep, room(kindsWithRoom())])
   })
 

@@ -1,10 +1,8 @@
 /**
  * The statements of the work queue: how rows of `work` are claimed, taken from hosts that have ended, and given back.
  *
- * The cost of a claim does not depend on how many rows are there that are held, parked or due later: each priority is one
- * range of the index `work_free`, read in the order of the due times and no further than needed. That takes a plan which
- * was made for a large table, and PostgreSQL keeps the one that it made when the table was nearly empty. So the claim is
- * another statement, by a comment, for each fourfold of the table's size.
+ * The cost of a claim does not depend on how many rows are there that are held, parked, due later or of another kind: each
+ * priority of a kind is one range of the index `work_free`, read in the order of the due times and no further than needed.
  */
 import { Effect } from "effect"
 import { SqlClient } from "effect/sql"
@@ -18,58 +16,57 @@ const columns = (alias: string): string =>
   ["work_id", "kind", "event_id", "trace_id", "fence", "tries", "checkpoint", "wish"]
     .map((column) => `${alias}.${column}`).join(", ")
 
-/**
- * `$1` this host, `$2` at most so many, `$3` the kinds that have room, `$4` the tools that have none. `bytes`: how large the
- * table was at the last look.
- */
-export const claimStatement = (bytes: number): string => `
--- planned for 4^${Math.ceil(Math.log(Math.max(bytes, 1_000_000)) / Math.log(4))} bytes
+/** `$1` this host, `$2` at most so many of a kind, `$3` the kinds that have room, `$4` the tools that have none. */
+export const claimStatement = `
 with open as materialized (
     select ${mine("$1::uuid")} and not exists (select 1 from control where paused) as it_is
   ),
   free as materialized (
     select f.work_id
-    from generate_series(9, 0, -1) p
+    from unnest($3::text[]) k
          cross join lateral (
-           select i.work_id
-           from work i
-           where i.claimed_by is null and not i.parked and i.priority = p and i.due_at <= statement_timestamp()
-             and i.kind = any ($3::text[]) and (i.tool is null or i.tool <> all ($4::text[]))
-             -- What came earlier in its thread is settled first.
-             and (i.thread_id is null or i.kind <> 'event' or not exists (
-                    select 1 from work e
-                    where e.thread_id = i.thread_id and e.kind = 'event' and e.work_id < i.work_id and not e.parked))
-           order by i.due_at
-           limit $2::int
-           for update of i skip locked) f
+           select r.work_id
+           from generate_series(9, 0, -1) p
+                cross join lateral (
+                  select i.work_id
+                  from work i
+                  where i.claimed_by is null and not i.parked and i.kind = k and i.priority = p
+                    and i.due_at <= statement_timestamp()
+                    and (i.tool is null or i.tool <> all ($4::text[]))
+                    -- What came earlier in its thread is settled first.
+                    and (i.thread_id is null or i.kind <> 'event' or not exists (
+                           select 1 from work e
+                           where e.thread_id = i.thread_id and e.kind = 'event' and e.work_id < i.work_id
+                             and not e.parked))
+                  order by i.due_at
+                  limit $2::int
+                  for update of i skip locked) r
+           limit $2::int) f
     where (select it_is from open)
-    limit $2::int
   ),
   taken as (
     update work w
     set claimed_by = $1::uuid, fence = nextval('fence_seq'), waits_for = null
-    from free f
-    where w.work_id = f.work_id
+    where w.work_id = any (array(select work_id from free))
     returning ${columns("w")}, w.priority, w.due_at
   )
 select (select jsonb_agg(to_jsonb(t) order by t.priority desc, t.due_at) from taken t) as rows,
        (select extract(epoch from min(n.due_at) - clock_timestamp())::float8 * 1000
-        from generate_series(0, 9) p
+        from unnest($3::text[]) k
+             cross join generate_series(0, 9) p
              cross join lateral (
                select i.due_at
                from work i
-               where i.claimed_by is null and not i.parked and i.priority = p and i.due_at > statement_timestamp()
+               where i.claimed_by is null and not i.parked and i.kind = k and i.priority = p
+                 and i.due_at > statement_timestamp()
                order by i.due_at
                limit 1) n
-        where (select it_is from open)) as next_in_ms,
-       pg_relation_size('work')::float8 as bytes`
+        where (select it_is from open)) as next_in_ms`
 
 export interface ClaimedRow {
   readonly rows: ReadonlyArray<WorkRow> | null
   /** Until the next row is due that is not due yet. */
   readonly next_in_ms: number | null
-  /** How large the table is. */
-  readonly bytes: number
 }
 
 /** Hosts that hold work and have ended or let their lease lapse; one look into the index for each holder. */
@@ -98,12 +95,9 @@ order by w.work_id
 limit 200
 for update of w skip locked`
 
-/** Most rows that `release` takes in one transaction. */
-const releasedAtOnce = 200
-
 /**
  * Makes the rows of hosts that have ended free, those that the operator has paused excepted, and has told what else is to
- * be written of them, in one transaction. Answers how many there were and whether there may be more.
+ * be written of them, in one transaction. Answers how many there were; there may be more.
  */
 export const release = Effect.fnUntraced(function*<E>(
   hostId: string,
@@ -112,14 +106,14 @@ export const release = Effect.fnUntraced(function*<E>(
 ) {
   const sql = yield* SqlClient.SqlClient
   const gone = yield* sql.unsafe<{ readonly host_id: string }>(goneStatement, [hostId])
-  if (gone.length === 0) return { more: false, released: 0 }
+  if (gone.length === 0) return { released: 0 }
   const hosts = gone.map((row) => row.host_id)
-  const released = yield* sql.withTransaction(Effect.gen(function*() {
+  return yield* sql.withTransaction(Effect.gen(function*() {
     const found = yield* sql.unsafe<Omit<WorkRow, "fence"> & { readonly fence: bigint }>(
       orphanedStatement,
       [hostId, hosts, kinds]
     )
-    if (found.length === 0) return 0
+    if (found.length === 0) return { released: 0 }
     yield* sql`
       update work
       set claimed_by = null,
@@ -128,18 +122,17 @@ export const release = Effect.fnUntraced(function*<E>(
           due_at     = clock_timestamp()
       where work_id = any(${found.map((row) => row.work_id)}::uuid[])`
     yield* tell(found.map((row) => ({ ...row, fence: Number(row.fence) })))
-    return found.length
+    return { released: found.length }
   }))
-  return { more: released === releasedAtOnce, released }
 })
 
 /** After so long a row of this host that it does not work on is taken for forgotten. */
 const forgottenAfterSeconds = 30
 
-/** Gives back rows of ours that nobody here works on: an outcome was not written, an answer never came. */
+/** Gives back rows of ours that nobody here works on: an outcome was not written, an answer never came. Answers how many. */
 export const giveBackForgotten = Effect.fnUntraced(function*(hostId: string, active: ReadonlyArray<string>) {
   const sql = yield* SqlClient.SqlClient
-  yield* sql`
+  const rows = yield* sql`
     update work i
     set claimed_by = null
     where i.claimed_by = ${hostId} and not i.parked
@@ -147,5 +140,23 @@ export const giveBackForgotten = Effect.fnUntraced(function*(hostId: string, act
       and i.work_id not in (select unnest(${active}::uuid[]))
       and not exists (select 1 from tool_calls c
                       where c.tool_call_id = i.tool_call_id and c.status = 'attempted'
-                        and c.deadline_at > clock_timestamp())`
+                        and c.deadline_at > clock_timestamp())
+    returning i.work_id`
+  return rows.length
+})
+
+/**
+ * Plans that PostgreSQL made while the table was nearly empty read all of it, and it keeps them, for every statement that
+ * touches the table, until it looks at the table by itself: in a minute at best. So it is told to look when the table has
+ * grown fourfold since, or seems to hold next to nothing for its size. Answers whether it was told.
+ */
+export const keepPlans = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const [known] = yield* sql<{ readonly stale: boolean }>`
+    select s.bytes >= 262144 and (s.bytes >= 4 * c.relpages::float8 * 8192 or s.bytes >= 1024 * c.reltuples) as stale
+    from pg_class c
+         cross join lateral (select pg_relation_size(c.oid)::float8 as bytes) s
+    where c.oid = 'work'::regclass`
+  if (known?.stale === true) yield* sql`analyze (skip_locked) work`
+  return known?.stale === true
 })

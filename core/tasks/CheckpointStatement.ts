@@ -38,6 +38,8 @@ export interface AdvanceRow {
   /** It was looked at and nothing was found out: counts as a try. */
   readonly counts: boolean
   readonly next_wake_at?: string | undefined
+  /** It holds the end of a write that had no intent: it is there only if nothing is paused and this policy still holds. */
+  readonly acts_under?: number | undefined
   readonly output?: unknown
   readonly error?: ErrorDetail | undefined
   readonly at: string
@@ -46,7 +48,7 @@ export interface AdvanceRow {
 export const advanceLists = lists<AdvanceRow>(
   "task_id uuid, fence bigint, checkpoint int, status text, closes boolean, idle boolean, put_off boolean, " +
     "due_at timestamptz, due_in_ms float8, quiet_call uuid, parked boolean, waits_for text, counts boolean, " +
-    "next_wake_at timestamptz, output jsonb, error jsonb, at timestamptz"
+    "next_wake_at timestamptz, acts_under bigint, output jsonb, error jsonb, at timestamptz"
 )
 
 /** A call that is stored for the first time, or attempted again: as an intent, or with its end. */
@@ -90,11 +92,17 @@ export const settlementLists = lists<SettlementRow & { readonly task_id: string 
   "task_id uuid, event_id uuid, trace_id uuid, lane text, outcome text, reply text, settled_at timestamptz"
 )
 
+/** What was to be tried again of a task that was canceled in the meantime has failed. Over `m`. */
+const notAgain = (status: string, again: string): string =>
+  `case when m.wish = 'cancel' and ${status} = '${again}' then 'failed' else ${status} end`
+
 /** `$1` the host, `$2` advances, `$3` fresh steps, `$4` steps, `$5` calls, `$6` ended calls, `$7` settlements, `$8` and `$9`
  * schedules made and canceled, `$10` and `$11` child events, `$12` the audit, `$13` which child is of which call. */
 export const checkpointStatement = `
 with advance as materialized (
-    select * from ${advanceLists.from("$2", "a")}
+    select a.*
+    from ${advanceLists.from("$2", "a")} cross join control k
+    where a.acts_under is null or (not k.paused and k.policy_version = a.acts_under)
   ),
   held as (
     update work w
@@ -136,15 +144,16 @@ with advance as materialized (
   ),
   fresh as (
     insert into steps (${stepColumns})
-    select s.task_id, s.position, s.step_id, s.stage, s.name, s.kind, s.status, s.attempt, s.max_attempts, s.retry, s.tool,
-           s.input, coalesce(s.checkpoint, '{}'), s.output, s.error, s.ordinal, s.tool_call_id, s.wake_at, s.started_at,
-           s.ended_at
+    select s.task_id, s.position, s.step_id, s.stage, s.name, s.kind, ${notAgain("s.status", "pending")}, s.attempt,
+           s.max_attempts, s.retry, s.tool, s.input, coalesce(s.checkpoint, '{}'), s.output, s.error, s.ordinal,
+           s.tool_call_id, s.wake_at, s.started_at,
+           case when m.wish = 'cancel' and s.status = 'pending' then m.at else s.ended_at end
     from ${stepLists.from("$3", "s")} join mine m on m.task_id = s.task_id
     where m.wish is null or not s.begins
   ),
   stepped as (
     update steps o
-    set status       = case when m.wish = 'cancel' and s.status = 'pending' then 'failed' else s.status end,
+    set status       = ${notAgain("s.status", "pending")},
         attempt      = s.attempt,
         checkpoint   = coalesce(s.checkpoint, o.checkpoint),
         output       = s.output,
@@ -152,7 +161,7 @@ with advance as materialized (
         tool_call_id = s.tool_call_id,
         wake_at      = s.wake_at,
         started_at   = s.started_at,
-        ended_at     = s.ended_at
+        ended_at     = case when m.wish = 'cancel' and s.status = 'pending' then m.at else s.ended_at end
     from ${stepChangeLists.from("$4", "s")} join mine m on m.task_id = s.task_id
     where o.task_id = s.task_id and o.position = s.position and (m.wish is null or not s.begins)
   ),
@@ -163,12 +172,13 @@ with advance as materialized (
        latency_ms, created_at, resolved_at)
     select c.tool_call_id, c.trace_id, c.event_id, c.task_id, c.step_id, c.ordinal, c.tool, c.tool_pin, c.input, c.input_hash,
            c.idempotency_key, c.effect, c.guarantee, c.risk, c.autonomy,
-           case when c.intent and not g.go then 'planned' else c.status end,
+           case when c.intent and not g.go then 'planned' else ${notAgain("c.status", "planned")} end,
            case when c.intent and g.go then $1::uuid end, m.fence,
            case when c.intent and not g.go then 0 else c.attempts end, (c.intent and g.go)::int,
            case when c.intent and g.go then clock_timestamp() + make_interval(secs => c.deadline_ms / 1000) end,
            case when c.intent and g.go then clock_timestamp() + make_interval(secs => c.deadline_ms / 1000) end,
-           c.output, c.error, c.latency_ms, c.created_at, c.resolved_at
+           c.output, c.error, c.latency_ms, c.created_at,
+           case when m.wish = 'cancel' and c.status = 'planned' then m.at else c.resolved_at end
     from ${callLists.from("$5", "c")} join mine m on m.task_id = c.task_id
          cross join control k
          cross join lateral (
@@ -193,7 +203,7 @@ with advance as materialized (
   ),
   ended as (
     update tool_calls c
-    set status        = d.status,
+    set status        = ${notAgain("d.status", "planned")},
         output        = d.output,
         error         = d.error,
         latency_ms    = coalesce(d.latency_ms, c.latency_ms),
@@ -202,7 +212,9 @@ with advance as materialized (
                           when d.status = 'succeeded' or (d.status = 'failed' and c.status = 'unknown') then 0
                           when c.status = 'attempted' and d.status in ('failed', 'planned') then c.open_attempts - 1
                           else c.open_attempts end,
-        resolved_at   = case when d.status in ('succeeded', 'failed', 'canceled') then d.at end
+        resolved_at   = case when ${
+  notAgain("d.status", "planned")
+} in ('succeeded', 'failed', 'canceled') then d.at end
     from ${endedLists.from("$6", "d")} join mine m on m.task_id = d.task_id
     where c.tool_call_id = d.tool_call_id and c.status in ('planned', 'attempted', 'unknown')
     returning c.tool_call_id
@@ -229,6 +241,8 @@ with advance as materialized (
        when 'duplicate' then r.event_id in (select event_id from incoming) and r.event_id not in (select event_id from stored)
        when 'attempted' then r.tool_call_id in (select tool_call_id from put where status = 'attempted')
        when 'begun'     then r.event_id in (select task_id from mine where wish is null)
+       when 'again'     then r.event_id in (select task_id from mine where wish is distinct from 'cancel')
+       when 'not again' then r.event_id in (select task_id from mine where wish = 'cancel')
        else r.event_id in (select task_id from mine)
      end`
   )

@@ -25,8 +25,11 @@ import { stepChangeLists, stepLists, type WrittenStep } from "./TaskRows.ts"
 /** An audit row, and what it depends on besides the claim. */
 export interface TaskTelling {
   readonly row: AuditRow
-  /** `begun`: only while nobody wishes the task to stop; `attempted`: only if this call's intent was written. */
-  readonly told_when: "moved" | "begun" | "attempted"
+  /**
+   * `begun`: only while nobody wishes the task to stop; `attempted`: only if this call's intent was written; `again`, or
+   * `not again` where the task was canceled in the meantime.
+   */
+  readonly told_when: "moved" | "begun" | "attempted" | "again" | "not again"
   readonly tool_call_id?: string | undefined
 }
 

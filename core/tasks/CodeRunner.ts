@@ -111,14 +111,13 @@ export const makeCode = ({ commit, direct, fork, services }: Engine) => {
       setImmediate(() => {
         looking = false
         if (run.gone || code.result !== undefined || open.size === 0) return
-        const { paused } = services.control.current()
-        const held = run.wish !== null || paused || services.stopping
-        const waits = [...open.keys()].every((one) => run.flight.has(one) || run.waits.has(one) || held)
-        if (!waits) return
+        if (!held(run) && [...open.keys()].some((one) => !run.flight.has(one) && !run.waits.has(one))) return
         code.busy = false
         if (run.flight.size === 0) fork(commit(run, () => {}))
       })
     }
+
+    const held = (of: TaskRun): boolean => of.wish !== null || services.stopping || services.control.current().paused
 
     /** Begins a step that is not stored. A call that leaves no trace is stored with its end alone. */
     const begin = (step: StepRow): void =>
@@ -132,7 +131,10 @@ export const makeCode = ({ commit, direct, fork, services }: Engine) => {
         if (of.gone) return Effect.void
         return Effect.flatMap(alone(of, step), (begun) =>
           begun ? Effect.void : commit(of, (draft) => {
-            if (of.wish !== null || services.stopping || services.control.current().paused) return
+            if (held(of)) {
+              of.stale = true
+              return
+            }
             if (!stored) draft.steps.set(step.position, { row: step, fresh: true, begins: true })
             return beginStep(services, of, draft, step)
           }))
@@ -140,8 +142,7 @@ export const makeCode = ({ commit, direct, fork, services }: Engine) => {
 
     const alone = (of: TaskRun, step: StepRow) =>
       of.lock.withPermit(Effect.gen(function*() {
-        const held = of.wish !== null || services.stopping || services.control.current().paused
-        if (of.gone || held || step.kind !== "tool" || of.steps.has(step.position)) return false
+        if (of.gone || held(of) || step.kind !== "tool" || of.steps.has(step.position)) return false
         const draft = makeDraft(of, new Date())
         draft.steps.set(step.position, { row: step, fresh: true, begins: true })
         yield* beginStep(services, of, draft, step)

@@ -2,25 +2,30 @@
  * Steps of kind `llm_decide`: a model chooses what a task does next. Its decision is stored before it is acted on, so a
  * crash never draws it twice; what it chose are steps like any other, through gates and ledger.
  *
- * Bounds, from `llm.bounds` and `llm.budget`: steps, tokens, money and time of one task. A model that asks for the same call
- * again and again is stopped.
+ * - An answer that can't be used is told to the model, and asked for again as often as the step has attempts.
+ * - Whatever comes back is made storable and free of known secrets here. Whatever goes wrong is an end of the step: a
+ *   question never loses its task.
+ * - Bounds (`llm.bounds`, `llm.budget`) are looked at before each question; a model that goes round in circles is stopped.
  */
-import canonicalize from "canonicalize"
-import { Clock, Context, Effect, Layer } from "effect"
+import { Cause, Clock, Context, Effect, Layer } from "effect"
+import { SqlClient } from "effect/sql"
 import { Audit } from "../audit/Audit.ts"
 import type { ErrorDetail } from "../contract/ErrorDetail.ts"
-import { type OfferedTool, Provider, type Usage } from "../llm/CompletionProvider.ts"
-import { type Decision, pseudoTools, readDecision } from "../llm/Decision.ts"
+import { type CompletionFailed, type OfferedTool, Provider } from "../llm/CompletionProvider.ts"
+import { type Decision, pseudoTools, readDecision, withoutSecrets } from "../llm/Decision.ts"
 import { usdOf } from "../llm/Price.ts"
-import { messagesOf, promptHash, type Turn } from "../llm/Prompt.ts"
+import { messagesOf, promptHash } from "../llm/Prompt.ts"
 import { Registry } from "../plugin/Registry.ts"
-import { Settings } from "../plugin/Settings.ts"
+import { type LlmSettings, Settings } from "../plugin/Settings.ts"
 import * as Gates from "../safety/Gates.ts"
-import { answerTool } from "./TaskAnswer.ts"
+import { Redactor } from "../secrets/Redactor.ts"
+import { addUsage, circleOf, exceeded, rounds, type Used } from "./LlmBounds.ts"
+import { decidedSaid, llmFact, type Said } from "./LlmFacts.ts"
+import { historyOf } from "./LlmHistory.ts"
+import { plannedSteps } from "./LlmSteps.ts"
 import { endStep, retryAfter, retryStep, tell } from "./StepRunner.ts"
-import { stepFact } from "./TaskFacts.ts"
-import { defaultRetry, type NewStep } from "./TaskPlan.ts"
-import { stepRow, type StepRow } from "./TaskRows.ts"
+import { answerTool } from "./TaskAnswer.ts"
+import type { StepRow } from "./TaskRows.ts"
 import { change, type Draft, type TaskRun } from "./TaskRun.ts"
 
 /** The input of a step of kind `llm_decide`. */
@@ -31,16 +36,13 @@ export interface DecideInput {
   readonly tools?: ReadonlyArray<string>
 }
 
-/** What is kept of the questions of one step. */
+/** The checkpoint of such a step. */
 interface Kept {
-  readonly usage?: {
-    readonly input_tokens: number
-    readonly output_tokens: number
-    readonly usd?: number
-    readonly calls: number
-  }
-  /** What was wrong with answers that were no decision. */
+  readonly usage?: Used
+  /** What was wrong with the last answers that were no decision. */
   readonly corrections?: ReadonlyArray<string>
+  /** The decision that it follows (`LlmSteps.ts`). */
+  readonly decided_by?: number
 }
 
 /** What came of one question. */
@@ -53,52 +55,42 @@ export interface Decided {
   readonly told: ReadonlyArray<Said>
 }
 
-/** A row of the audit about a question. */
-interface Said {
-  readonly type: "llm.called" | "llm.failed" | "llm.step_decided" | "llm.budget_exceeded"
-  readonly summary: string
-  readonly data: Record<string, unknown>
-  readonly latency_ms?: number
-}
-
-/** As often in a row the same call may be chosen. */
-const repeats = 3
-
 /** Attempts of one question, wrong answers included. */
 export const decideAttempts = 4
 
+/** Corrections that the model is reminded of. */
+const mostCorrections = 4
+/** Of one correction, characters. */
+const longestCorrection = 2_000
+
+/** Of a tool that is not there any more, milliseconds. */
+const usualTimeoutMs = 30_000
+
 const keptOf = (step: StepRow): Kept => step.checkpoint as Kept | undefined ?? {}
 
-const decisionOf = (step: StepRow): Decision | undefined =>
-  step.kind === "llm_decide" && step.status === "succeeded" ? step.output as Decision : undefined
+const corrected = (kept: Kept, correction: string): Kept => ({
+  ...kept,
+  corrections: [...kept.corrections ?? [], correction].slice(-mostCorrections)
+})
 
-/** What has happened so far, as the model is told it. */
-const historyOf = (steps: ReadonlyArray<StepRow>, position: number): ReadonlyArray<Turn> =>
-  steps.filter((step) => step.position <= position).flatMap((step): ReadonlyArray<Turn> => {
-    if (step.position === position) return (keptOf(step).corrections ?? []).map((correction) => ({ correction }))
-    const answer = (step.output as { readonly answer?: string } | undefined)?.answer
-    if (step.kind === "wait" && answer !== undefined) return [{ answer }]
-    const decision = decisionOf(step)
-    if (decision === undefined) return []
-    const results = steps.filter((one) => one.kind === "tool" && one.stage === step.stage + 1).map((one) => ({
-      tool: one.tool ?? "",
-      status: one.status,
-      output: one.output,
-      error: one.error
-    }))
-    return [{ decision, results }]
-  })
+/** Text that can be kept and is no longer than a correction. */
+const storable = (text: string): string => text.replaceAll("\0", "\u{fffd}").slice(0, longestCorrection).toWellFormed()
 
-const sumOf = (steps: ReadonlyArray<StepRow>) => {
-  const used = steps.flatMap((step) => keptOf(step).usage ?? [])
-  return {
-    tokens: used.reduce((sum, { input_tokens, output_tokens }) => sum + input_tokens + output_tokens, 0),
-    usd: used.reduce((sum, { usd = 0 }) => sum + usd, 0)
-  }
-}
-
-const signature = (decision: Decision): string =>
-  decision.action === "call" ? canonicalize(decision.calls) ?? "" : decision.action
+const failed = (
+  checkpoint: Kept,
+  error: ErrorDetail,
+  more: { readonly told?: ReadonlyArray<Said>; readonly latency_ms?: number; readonly retryAfterMs?: number } = {}
+): Decided => ({
+  error,
+  checkpoint,
+  retryAfterMs: more.retryAfterMs,
+  told: [...more.told ?? [], {
+    type: error.code === "llm.budget_exceeded" ? error.code : "llm.failed",
+    summary: error.message,
+    data: { error },
+    ...(more.latency_ms === undefined ? {} : { latency_ms: more.latency_ms })
+  }]
+})
 
 export class LlmRunner extends Context.Service<LlmRunner, {
   /** Asks the model what the step's task does next. Never fails; nothing is written. */
@@ -106,233 +98,162 @@ export class LlmRunner extends Context.Service<LlmRunner, {
   /** Puts into a draft what came of it: the decision and its steps, another try, or the end. */
   readonly apply: (run: TaskRun, draft: Draft, position: number, decided: Decided) => void
 }>()("syris/tasks/LlmRunner") {
-  static readonly layer = Layer.effect(
-    LlmRunner,
-    Effect.gen(function*() {
-      const audit = yield* Audit
-      const provider = yield* Provider
-      const registry = yield* Registry
-      const settings = yield* Settings
+  static readonly layer = Layer.effect(LlmRunner, Effect.suspend(() => make))
+}
 
-      const offeredTo = (run: TaskRun, input: DecideInput): ReadonlyArray<OfferedTool> => {
-        const granted = settings.safety.scopesOf(run.event.channel)
-        return registry.tools().flatMap(({ definition, inputSchema, operatorOnly }) => {
-          const { description, name, scopes } = definition
-          if (input.tools !== undefined && !input.tools.includes(name)) return []
-          if (operatorOnly || name === answerTool || Gates.missingScopes(scopes, granted).length > 0) return []
-          return [{ name, description, parameters: inputSchema }]
-        })
-      }
+const make = Effect.gen(function*() {
+  const audit = yield* Audit
+  const provider = yield* Provider
+  const redactor = yield* Redactor
+  const registry = yield* Registry
+  const settings = yield* Settings
+  const sql = yield* SqlClient.SqlClient
 
-      /** Why the model may not be asked once more, or nothing. */
-      const overBounds = (run: TaskRun, now: number): string | undefined => {
-        const { bounds, budget } = settings.llm!
-        const steps = [...run.steps.values()]
-        const { tokens, usd } = sumOf(steps)
-        const asked = steps.filter(({ kind }) => kind === "llm_decide").length
-        if (asked > bounds.steps) return `it has decided ${bounds.steps} times (llm.bounds.steps)`
-        if (tokens >= budget.perTraceTokens) {
-          return `it has used ${tokens} of ${budget.perTraceTokens} tokens (llm.budget.perTraceTokens)`
-        }
-        if (bounds.usd !== undefined && usd >= bounds.usd) return `it has cost $${usd.toFixed(4)} (llm.bounds.usd)`
-        const seconds = (now - Date.parse(run.task.created_at)) / 1_000 - waitedSeconds(steps, now)
-        return seconds > bounds.seconds ? `it has worked for ${bounds.seconds} s (llm.bounds.seconds)` : undefined
-      }
-
-      /** The last decisions were this very call, each time. */
-      const repeated = (run: TaskRun, decision: Decision): boolean => {
-        if (decision.action !== "call") return false
-        const last = [...run.steps.values()].flatMap((step) => decisionOf(step) ?? []).slice(1 - repeats)
-        return last.length === repeats - 1 && last.every((one) => signature(one) === signature(decision))
-      }
-
-      /** What is wrong with the inputs that the model chose, or nothing. */
-      const wrongInput = Effect.fnUntraced(function*(decision: Decision) {
-        if (decision.action !== "call") return undefined
-        for (const { input, tool } of decision.calls) {
-          const read = yield* Effect.result(registry.tool(tool)?.decodeInput(input) ?? Effect.succeed(undefined))
-          if (read._tag === "Failure") return `The input of ${tool} is wrong. ${read.failure}`
-        }
-        return undefined
-      })
-
-      const failed = (
-        checkpoint: Kept,
-        error: ErrorDetail,
-        more: { readonly told?: ReadonlyArray<Said>; readonly latency_ms?: number; readonly retryAfterMs?: number } = {}
-      ): Decided => ({
-        error,
-        checkpoint,
-        retryAfterMs: more.retryAfterMs,
-        told: [...more.told ?? [], {
-          type: "llm.failed",
-          summary: error.message,
-          data: { error },
-          ...(more.latency_ms === undefined ? {} : { latency_ms: more.latency_ms })
-        }]
-      })
-
-      const decide = Effect.fnUntraced(function*(run: TaskRun, position: number): Effect.fn.Return<Decided> {
-        const step = run.steps.get(position)
-        const input = step?.input as DecideInput
-        const kept = step === undefined ? {} : keptOf(step)
-        const now = yield* Clock.currentTimeMillis
-        if (provider === undefined || settings.llm === undefined || step === undefined) {
-          const message = "No model is configured: set llm in the configuration."
-          return failed(kept, { code: "llm.not_configured", message, retryable: false })
-        }
-        const over = overBounds(run, now)
-        if (over !== undefined) {
-          const message = `The task was stopped: ${over}.`
-          return {
-            error: { code: "llm.budget_exceeded", message, retryable: false },
-            checkpoint: kept,
-            told: [{ type: "llm.budget_exceeded", summary: message, data: {} }]
-          }
-        }
-        const offered = offeredTo(run, input)
-        const began = performance.now()
-        const answer = yield* Effect.result(provider.complete({
-          messages: messagesOf({
-            intent: input.intent,
-            trust: run.event.trust,
-            channel: run.event.channel,
-            timezone: run.event.timezone,
-            now: new Date(now),
-            tools: offered,
-            history: historyOf([...run.steps.values()].toSorted((a, b) => a.position - b.position), position)
-          }),
-          tools: [...offered, ...pseudoTools],
-          signal: run.abort.signal
-        }))
-        const latency_ms = Math.round(performance.now() - began)
-        if (answer._tag === "Failure") {
-          const { code, detail, retryable, retryAfterMs } = answer.failure
-          return failed(kept, { code, message: detail, retryable }, {
-            latency_ms,
-            ...(retryAfterMs === undefined ? {} : { retryAfterMs })
-          })
-        }
-        const completion = answer.success
-        const usage = add(kept, completion.usage, usdOf(completion.usage, settings.llm.price))
-        const called: Said = {
-          type: "llm.called",
-          summary: `${completion.model} was asked.`,
-          data: { model: completion.model, finish: completion.finish, ...completion.usage, prompt_hash: promptHash },
-          latency_ms
-        }
-        const read = readDecision(completion, offered)
-        const wrong = "invalid" in read ? read.invalid : yield* wrongInput(read)
-        if ("invalid" in read || wrong !== undefined) {
-          const message = `The model's answer can't be used: ${wrong}`
-          return failed(
-            { usage, corrections: [...kept.corrections ?? [], wrong ?? ""] },
-            { code: "llm.invalid", message, retryable: true },
-            { told: [called] }
-          )
-        }
-        if (repeated(run, read)) {
-          const message = `The model chose the same call ${repeats} times in a row and was stopped.`
-          return failed({ ...kept, usage }, { code: "llm.repeats", message, retryable: false }, { told: [called] })
-        }
-        const decided: Said = {
-          type: "llm.step_decided",
-          summary: sentence(read),
-          data: { decision: read, prompt_hash: promptHash }
-        }
-        return { decision: read, checkpoint: { ...kept, usage }, told: [called, decided] }
-      })
-
-      /** The steps that a decision leads to, from a stage and a position on. */
-      const planned = (run: TaskRun, step: StepRow, decision: Decision): ReadonlyArray<StepRow> => {
-        const first = Math.max(...run.steps.keys()) + 1
-        const stage = step.stage + 1
-        const again: NewStep = { ...asNew(step), stage: stage + 1 }
-        const steps: ReadonlyArray<NewStep> = decision.action === "call"
-          ? [
-            ...decision.calls.map(({ input, tool }): NewStep => ({
-              name: tool,
-              kind: "tool",
-              stage,
-              tool,
-              input,
-              max_attempts: 1,
-              retry: { ...defaultRetry, strategy: "none" }
-            })),
-            again
-          ]
-          : decision.action === "wait"
-          ? [{ ...again, name: "wait", kind: "wait", stage, input: { delay_ms: decision.seconds * 1_000 } }, again]
-          : decision.action === "ask"
-          ? [{ ...again, name: "ask", kind: "wait", stage, input: { question: decision.question } }, again]
-          : []
-        return steps.map((one, index) => stepRow(run.task.task_id, first + index, one))
-      }
-
-      const apply = (run: TaskRun, draft: Draft, position: number, decided: Decided): void => {
-        const step = run.steps.get(position)
-        if (step === undefined) return
-        for (const { data, latency_ms, summary, type } of decided.told) {
-          tell({ audit }, draft, {
-            ...stepFact(type, run.task, step, draft.at, summary, data),
-            ...(latency_ms === undefined ? {} : { latency_ms })
-          })
-        }
-        change(run, draft, position, { checkpoint: decided.checkpoint })
-        const { decision, error } = decided
-        if (decision !== undefined) {
-          endStep({ audit }, run, draft, position, { output: decision })
-          for (const row of planned(run, step, decision)) {
-            draft.steps.set(row.position, { row, fresh: true, begins: false })
-          }
-          return
-        }
-        if (error === undefined) return
-        const ms = error.retryable ? retryAfter(step, error) : undefined
-        if (ms === undefined) return endStep({ audit }, run, draft, position, { error })
-        retryStep({ audit }, run, draft, position, error, Math.max(ms, decided.retryAfterMs ?? 0), {
-          checkpoint: decided.checkpoint
-        })
-      }
-
-      return LlmRunner.of({ decide, apply })
+  const offeredTo = (run: TaskRun, input: DecideInput): ReadonlyArray<OfferedTool> => {
+    const granted = settings.safety.scopesOf(run.event.channel)
+    return registry.tools().flatMap(({ definition, inputSchema, operatorOnly }) => {
+      const { description, name, scopes } = definition
+      if (input.tools !== undefined && !input.tools.includes(name)) return []
+      if (operatorOnly || name === answerTool || Gates.missingScopes(scopes, granted).length > 0) return []
+      return [{ name, description, parameters: inputSchema }]
     })
-  )
-}
-
-const add = (kept: Kept, usage: Usage, usd: number | undefined): NonNullable<Kept["usage"]> => ({
-  input_tokens: (kept.usage?.input_tokens ?? 0) + usage.input_tokens,
-  output_tokens: (kept.usage?.output_tokens ?? 0) + usage.output_tokens,
-  calls: (kept.usage?.calls ?? 0) + 1,
-  ...(usd === undefined ? {} : { usd: (kept.usage?.usd ?? 0) + usd })
-})
-
-/** Time that the task let pass on purpose. */
-const waitedSeconds = (steps: ReadonlyArray<StepRow>, now: number): number =>
-  steps.filter(({ kind }) => kind === "wait").reduce((sum, { ended_at, started_at }) =>
-    started_at === undefined
-      ? sum
-      : sum + ((ended_at === undefined ? now : Date.parse(ended_at)) - Date.parse(started_at)) / 1_000, 0)
-
-const asNew = ({ input, kind, max_attempts, name, retry, stage, tool }: StepRow): NewStep => ({
-  name,
-  kind,
-  stage,
-  tool,
-  input,
-  max_attempts,
-  retry
-})
-
-const sentence = (decision: Decision): string => {
-  switch (decision.action) {
-    case "call":
-      return `The model chose ${decision.calls.map(({ tool }) => tool).join(", ")}.`
-    case "wait":
-      return `The model waits for ${decision.seconds} s.`
-    case "ask":
-      return `The model asks: ${decision.question}`
-    case "done":
-      return "The model is done."
   }
-}
+
+  /** Tokens that other tasks of the trace have used. */
+  const usedElsewhere = Effect.fnUntraced(function*({ task }: TaskRun) {
+    const [row] = yield* sql<{ readonly tokens: number }>`
+      select coalesce(sum((s.checkpoint -> 'usage' ->> 'input_tokens')::float8 +
+                          (s.checkpoint -> 'usage' ->> 'output_tokens')::float8), 0) as tokens
+      from tasks t join steps s on s.task_id = t.task_id
+      where t.trace_id = ${task.trace_id} and t.task_id <> ${task.task_id} and s.kind = 'llm_decide'`
+    return row?.tokens ?? 0
+  })
+
+  const boundReached = Effect.fnUntraced(function*(run: TaskRun, llm: LlmSettings) {
+    const reached = exceeded({
+      settings: llm,
+      steps: [...run.steps.values()],
+      elsewhere: yield* usedElsewhere(run),
+      timeoutMs: (tool) => registry.tool(tool)?.timeoutMs ?? usualTimeoutMs
+    })
+    return reached === undefined ? undefined : `The task was stopped: ${reached.why} (${reached.bound}).`
+  })
+
+  /** What is wrong with the inputs that the model chose, or nothing. */
+  const wrongInput = Effect.fnUntraced(function*(decision: Decision) {
+    if (decision.action !== "call") return undefined
+    for (const { input, tool } of decision.calls) {
+      const read = yield* Effect.result(registry.tool(tool)?.decodeInput(input) ?? Effect.succeed(undefined))
+      if (read._tag === "Failure") return `The input of ${tool} is wrong. ${read.failure}`
+    }
+    return undefined
+  })
+
+  /** There is no answer. One that was too large is told to the model: a shorter one may do. */
+  const unanswered = (kept: Kept, { code, detail, retryable, retryAfterMs }: CompletionFailed, latency_ms: number) => {
+    const tooLarge = code === "llm.too_large"
+    return failed(
+      tooLarge ? corrected(kept, `It was too large: ${detail}`) : kept,
+      { code, message: detail, retryable: retryable || tooLarge },
+      { latency_ms, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) }
+    )
+  }
+
+  const ask = Effect.fnUntraced(function*(run: TaskRun, step: StepRow) {
+    const kept = keptOf(step)
+    if (provider === undefined || settings.llm === undefined) {
+      const message = "No model is configured: set llm in the configuration."
+      return failed(kept, { code: "llm.not_configured", message, retryable: false })
+    }
+    const over = yield* boundReached(run, settings.llm)
+    if (over !== undefined) return failed(kept, { code: "llm.budget_exceeded", message: over, retryable: false })
+    const input = step.input as DecideInput
+    const offered = offeredTo(run, input)
+    const history = historyOf(run.steps, step)
+    const began = yield* Clock.currentTimeMillis
+    const answer = yield* Effect.result(provider.complete({
+      messages: messagesOf({
+        intent: input.intent,
+        trust: run.event.trust,
+        channel: run.event.channel,
+        timezone: run.event.timezone,
+        now: new Date(began),
+        tools: offered,
+        history: [...history, ...(kept.corrections ?? []).map((correction) => ({ correction }))]
+      }),
+      tools: [...offered, ...pseudoTools],
+      signal: run.abort.signal
+    }))
+    const latency_ms = (yield* Clock.currentTimeMillis) - began
+    if (answer._tag === "Failure") {
+      return unanswered({ ...kept, usage: addUsage(kept.usage, latency_ms) }, answer.failure, latency_ms)
+    }
+    const { finish, model, usage } = answer.success
+    const now = { ...kept, usage: addUsage(kept.usage, latency_ms, usage, usdOf(usage, settings.llm.price)) }
+    const called: Said = {
+      type: "llm.called",
+      summary: `${model} was asked.`,
+      data: { model, finish, ...usage, prompt_hash: promptHash },
+      latency_ms
+    }
+    const given = readDecision(answer.success, offered)
+    // Secrets go first: what is checked is what will run.
+    const read = "invalid" in given ? given : withoutSecrets(given, redactor)
+    const wrong = "invalid" in read ? read.invalid : yield* wrongInput(read)
+    if ("invalid" in read || wrong !== undefined) {
+      const correction = storable(redactor.redactText(wrong ?? ""))
+      const message = `The model's answer can't be used: ${correction}`
+      return failed(corrected(now, correction), { code: "llm.invalid", message, retryable: true }, { told: [called] })
+    }
+    const circle = circleOf(history, read)
+    if (circle !== undefined) {
+      const what = circle === 1 ? "chose the same call" : `went round the same ${circle} calls`
+      const message = `The model ${what} ${rounds} times in a row with the same result each time, and was stopped.`
+      const correction =
+        `You ${what} again and again with the same result: do something else, or say that it can't be done.`
+      return failed(corrected(now, correction), { code: "llm.repeats", message, retryable: false }, { told: [called] })
+    }
+    return { decision: read, checkpoint: now, told: [called, decidedSaid(read)] }
+  })
+
+  const decide = (run: TaskRun, position: number): Effect.Effect<Decided> =>
+    Effect.suspend(() => {
+      const step = run.steps.get(position)
+      return step === undefined ? Effect.succeed({ checkpoint: {}, told: [] }) : ask(run, step).pipe(
+        Effect.catchCause((cause) => {
+          if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause as Cause.Cause<never>)
+          const error = Cause.squash(cause)
+          const why = storable(redactor.redactText(error instanceof Error ? error.message : String(error)))
+          const message = `The model could not be asked, by a fault of this host: ${why}`
+          return Effect.as(
+            Effect.logError("A model could not be asked.", cause),
+            failed(keptOf(step), { code: "llm.failed", message, retryable: true })
+          )
+        })
+      )
+    })
+
+  const apply = (run: TaskRun, draft: Draft, position: number, decided: Decided): void => {
+    const step = run.steps.get(position)
+    if (step === undefined) return
+    for (const said of decided.told) tell({ audit }, draft, llmFact(said, run.task, step, draft.at))
+    const { checkpoint, decision, error } = decided
+    change(run, draft, position, { checkpoint })
+    if (decision !== undefined) {
+      endStep({ audit }, run, draft, position, { output: decision })
+      // Of a task that is canceled nothing more is planned.
+      for (const row of run.wish === "cancel" ? [] : plannedSteps(run.steps, step, decision)) {
+        draft.steps.set(row.position, { row, fresh: true, begins: false })
+        // What is planned is stored whatever the operator wishes, and what begins is not: so it begins with the next write.
+        draft.waits.set(row.position, { for: "retry", ms: 0 })
+      }
+      return
+    }
+    if (error === undefined) return
+    const ms = error.retryable ? retryAfter(step, error) : undefined
+    if (ms === undefined) return endStep({ audit }, run, draft, position, { error })
+    retryStep({ audit }, run, draft, position, error, Math.max(ms, decided.retryAfterMs ?? 0), { checkpoint })
+  }
+
+  return LlmRunner.of({ decide, apply })
+})

@@ -14,6 +14,7 @@ import type { Control } from "../safety/Control.ts"
 import { leavesNoTrace } from "../tools/Ending.ts"
 import * as ToolCallPlan from "../tools/ToolCallPlan.ts"
 import { attemptedFact, type ToolExecutor, type Work } from "../tools/ToolExecutor.ts"
+import type { TaskTelling } from "./Checkpoints.ts"
 import type { PutCall } from "./CheckpointStatement.ts"
 import { retryDelayMs } from "./RetryDelay.ts"
 import { stepFact, stepStartedFact } from "./TaskFacts.ts"
@@ -35,8 +36,11 @@ export const tell = (
   { audit }: Pick<StepServices, "audit">,
   draft: Draft,
   fact: Parameters<Audit["Service"]["row"]>[0],
-  told_when: "moved" | "begun" = "moved"
+  told_when: Exclude<TaskTelling["told_when"], "attempted"> = "moved"
 ): void => void draft.tellings.push({ row: audit.row(fact), told_when })
+
+const failedFact = (run: TaskRun, step: StepRow, at: Date, error: ErrorDetail) =>
+  stepFact("task.step_failed", run.task, step, at, `${step.name} failed: ${error.message}`, { error })
 
 /** Ends a step. */
 export const endStep = (
@@ -61,9 +65,7 @@ export const endStep = (
     services,
     draft,
     failed
-      ? stepFact("task.step_failed", run.task, step, draft.at, `${step.name} failed: ${ending.error.message}`, {
-        error: ending.error
-      })
+      ? failedFact(run, step, draft.at, ending.error)
       : stepFact("task.step_succeeded", run.task, step, draft.at, `${step.name} is done.`)
   )
 }
@@ -116,8 +118,10 @@ export const retryStep = (
       draft.at,
       `${step.name} is tried again${ms < 1_000 ? "" : ` in ${Math.round(ms / 1_000)} s`}: ${error.message}`,
       { attempt: step.attempt, of: step.max_attempts, delay_ms: ms, error }
-    )
+    ),
+    "again"
   )
+  tell(services, draft, failedFact(run, step, draft.at, error), "not again")
 }
 
 export interface CallEnding {

@@ -41,7 +41,8 @@ export const answer = defineTool({
   description: "Hand a person's answer to the task that asked.",
   input: Schema.Struct({ task_id: Schema.String, answer: Schema.String.check(Schema.isMaxLength(16_000)) }),
   output: Schema.Struct({ message: Schema.String, task_id: Schema.String }),
-  effect: "write",
+  // A person's word is heard at every level of autonomy: what follows from it is judged when it is done.
+  effect: "read",
   risk: "low",
   scopes: [],
   guarantee: "transactional",
@@ -54,8 +55,9 @@ export const answer = defineTool({
         set status = 'succeeded', output = ${JSON.stringify({ answer: text })}::jsonb, wake_at = null,
             ended_at = ${ctx.now()}
         from tasks t
-        where s.task_id = ${task_id} and t.task_id = s.task_id and s.kind = 'wait' and s.status = 'waiting'
-          and s.input ? 'question'
+        where s.task_id = ${task_id} and t.task_id = s.task_id and s.position = (
+                select min(o.position) from steps o
+                where o.task_id = ${task_id} and o.kind = 'wait' and o.status = 'waiting' and o.input ? 'question')
         returning s.step_id, s.position, t.task_id, t.trace_id, t.trigger_event_id, t.name`
       if (step === undefined) return yield* Effect.fail(new ToolRefused("The question is not open any more."))
       yield* sql`update work set waits_for = null, due_at = clock_timestamp() where work_id = ${task_id}`

@@ -5,7 +5,8 @@
 import { Clock, Context, Effect, Layer, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { appendRows, Audit, type AuditRow, type Fact, toRow } from "../audit/Audit.ts"
-import type { TaskStatus } from "../contract/Enums.ts"
+import type { Autonomy, Risk, TaskStatus } from "../contract/Enums.ts"
+import { callFact } from "./TaskFacts.ts"
 import type { TaskRow } from "./TaskRows.ts"
 import { mayFollow, taskMoves } from "./TaskState.ts"
 
@@ -39,6 +40,15 @@ interface LockedTask {
   readonly kind: TaskRow["kind"]
   readonly priority: number
   readonly held: boolean
+}
+
+interface EndedCall {
+  readonly tool_call_id: string
+  readonly step_id: string
+  readonly tool: string
+  readonly risk: Risk
+  readonly autonomy: Autonomy
+  readonly status: "canceled" | "failed"
 }
 
 /** The channel on which the hosts tell one another of a task; its messages are `cancel <id>`, `pause <id>`, `resume <id>`. */
@@ -106,13 +116,14 @@ export const cancelTask = Effect.fnUntraced(
       reason ?? null
     }, next_wake_at = null, updated_at = ${told.at}
       where task_id = ${task_id}`
-    const error = JSON.stringify({ code: "task.canceled", message: "Its task was canceled.", retryable: false })
-    yield* sql`
+    const error = { code: "task.canceled", message: "Its task was canceled.", retryable: false }
+    const ended = yield* sql<EndedCall>`
       update tool_calls c
-      set status = case when c.attempts = 0 then 'canceled' else 'failed' end, error = ${error}::jsonb,
+      set status = case when c.attempts = 0 then 'canceled' else 'failed' end, error = ${JSON.stringify(error)}::jsonb,
           resolved_at = clock_timestamp()
       from steps s
-      where s.task_id = ${task_id} and c.tool_call_id = s.tool_call_id and c.status = 'planned' and c.open_attempts = 0`
+      where s.task_id = ${task_id} and c.tool_call_id = s.tool_call_id and c.status = 'planned' and c.open_attempts = 0
+      returning c.tool_call_id, s.step_id, c.tool, c.risk, c.autonomy, c.status`
     const open = yield* sql<{ readonly position: number }>`
       select s.position from steps s join tool_calls c on c.tool_call_id = s.tool_call_id
       where s.task_id = ${task_id} and c.status in ('planned', 'attempted', 'unknown')`
@@ -130,7 +141,10 @@ export const cancelTask = Effect.fnUntraced(
                where event_id = ${task.trigger_event_id}), 'task'), 'failed', ${told.summary}, ${told.at}
       on conflict (event_id) do update
       set outcome = excluded.outcome, reply = excluded.reply, settled_at = excluded.settled_at`
-    yield* appendRows([rowOf(told)])
+    yield* appendRows([
+      rowOf(told),
+      ...ended.map((call) => rowOf(callFact(`tool_call.${call.status}`, task, call.step_id, call, told.at, error)))
+    ])
     yield* sql`select pg_notify(${taskChannel}, ${`cancel ${task_id}`})`
   }
 )

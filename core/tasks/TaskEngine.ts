@@ -23,17 +23,20 @@ import { Checkpoints, type Advanced, type AttemptedCall } from "./Checkpoints.ts
 import type { PutCall } from "./CheckpointStatement.ts"
 import { makeCode } from "./CodeRunner.ts"
 import { LlmRunner } from "./LlmRunner.ts"
-import { beginStored, endCall, type StepServices } from "./StepRunner.ts"
+import { beginStored, endCall, endStep, type StepServices } from "./StepRunner.ts"
 import { taskChannel } from "./TaskCommands.ts"
 import { taskFact } from "./TaskFacts.ts"
 import { type LoadedTask, loadTasks } from "./TaskLoader.ts"
-import { complete, toAdvance } from "./TaskProgress.ts"
+import { complete, isBusy, toAdvance } from "./TaskProgress.ts"
 import type { CreatedTask } from "./TaskRows.ts"
-import { apply, change, type Draft, makeDraft, makeRun, type Start, store, type TaskRun } from "./TaskRun.ts"
+import { apply, change, type Draft, makeDraft, makeRun, type Start, store, type TaskRun, type Wait } from "./TaskRun.ts"
 import { takeUp } from "./TaskRecovery.ts"
 
 /** A read or a transactional call that takes longer than this is noted as attempted while it runs, milliseconds. */
 const toldAfterMs = 50
+
+/** The longest time that is waited for here, beside steps that are under way, milliseconds. */
+const longestHereMs = 3_600_000
 
 /** Most tasks that this host holds at once. */
 const capacity = 2_000
@@ -119,20 +122,41 @@ export class TaskEngine extends Context.Service<TaskEngine, {
         if (settled !== undefined) settlements.announce(settled, draft.end !== undefined && !emitted)
         if (advanced.wish !== null) {
           yield* giveBack(draft.starts)
-          if (draft.flight.size > 0 || run.code?.busy === true) return
+          // What its code would have been told is found again when it is taken up anew.
+          run.stale = run.code !== undefined
+          if (isBusy(run, draft)) return
           // What was to begin did not: then it is still to be said that nothing is under way.
           if (draft.starts.length > 0) yield* write(run, yield* draftOf(run), checkpoints.write)
           return drop(run)
         }
         if (draft.end !== undefined || draft.row.put_off) {
-          queue.wake()
+          // A place is free, or something will be due.
+          if (draft.row.put_off || runs.size >= capacity) queue.wake()
           return drop(run)
         }
         for (const step of draft.steps.values()) {
           if (step.row.ended_at !== undefined) run.code?.answer(step.row)
         }
         for (const start of draft.starts) yield* go(run, start, attempted)
+        for (const [position, wait] of draft.waits) if (!waiting.has(wait)) wakeLater(run, position, wait)
       })
+
+      /** Waits of steps beside which others are under way; the claim is kept, and the time with it. */
+      const waiting = new WeakSet<Wait>()
+      const wakeLater = (run: TaskRun, position: number, wait: Wait): void => {
+        if (wait.for !== "retry" && wait.for !== "time") return
+        const ms = wait.ms ?? Date.parse(wait.at ?? "") - Date.now()
+        // A later time is seen when the others have ended, or at the next look at the task.
+        if (!(ms <= longestHereMs)) return
+        waiting.add(wait)
+        const wake = commit(run, (draft) => {
+          const step = run.steps.get(position)
+          if (run.waits.get(position) !== wait || step === undefined) return
+          if (wait.for === "time") return endStep(services, run, draft, position, {})
+          if (step.status === "pending") draft.waits.delete(position)
+        })
+        setTimeout(() => run.gone ? undefined : void fork(wake), Math.max(0, ms)).unref()
+      }
 
       /** Writes a draft and does what follows. */
       const commit = (run: TaskRun, change: (draft: Draft) => Effect.Effect<void, SqlError.SqlError> | void) =>
@@ -180,13 +204,14 @@ export class TaskEngine extends Context.Service<TaskEngine, {
             if (run.gone) return false
             const draft = makeDraft(run, new Date(outcome.at))
             store(run, draft, position)
-            if (run.code !== undefined) run.code.busy = true
             const rows = hold.stored
               ? outcome.rows
               : [audit.row(attemptedRow(work, run, position, began)), ...outcome.rows]
             for (const row of rows) draft.tellings.push({ row, told_when: "moved" })
             draft.left.push(outcome)
             endCall(services, run, draft, position, call, hold.stored, outcome)
+            // Its end is an answer, and what the code does with it is not known yet; a delay or a wait is none.
+            if (run.code !== undefined && draft.steps.get(position)?.row.ended_at !== undefined) run.code.busy = true
             conclusion.draft = draft
             conclusion.advanced = yield* write(run, draft, by)
             return conclusion.advanced !== undefined
@@ -263,9 +288,7 @@ export class TaskEngine extends Context.Service<TaskEngine, {
           case "Decide":
             return void fork(decide(run, position))
           case "Direct":
-            return void fork(
-              Effect.andThen(tools.take(start.work.tool), runCall(run, position, start.work, start.call, undefined))
-            )
+            return void fork(direct(run, start))
           case "Queued":
             return void fork(Effect.andThen(tools.take(start.work.tool), attempt(run, start)))
           case "Attempted": {
@@ -276,6 +299,23 @@ export class TaskEngine extends Context.Service<TaskEngine, {
           }
         }
       })
+
+      /** A call without an intent, once there is a slot. What the operator wished meanwhile comes first. */
+      const direct = (run: TaskRun, { call, position, work }: Extract<Start, { _tag: "Direct" }>) =>
+        Effect.andThen(
+          tools.take(work.tool),
+          Effect.suspend(() => {
+            if (!run.gone && run.wish === null) return runCall(run, position, work, call, undefined)
+            return Effect.andThen(
+              tools.giveBack(work.tool),
+              commit(run, (draft) => {
+                draft.flight.delete(position)
+                run.unstored.delete(position)
+                if (run.steps.get(position)?.status === "running") change(run, draft, position, { status: "pending" })
+              })
+            )
+          })
+        )
 
       /** A call whose slot has come: its intent, then the call. */
       const attempt = (run: TaskRun, { call, position, work }: Extract<Start, { _tag: "Queued" }>) =>
@@ -308,8 +348,7 @@ export class TaskEngine extends Context.Service<TaskEngine, {
         services,
         commit,
         fork: (effect) => void fork(effect),
-        direct: (run, { call, position, work }) =>
-          void fork(Effect.andThen(tools.take(work.tool), runCall(run, position, work, call, undefined)))
+        direct: (run, start) => void fork(direct(run, start))
       })
 
       /** Does the steps that were stored as begun with their task: most need no write before they run. */

@@ -3,6 +3,8 @@
  */
 import type { Fact } from "../audit/Audit.ts"
 import type { AuditType } from "../contract/AuditEvent.ts"
+import type { Autonomy, Risk } from "../contract/Enums.ts"
+import type { ErrorDetail } from "../contract/ErrorDetail.ts"
 import type { StepRow, TaskRow } from "./TaskRows.ts"
 
 type Named = Pick<TaskRow, "task_id" | "trace_id" | "trigger_event_id" | "name">
@@ -38,6 +40,27 @@ export const stepFact = (
   summary: summary.slice(0, longest),
   refs: { event_id: task.trigger_event_id, task_id: task.task_id, step_id: step.step_id },
   data: { step: step.name, position: step.position, ...(step.tool === undefined ? {} : { tool: step.tool }), ...data }
+})
+
+/** The end of a step's call that nobody ran to it. */
+export const callFact = (
+  type: "tool_call.failed" | "tool_call.canceled" | "tool_call.unknown",
+  task: Named,
+  step_id: string,
+  call: { readonly tool_call_id: string; readonly tool: string; readonly risk?: Risk; readonly autonomy?: Autonomy },
+  at: Date,
+  error: ErrorDetail
+): Fact => ({
+  type,
+  trace_id: task.trace_id,
+  at,
+  summary: `${call.tool} ${type === "tool_call.unknown" ? "is not awaited any more" : "is not done"}: ${error.message}`
+    .slice(0, longest),
+  refs: { event_id: task.trigger_event_id, task_id: task.task_id, step_id, tool_call_id: call.tool_call_id },
+  tool: call.tool,
+  risk: call.risk,
+  autonomy: call.autonomy,
+  data: { error }
 })
 
 export const createdFact = (task: TaskRow, steps: ReadonlyArray<StepRow>, at: Date): Fact =>

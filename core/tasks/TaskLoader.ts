@@ -17,6 +17,8 @@ export interface LoadedTask {
   readonly calls: ReadonlyMap<number, StoredCall>
   /** Positions of steps whose time has come, by the database's clock. */
   readonly due: ReadonlySet<number>
+  /** It was told that its host had ended under it, and not yet that it goes on. */
+  readonly interrupted: boolean
 }
 
 interface TaskColumns extends Omit<StoredTask, "thread_id" | "definition" | "input" | "created_at"> {
@@ -26,6 +28,7 @@ interface TaskColumns extends Omit<StoredTask, "thread_id" | "definition" | "inp
   readonly created_at: Date
   readonly labels: Labels
   readonly event: Origin & { readonly thread_id: string | null }
+  readonly interrupted: boolean
 }
 
 interface StepColumns {
@@ -84,7 +87,15 @@ export const loadTasks = Effect.fnUntraced(function*(ids: ReadonlyArray<string>)
     select t.task_id, t.trace_id, t.trigger_event_id, t.thread_id, t.name, t.kind, t.definition, t.input, t.status, t.priority,
            t.labels, t.autonomy_at_start, t.created_at,
            jsonb_build_object('event_id', e.event_id, 'trace_id', e.trace_id, 'thread_id', e.thread_id, 'channel', e.channel,
-                              'trust', e.trust, 'depth', e.depth, 'timezone', e.timezone, 'text', e.text) as event
+                              'trust', e.trust, 'depth', e.depth, 'timezone', e.timezone, 'text', e.text) as event,
+           -- Of its steps none need be running: code may have been between two calls.
+           coalesce(t.status = 'pending' and (
+             select a.type = 'task.interrupted'
+             from audit_events a
+             where a.trace_id = t.trace_id and a.refs->>'task_id' = t.task_id::text
+               and a.type in ('task.interrupted', 'task.recovered')
+             order by a.seq desc
+             limit 1), false) as interrupted
     from tasks t join events e on e.event_id = t.trigger_event_id
     where t.task_id = any(${ids}::uuid[])`
   const steps = yield* sql<StepColumns>`
@@ -99,7 +110,7 @@ export const loadTasks = Effect.fnUntraced(function*(ids: ReadonlyArray<string>)
   const of = Map.groupBy(steps, (step) => step.task_id)
   return tasks.map((row): LoadedTask => {
     const own = of.get(row.task_id) ?? []
-    const { created_at, event, ...task } = row
+    const { created_at, event, interrupted, ...task } = row
     return {
       task: {
         ...task,
@@ -111,7 +122,8 @@ export const loadTasks = Effect.fnUntraced(function*(ids: ReadonlyArray<string>)
       event: { ...event, thread_id: event.thread_id ?? undefined },
       steps: own.map(toStep),
       calls: new Map(own.flatMap((step) => step.call === null ? [] : [[step.position, step.call]])),
-      due: new Set(own.flatMap((step) => step.due ? [step.position] : []))
+      due: new Set(own.flatMap((step) => step.due ? [step.position] : [])),
+      interrupted
     }
   })
 })

@@ -5,8 +5,8 @@ import { Effect } from "effect"
 import type { SettlementRow } from "../contract/Rows.ts"
 import type { Advance } from "./Checkpoints.ts"
 import { nextSteps } from "./StepOrder.ts"
-import { beginStep, type StepServices, tell } from "./StepRunner.ts"
-import { stepFact, taskFact } from "./TaskFacts.ts"
+import { beginStep, endStep, type StepServices, tell } from "./StepRunner.ts"
+import { callFact, stepFact, taskFact } from "./TaskFacts.ts"
 import { change, type Draft, type Ended, stepsOf, type TaskRun, type Wait } from "./TaskRun.ts"
 import type { StepRow } from "./TaskRows.ts"
 
@@ -46,6 +46,14 @@ const succeeded = (run: TaskRun, last: StepRow | undefined): Ended => {
 
 const endTask = (services: StepServices, run: TaskRun, draft: Draft, end: Ended): void => {
   for (const step of stepsOf(run, draft)) {
+    const { error, position, status, step_id, tool = "", tool_call_id } = step
+    // It was refused, and is not tried again any more.
+    if (status === "pending" && step.attempt > 0 && error !== undefined && tool_call_id !== undefined) {
+      draft.ended.push({ task_id: run.task.task_id, tool_call_id, status: "failed", error, at: draft.at.toISOString() })
+      tell(services, draft, callFact("tool_call.failed", run.task, step_id, { tool_call_id, tool }, draft.at, error))
+      endStep(services, run, draft, position, { error })
+      continue
+    }
     // Code may leave a wait of its own behind.
     if (step.status !== "pending" && !(step.kind === "wait" && step.status === "waiting")) continue
     change(run, draft, step.position, { status: "skipped", wake_at: undefined, ended_at: draft.at.toISOString() })
@@ -117,6 +125,10 @@ const putOff = (services: StepServices, run: TaskRun, draft: Draft): void => {
   )
 }
 
+/** Whether something is under way: a step, or code that may ask for one. */
+export const isBusy = (run: TaskRun, draft: Draft): boolean =>
+  draft.flight.size > 0 || (run.code?.busy === true && !run.stale)
+
 /** Fills in what follows from what a draft has already. */
 export const complete = Effect.fnUntraced(function*(services: StepServices, run: TaskRun, draft: Draft) {
   const held = services.control.current().paused || services.stopping
@@ -143,7 +155,11 @@ export const complete = Effect.fnUntraced(function*(services: StepServices, run:
   }
   if (mayBegin && draft.flight.size === 0) draft.end ??= run.code?.result
   if (draft.end !== undefined) return endTask(services, run, draft, draft.end)
-  if (draft.flight.size > 0 || run.code?.busy === true) return
+  if (isBusy(run, draft)) return
+  if (run.stale && run.wish === null) {
+    draft.row = { ...draft.row, put_off: true, due_in_ms: 0, status: "pending" }
+    return
+  }
   if (draft.waits.size > 0) return putOff(services, run, draft)
   if (held && run.wish === null) {
     draft.row = { ...draft.row, put_off: true, due_in_ms: services.stopping ? 0 : heldMs, status: "pending" }
@@ -152,6 +168,7 @@ export const complete = Effect.fnUntraced(function*(services: StepServices, run:
 
 /** The draft as the statement takes it. */
 export const toAdvance = (run: TaskRun, draft: Draft): Advance => {
+  const acts = draft.calls.find((call) => !call.intent && call.attempts > 0 && call.effect !== "read")
   const written = [...draft.steps.values()].map(({ begins, fresh, row }) => ({ row: { ...row, begins }, fresh }))
   return {
     row: {
@@ -160,7 +177,8 @@ export const toAdvance = (run: TaskRun, draft: Draft): Advance => {
       checkpoint: run.checkpoint + 1,
       ...draft.row,
       closes: draft.end !== undefined,
-      idle: draft.flight.size === 0 && run.code?.busy !== true,
+      idle: !isBusy(run, draft),
+      acts_under: acts?.policy_version,
       output: draft.end?.output,
       error: draft.end?.error,
       at: draft.at.toISOString()

@@ -10,7 +10,7 @@ import type { CallRecovery, StoredCall } from "../tools/CallRecovery.ts"
 import { leavesNoTrace } from "../tools/Ending.ts"
 import type { PutCall } from "./CheckpointStatement.ts"
 import { endStep, sendCall, type StepServices, tell, type WaitInput } from "./StepRunner.ts"
-import { startedFact, taskFact } from "./TaskFacts.ts"
+import { callFact, startedFact, taskFact } from "./TaskFacts.ts"
 import type { LoadedTask } from "./TaskLoader.ts"
 import type { StepRow } from "./TaskRows.ts"
 import { change, type Draft, type TaskRun } from "./TaskRun.ts"
@@ -41,13 +41,15 @@ const canceled: ErrorDetail = { code: "task.canceled", message: "Its task was ca
 
 /** Ends a call that was not done and is not wanted any more. */
 const notSent = ({ services }: Services, run: TaskRun, draft: Draft, step: StepRow, call: StoredCall): void => {
+  const status = call.attempts === 0 ? "canceled" : "failed"
   draft.ended.push({
     task_id: run.task.task_id,
     tool_call_id: call.tool_call_id,
-    status: call.attempts === 0 ? "canceled" : "failed",
+    status,
     error: canceled,
     at: draft.at.toISOString()
   })
+  tell(services, draft, callFact(`tool_call.${status}`, run.task, step.step_id, call, draft.at, canceled))
   endStep(services, run, draft, step.position, { error: canceled })
 }
 
@@ -89,7 +91,8 @@ const takeUpCall = Effect.fnUntraced(function*(
           at: draft.at.toISOString()
         })
       }
-      const error = answer.error ?? call.error ?? undefined
+      // What the call had as an error before it was settled is no error of its end.
+      const { error } = answer
       return endStep(
         services,
         run,
@@ -137,6 +140,7 @@ const closeCall = Effect.fnUntraced(function*(
       error: canceled,
       at: draft.at.toISOString()
     })
+    tell(all.services, draft, callFact("tool_call.unknown", run.task, step.step_id, call, draft.at, canceled))
   }
   if (step.status !== "waiting") change(run, draft, step.position, { status: "waiting" })
   draft.waits.set(step.position, { for: "person" })
@@ -152,10 +156,9 @@ export const takeUp = Effect.fnUntraced(function*(
 ): Effect.fn.Return<void, SqlError.SqlError> {
   const { services } = all
   const began = loaded.steps.some((step) => step.started_at !== undefined)
-  const interrupted = loaded.task.status === "pending" && loaded.steps.some(({ status }) => status === "running")
   if (run.wish !== "cancel") {
     draft.row = { ...draft.row, status: "running" }
-    if (interrupted) {
+    if (loaded.interrupted) {
       tell(services, draft, taskFact("task.recovered", run.task, draft.at, `${run.task.name} goes on.`), "begun")
     } else if (!began && loaded.task.status === "pending") {
       tell(services, draft, startedFact(run.task, draft.at), "begun")

@@ -58,6 +58,8 @@ export interface TaskRun {
   /** The claim is not ours any more. */
   gone: boolean
   code: Code | undefined
+  /** Its code was not told of something: it is given back as soon as nothing is under way, and runs anew. */
+  stale: boolean
 }
 
 export const makeRun = (
@@ -80,7 +82,8 @@ export const makeRun = (
   abort: new AbortController(),
   lock: Semaphore.makeUnsafe(1),
   gone: false,
-  code: undefined
+  code: undefined,
+  stale: false
 })
 
 /** What is to be done here once a draft is committed. */

@@ -10,7 +10,7 @@ import * as path from "node:path"
 import { StepStatus, TaskStatus } from "../contract/Enums.ts"
 import { newId } from "../database/Ids.ts"
 import { layerTestDatabase } from "../testing/TestDatabase.ts"
-import { drawings, guardFunctions, mayFollow, stepMoves, taskMoves } from "./TaskState.ts"
+import { drawings, guards, mayFollow, stepMoves, taskMoves } from "./TaskState.ts"
 
 const root = path.join(import.meta.dirname, "../..")
 const read = (file: string) => fs.readFileSync(path.join(root, file), "utf8")
@@ -32,7 +32,7 @@ describe("the state machine", () => {
 
   it("is what the migration guards", () => {
     const text = read("migrations/0002_tasks.sql")
-    assert.strictEqual(between(text, "--BEGIN TASK STATE", "--END TASK STATE"), guardFunctions())
+    assert.strictEqual(between(text, "--BEGIN TASK STATE", "--END TASK STATE"), guards())
   })
 
   it("leads everywhere, and nowhere but to statuses that there are", () => {
