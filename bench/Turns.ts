@@ -33,6 +33,9 @@ const turn = async (postgresPid: number, { count, run, tidy }: Contender): Promi
   }
 }
 
+/** After so long no further round begins, once there are three. */
+export const enoughSeconds = 150
+
 export interface Turns<Name extends string> {
   readonly perSecond: (name: Name) => number
   /** Median of the ratios of the rounds. */
@@ -50,7 +53,9 @@ export const inTurns = async <Name extends string>(
   const turns = new Map<Name, Array<Turn>>(all.map(([name]) => [name, []]))
   // Plans are kept and code is compiled from the first runs on.
   for (const [, contender] of all) await turn(postgresPid, { ...contender, count: Math.ceil(contender.count / 4) })
+  const began = performance.now()
   for (let round = 0; round < rounds; round++) {
+    if (round >= 3 && performance.now() - began > enoughSeconds * 1_000) break
     for (const [name, contender] of all) turns.get(name)?.push(await turn(postgresPid, contender))
     if (verbose) say(all.map(([name]) => `${name} ${turns.get(name)?.at(-1)?.perSecond.toFixed(0)}`).join("   "))
   }

@@ -7,6 +7,7 @@ import * as path from "node:path"
 import { startGraphile, startTaskHost, tryTaskHost } from "./Controls.ts"
 import { figure, median, type Options, percentile, say, target, title } from "./Report.ts"
 import { startPostgres, temporaryFolder } from "./Setup.ts"
+import { enoughSeconds } from "./Turns.ts"
 
 /** As many as a host holds at once: full, it leaves what it is handed to others. */
 const room = 2_000
@@ -66,7 +67,9 @@ export const taskLatency = async ({ quick, verbose }: Options): Promise<void> =>
     graphileTunedOther: [addsTuned, graphileTuned]
   }
   const rounds = new Map<string, Array<ReadonlyArray<number>>>(Object.keys(pairs).map((name) => [name, []]))
+  const began = performance.now()
   for (let round = -1; round < (quick ? 3 : 7); round++) {
+    if (round >= 3 && performance.now() - began > enoughSeconds * 1_000) break
     const told: Array<string> = []
     for (const [name, [enqueuer, starter]] of Object.entries(pairs)) {
       const took = await measure(enqueuer, starter, round < 0 || quick ? 60 : 200)

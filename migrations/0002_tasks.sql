@@ -17,7 +17,8 @@ drop index inbox_claim;
 alter index inbox_trace  rename to work_trace;
 alter index inbox_thread rename to work_thread;
 alter index inbox_pkey   rename to work_pkey;
-create index work_free on work (priority, due_at) where claimed_by is null and not parked;
+-- Each kind of work is claimed by itself: one that a host has no room for must not be read to find the other.
+create index work_free on work (kind, priority, due_at) where claimed_by is null and not parked;
 create index work_asks on work (trace_id) where waits_for = 'answer';
 create index work_held on work (claimed_by) where claimed_by is not null;
 
@@ -173,6 +174,7 @@ begin
       -- A call without a trace may be stored with its end: it is repeated when the host dies under it.
       when 'planned'   then new.status in ('attempted', 'canceled', 'failed')
                             or (new.status = 'succeeded' and (old.effect = 'read' or old.guarantee = 'transactional'))
+                            or (new.status = 'unknown' and old.open_attempts > 0)   -- not to be repeated after all
       when 'attempted' then new.status in ('succeeded', 'failed', 'unknown', 'planned')
       when 'unknown'   then new.status in ('planned', 'succeeded', 'failed')
       else false end) then

@@ -1,7 +1,9 @@
 import * as fc from "fast-check"
+import { Redacted } from "effect"
 import { assert, describe, it } from "vitest"
+import { makeRedaction } from "../secrets/Redactor.ts"
 import type { Completion } from "./CompletionProvider.ts"
-import { type Decision, readDecision } from "./Decision.ts"
+import { type Decision, readDecision, withoutSecrets } from "./Decision.ts"
 
 const offered = ["coffee.brew", "coffee.heat", "timer.set"].map((name) => ({ name, description: name, parameters: {} }))
 type Answer = Pick<Completion, "text" | "calls">
@@ -160,5 +162,24 @@ describe("a decision", () => {
     read(text("{".repeat(1_000_000)))
     read(calls(["coffee.brew", `"${"\\".repeat(250_000)}`]))
     assert.isBelow(performance.now() - before, 2_000)
+  })
+
+  it("loses the values of secrets, and nothing else: its own words stay, also where a secret is one of them", () => {
+    const redaction = makeRedaction(undefined, () => {})
+    for (const value of ["action", "answer", "seconds", "coffee.brew", "hunter2hunter2"]) {
+      redaction.add(`s.${value}`, Redacted.make(value))
+    }
+    const secret = "so hunter2hunter2"
+    const hidden = "so [secret s.hunter2hunter2]"
+    const decisions: ReadonlyArray<readonly [Decision, Decision]> = [
+      [
+        { action: "call", calls: [{ tool: "coffee.brew", input: { size: [secret] } }], why: secret },
+        { action: "call", calls: [{ tool: "coffee.brew", input: { size: [hidden] } }], why: hidden }
+      ],
+      [{ action: "wait", seconds: 60, why: secret }, { action: "wait", seconds: 60, why: hidden }],
+      [{ action: "ask", question: secret }, { action: "ask", question: hidden }],
+      [{ action: "done", answer: secret }, { action: "done", answer: hidden }]
+    ]
+    for (const [before, after] of decisions) assert.deepEqual(withoutSecrets(before, redaction), after)
   })
 })

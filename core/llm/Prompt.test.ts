@@ -89,4 +89,19 @@ describe("a prompt", () => {
     assert.strictEqual(messages[8]!.content, "The blue one.")
     assert.match(messages[10]!.content!, /^status: failed\nerror: <<<\w+\n\{"code":"tool\.timeout"/)
   })
+
+  it("tells what was done before the first question, the newest of it", () => {
+    const result = (n: number) => ({ tool: `step ${n}`, status: "succeeded", output: { n } })
+    const told = (count: number) =>
+      messagesOf({ ...input, history: [{ before: Array.from({ length: count }, (_, n) => result(n)) }] }).slice(2)
+    const [few] = told(2)
+    assert.strictEqual(few?.role, "user")
+    assert.match(
+      few?.content ?? "",
+      /^This was done already.*\n\nstep 0\nstatus: succeeded\noutput: <<<.*\n\nstep 1\n/s
+    )
+    const [many] = told(25)
+    assert.match(many?.content ?? "", /\[5 of 25 results were left out\]\n\nstep 5\n/)
+    assert.notInclude(many?.content ?? "", "step 4\n")
+  })
 })

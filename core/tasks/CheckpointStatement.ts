@@ -38,6 +38,8 @@ export interface AdvanceRow {
   /** It was looked at and nothing was found out: counts as a try. */
   readonly counts: boolean
   readonly next_wake_at?: string | undefined
+  /** What the operator wishes of the task, as far as this host knew. */
+  readonly known_wish?: "pause" | "cancel" | undefined
   /** It holds the end of a write that had no intent: it is there only if nothing is paused and this policy still holds. */
   readonly acts_under?: number | undefined
   readonly output?: unknown
@@ -48,7 +50,7 @@ export interface AdvanceRow {
 export const advanceLists = lists<AdvanceRow>(
   "task_id uuid, fence bigint, checkpoint int, status text, closes boolean, idle boolean, put_off boolean, " +
     "due_at timestamptz, due_in_ms float8, quiet_call uuid, parked boolean, waits_for text, counts boolean, " +
-    "next_wake_at timestamptz, acts_under bigint, output jsonb, error jsonb, at timestamptz"
+    "next_wake_at timestamptz, known_wish text, acts_under bigint, output jsonb, error jsonb, at timestamptz"
 )
 
 /** A call that is stored for the first time, or attempted again: as an intent, or with its end. */
@@ -108,10 +110,14 @@ with advance as materialized (
     update work w
     set checkpoint = a.checkpoint,
         claimed_by = case when a.put_off or (w.wish = 'pause' and a.idle) then null else w.claimed_by end,
-        parked     = (w.wish = 'pause' and a.idle) is true or (a.put_off and a.parked),
-        waits_for  = case when w.wish = 'pause' and a.idle then 'pause' when a.put_off then a.waits_for end,
+        -- Whoever did not know that it was canceled can't say what is still to be waited for: it is looked at at once.
+        parked     = (w.wish = 'pause' and a.idle) is true
+                     or (a.put_off and a.parked and (w.wish = 'cancel' and a.known_wish is null) is not true),
+        waits_for  = case when w.wish = 'pause' and a.idle then 'pause'
+                          when a.put_off and (w.wish = 'cancel' and a.known_wish is null) is not true then a.waits_for end,
         tries      = case when a.put_off then w.tries + a.counts::int else 0 end,
-        due_at     = case when a.put_off
+        due_at     = case when a.put_off and w.wish = 'cancel' and a.known_wish is null then clock_timestamp()
+                       when a.put_off
                        then coalesce(a.due_at, clock_timestamp() + make_interval(secs => a.due_in_ms / 1000),
                                      (select quiet_at from tool_calls c where c.tool_call_id = a.quiet_call),
                                      clock_timestamp())
@@ -164,6 +170,8 @@ with advance as materialized (
         ended_at     = case when m.wish = 'cancel' and s.status = 'pending' then m.at else s.ended_at end
     from ${stepChangeLists.from("$4", "s")} join mine m on m.task_id = s.task_id
     where o.task_id = s.task_id and o.position = s.position and (m.wish is null or not s.begins)
+      -- Whoever canceled the task has ended it already.
+      and (m.wish = 'cancel' and o.status = 'skipped') is not true
   ),
   put as (
     insert into tool_calls
@@ -241,8 +249,8 @@ with advance as materialized (
        when 'duplicate' then r.event_id in (select event_id from incoming) and r.event_id not in (select event_id from stored)
        when 'attempted' then r.tool_call_id in (select tool_call_id from put where status = 'attempted')
        when 'begun'     then r.event_id in (select task_id from mine where wish is null)
-       when 'again'     then r.event_id in (select task_id from mine where wish is distinct from 'cancel')
-       when 'not again' then r.event_id in (select task_id from mine where wish = 'cancel')
+       when 'wanted'    then r.event_id in (select task_id from mine where wish is distinct from 'cancel')
+       when 'canceled'  then r.event_id in (select task_id from mine where wish = 'cancel')
        else r.event_id in (select task_id from mine)
      end`
   )

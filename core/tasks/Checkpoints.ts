@@ -26,10 +26,10 @@ import { stepChangeLists, stepLists, type WrittenStep } from "./TaskRows.ts"
 export interface TaskTelling {
   readonly row: AuditRow
   /**
-   * `begun`: only while nobody wishes the task to stop; `attempted`: only if this call's intent was written; `again`, or
-   * `not again` where the task was canceled in the meantime.
+   * `begun`: only while nobody wishes the task to stop; `attempted`: only if this call's intent was written; `wanted`:
+   * unless the task was canceled in the meantime; `canceled`: only then.
    */
-  readonly told_when: "moved" | "begun" | "attempted" | "again" | "not again"
+  readonly told_when: "moved" | "begun" | "attempted" | "wanted" | "canceled"
   readonly tool_call_id?: string | undefined
 }
 

@@ -143,7 +143,7 @@ const make = Effect.gen(function*() {
   const wrongInput = Effect.fnUntraced(function*(decision: Decision) {
     if (decision.action !== "call") return undefined
     for (const { input, tool } of decision.calls) {
-      const read = yield* Effect.result(registry.tool(tool)?.decodeInput(input) ?? Effect.succeed(undefined))
+      const read = yield* Effect.result(registry.tool(tool)?.decodeInput(input) ?? Effect.void)
       if (read._tag === "Failure") return `The input of ${tool} is wrong. ${read.failure}`
     }
     return undefined
@@ -165,8 +165,14 @@ const make = Effect.gen(function*() {
       const message = "No model is configured: set llm in the configuration."
       return failed(kept, { code: "llm.not_configured", message, retryable: false })
     }
-    const over = yield* boundReached(run, settings.llm)
-    if (over !== undefined) return failed(kept, { code: "llm.budget_exceeded", message: over, retryable: false })
+    const bound = yield* Effect.result(boundReached(run, settings.llm))
+    if (bound._tag === "Failure") {
+      const message = "What the trace has used can't be read: the database is away."
+      return failed(kept, { code: "llm.failed", message, retryable: true })
+    }
+    if (bound.success !== undefined) {
+      return failed(kept, { code: "llm.budget_exceeded", message: bound.success, retryable: false })
+    }
     const input = step.input as DecideInput
     const offered = offeredTo(run, input)
     const history = historyOf(run.steps, step)

@@ -52,6 +52,7 @@ export const endStep = (
 ): void => {
   const failed = "error" in ending
   const at = draft.at.toISOString()
+  const stored = run.steps.get(position)
   const step = change(run, draft, position, {
     status: failed ? "failed" : "succeeded",
     output: failed ? undefined : ending.output,
@@ -66,7 +67,9 @@ export const endStep = (
     draft,
     failed
       ? failedFact(run, step, draft.at, ending.error)
-      : stepFact("task.step_succeeded", run.task, step, draft.at, `${step.name} is done.`)
+      : stepFact("task.step_succeeded", run.task, step, draft.at, `${step.name} is done.`),
+    // One that had not begun is skipped by whoever cancels the task.
+    stored?.status === "pending" || stored?.kind === "wait" ? "wanted" : "moved"
   )
 }
 
@@ -119,9 +122,9 @@ export const retryStep = (
       `${step.name} is tried again${ms < 1_000 ? "" : ` in ${Math.round(ms / 1_000)} s`}: ${error.message}`,
       { attempt: step.attempt, of: step.max_attempts, delay_ms: ms, error }
     ),
-    "again"
+    "wanted"
   )
-  tell(services, draft, failedFact(run, step, draft.at, error), "not again")
+  tell(services, draft, failedFact(run, step, draft.at, error), "canceled")
 }
 
 export interface CallEnding {

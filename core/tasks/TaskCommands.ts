@@ -123,6 +123,8 @@ export const cancelTask = Effect.fnUntraced(
           resolved_at = clock_timestamp()
       from steps s
       where s.task_id = ${task_id} and c.tool_call_id = s.tool_call_id and c.status = 'planned' and c.open_attempts = 0
+        -- One that is running may be under way, and without an intent: whoever holds it knows.
+        and s.status <> 'running'
       returning c.tool_call_id, s.step_id, c.tool, c.risk, c.autonomy, c.status`
     const open = yield* sql<{ readonly position: number }>`
       select s.position from steps s join tool_calls c on c.tool_call_id = s.tool_call_id

@@ -23,11 +23,11 @@ import { Checkpoints, type Advanced, type AttemptedCall } from "./Checkpoints.ts
 import type { PutCall } from "./CheckpointStatement.ts"
 import { makeCode } from "./CodeRunner.ts"
 import { LlmRunner } from "./LlmRunner.ts"
-import { beginStored, endCall, endStep, type StepServices } from "./StepRunner.ts"
+import { beginStep, beginStored, endCall, endStep, type StepServices } from "./StepRunner.ts"
 import { taskChannel } from "./TaskCommands.ts"
 import { taskFact } from "./TaskFacts.ts"
 import { type LoadedTask, loadTasks } from "./TaskLoader.ts"
-import { complete, isBusy, toAdvance } from "./TaskProgress.ts"
+import { complete, toAdvance } from "./TaskProgress.ts"
 import type { CreatedTask } from "./TaskRows.ts"
 import { apply, change, type Draft, makeDraft, makeRun, type Start, store, type TaskRun, type Wait } from "./TaskRun.ts"
 import { takeUp } from "./TaskRecovery.ts"
@@ -101,7 +101,9 @@ export class TaskEngine extends Context.Service<TaskEngine, {
       /** Completes and writes a draft. The lock is held. Nothing when the task is not ours any more. */
       const write = Effect.fnUntraced(function*(run: TaskRun, draft: Draft, by: Write) {
         yield* complete(services, run, draft)
-        return yield* by(toAdvance(run, draft)).pipe(Effect.onError(() => giveBack(draft.starts)))
+        const advance = toAdvance(run, draft)
+        draft.idle = advance.row.idle
+        return yield* by(advance).pipe(Effect.onError(() => giveBack(draft.starts)))
       })
 
       /** After the commit: what is so now, and what is to be done. The lock is held. */
@@ -124,9 +126,10 @@ export class TaskEngine extends Context.Service<TaskEngine, {
           yield* giveBack(draft.starts)
           // What its code would have been told is found again when it is taken up anew.
           run.stale = run.code !== undefined
-          if (isBusy(run, draft)) return
+          if (draft.flight.size > 0) return
           // What was to begin did not: then it is still to be said that nothing is under way.
-          if (draft.starts.length > 0) yield* write(run, yield* draftOf(run), checkpoints.write)
+          if (!draft.idle) yield* write(run, yield* draftOf(run), checkpoints.write)
+          queue.wake()
           return drop(run)
         }
         if (draft.end !== undefined || draft.row.put_off) {
@@ -153,7 +156,12 @@ export class TaskEngine extends Context.Service<TaskEngine, {
           const step = run.steps.get(position)
           if (run.waits.get(position) !== wait || step === undefined) return
           if (wait.for === "time") return endStep(services, run, draft, position, {})
-          if (step.status === "pending") draft.waits.delete(position)
+          if (step.status !== "pending") return
+          draft.waits.delete(position)
+          // What comes next in a list is found by itself; code waits for the answer to what it asked.
+          if (run.task.kind !== "code") return
+          run.stale = run.wish !== null || services.stopping || control.current().paused
+          return run.stale ? undefined : beginStep(services, run, draft, step)
         })
         setTimeout(() => run.gone ? undefined : void fork(wake), Math.max(0, ms)).unref()
       }
@@ -437,7 +445,19 @@ export class TaskEngine extends Context.Service<TaskEngine, {
         })
       })
 
-      yield* notifications.listen(taskChannel, (message) => {
+      /** What is wished of the tasks that this host holds, after messages may have been missed. */
+      const readWishes = Effect.suspend(() =>
+        sql<{ readonly work_id: string; readonly wish: "pause" | "cancel" }>`
+        select work_id, wish from work where work_id = any(${[...runs.keys()]}::uuid[]) and wish is not null`
+      ).pipe(
+        Effect.map((rows) => {
+          for (const { wish, work_id } of rows) hear(`${wish} ${work_id}`)
+        }),
+        Effect.ignore
+      )
+
+      const hear = (message: string): void => {
+        if (message === "") return void fork(readWishes)
         const [verb, task_id = ""] = message.split(" ")
         const run = runs.get(task_id)
         if (run === undefined) return
@@ -448,7 +468,8 @@ export class TaskEngine extends Context.Service<TaskEngine, {
         if (verb === "pause") run.wish = "pause"
         if (verb === "resume") run.wish = null
         if (run.flight.size === 0 || verb === "resume") fork(commit(run, () => {}))
-      })
+      }
+      yield* notifications.listen(taskChannel, hear)
 
       // Before the fibers are closed, which waits for what runs: it may finish, and nothing more begins.
       yield* Effect.addFinalizer(() =>

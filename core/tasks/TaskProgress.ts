@@ -2,6 +2,7 @@
  * Completes a draft: what begins next, how the task ends, or what it waits for. Nothing is written here.
  */
 import { Effect } from "effect"
+import type { ErrorDetail } from "../contract/ErrorDetail.ts"
 import type { SettlementRow } from "../contract/Rows.ts"
 import type { Advance } from "./Checkpoints.ts"
 import { nextSteps } from "./StepOrder.ts"
@@ -125,12 +126,35 @@ const putOff = (services: StepServices, run: TaskRun, draft: Draft): void => {
   )
 }
 
+/** A canceled task waits for nothing but the outcome of calls that may have happened. */
+const keepOwed = (run: TaskRun, draft: Draft): void => {
+  const steps = new Map(stepsOf(run, draft).map((step) => [step.position, step]))
+  for (const position of draft.waits.keys()) {
+    const step = steps.get(position)
+    if (step?.kind !== "tool" || step.status !== "waiting") draft.waits.delete(position)
+  }
+}
+
 /** Whether something is under way: a step, or code that may ask for one. */
 export const isBusy = (run: TaskRun, draft: Draft): boolean =>
   draft.flight.size > 0 || (run.code?.busy === true && !run.stale)
 
+const canceled: ErrorDetail = { code: "task.canceled", message: "Its task was canceled.", retryable: false }
+
+/** Of a canceled task: ends what was stored as begun and not sent. One with a call is looked at by whoever takes it up. */
+const closeSteps = (services: StepServices, run: TaskRun, draft: Draft): void => {
+  for (const { position, status, tool_call_id } of run.steps.values()) {
+    if (status !== "running" || draft.flight.has(position) || draft.waits.has(position)) continue
+    const now = draft.steps.get(position)?.row.status
+    if (now !== undefined && now !== "pending") continue
+    if (tool_call_id === undefined) endStep(services, run, draft, position, { error: canceled })
+    else if (draft.flight.size === 0) draft.row = { ...draft.row, put_off: true, due_in_ms: 0 }
+  }
+}
+
 /** Fills in what follows from what a draft has already. */
 export const complete = Effect.fnUntraced(function*(services: StepServices, run: TaskRun, draft: Draft) {
+  if (run.wish === "cancel") closeSteps(services, run, draft)
   const held = services.control.current().paused || services.stopping
   const mayBegin = run.wish === null && !held && draft.end === undefined
   if (run.task.kind !== "code" && mayBegin) {
@@ -153,6 +177,7 @@ export const complete = Effect.fnUntraced(function*(services: StepServices, run:
       break
     }
   }
+  if (run.wish === "cancel") keepOwed(run, draft)
   if (mayBegin && draft.flight.size === 0) draft.end ??= run.code?.result
   if (draft.end !== undefined) return endTask(services, run, draft, draft.end)
   if (isBusy(run, draft)) return
@@ -178,6 +203,7 @@ export const toAdvance = (run: TaskRun, draft: Draft): Advance => {
       ...draft.row,
       closes: draft.end !== undefined,
       idle: !isBusy(run, draft),
+      known_wish: run.wish ?? undefined,
       acts_under: acts?.policy_version,
       output: draft.end?.output,
       error: draft.end?.error,

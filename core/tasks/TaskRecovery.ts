@@ -131,8 +131,11 @@ const closeCall = Effect.fnUntraced(function*(
   const ended = call.status === "succeeded" || call.status === "failed" || call.status === "canceled"
   const asks = call.guarantee === "probe" && call.effect !== "read"
   if (ended || (asks && call.status !== "planned")) return yield* takeUpCall(all, run, draft, step, call, row)
-  if (leavesNoTrace(call) || call.status === "planned") return notSent(all, run, draft, step, call)
-  if (call.status === "attempted") {
+  if (leavesNoTrace(call) || (call.status === "planned" && call.open_attempts === 0)) {
+    return notSent(all, run, draft, step, call)
+  }
+  // It was to be repeated, and what was sent before could have landed: again nobody knows.
+  if (call.status === "attempted" || call.status === "planned") {
     draft.ended.push({
       task_id: run.task.task_id,
       tool_call_id: call.tool_call_id,

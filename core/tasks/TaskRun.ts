@@ -125,8 +125,8 @@ export interface Draft {
   readonly ended: Array<EndedCall>
   readonly left: Array<Left>
   readonly tellings: Array<TaskTelling>
-  /** Code has nothing more to do for now. */
-  quiet: boolean
+  /** Whether it was written that nothing is under way. */
+  idle: boolean
   end: Ended | undefined
   settlement: SettlementRow | undefined
   row: Pick<
@@ -145,7 +145,7 @@ export const makeDraft = (run: TaskRun, at: Date): Draft => ({
   ended: [],
   left: [],
   tellings: [],
-  quiet: false,
+  idle: false,
   end: undefined,
   settlement: undefined,
   row: { put_off: false, parked: false, counts: false }
