@@ -54,6 +54,8 @@ export const layerPool = (
     ...connection,
     applicationName: "syris",
     maxConnections: poolSize,
+    // A new connection plans everything anew.
+    idleTimeout: "10 minutes",
     connectTimeout: "10 seconds",
     keepAlive: "10 seconds",
     // Nobody waits long for a lock or for a peer that is gone: what is cut is sent again.
@@ -64,6 +66,8 @@ export const layerPool = (
       lock_timeout: "5s",
       tcp_user_timeout: "15000",
       random_page_cost: "1.1",
+      // The statements of the hot path are large: planned once for a connection, not for each of the first executions.
+      plan_cache_mode: "force_generic_plan",
       // Longer than any tool may take: a transaction that a frozen host left open must not hold its locks for ever.
       idle_in_transaction_session_timeout: "61min"
     }

@@ -36,15 +36,17 @@ const reconnect = Schedule.min([Schedule.exponential("50 millis"), Schedule.spac
 )
 
 /**
- * Makes a writer. `commit` answers one result per item, in order, after its commit.
+ * Makes a writer. `commit` answers one result per item, in order, after its commit. `atOnce`: so many batches may be under way
+ * at the same time, for items that don't depend on one another: while the database has one, the next is made here.
  */
 export const make = <Item, A, E, R>(
-  commit: (items: ReadonlyArray<Item>) => Effect.Effect<ReadonlyArray<A>, E, R>
+  commit: (items: ReadonlyArray<Item>) => Effect.Effect<ReadonlyArray<A>, E, R>,
+  atOnce = 1
 ): Effect.Effect<(item: Item) => Effect.Effect<A, E | SqlError.SqlError>, never, R> =>
   Effect.map(Effect.context<R>(), (context) => {
     const run = Effect.runForkWith(context)
     let waiting: Array<Waiting<Item, A, E | SqlError.SqlError>> = []
-    let busy = false
+    let busy = 0
 
     const settled = (items: ReadonlyArray<Item>) =>
       commit(items).pipe(
@@ -70,7 +72,7 @@ export const make = <Item, A, E, R>(
       while (true) {
         const batch = waiting.slice(0, maximumBatch)
         if (batch.length === 0) {
-          busy = false
+          busy--
           return
         }
         waiting = waiting.slice(maximumBatch)
@@ -81,9 +83,10 @@ export const make = <Item, A, E, R>(
     return (item) =>
       Effect.callback<A, E | SqlError.SqlError>((resume) => {
         waiting.push({ item, resume })
-        if (!busy) {
-          busy = true
-          run(drain)
+        if (busy < atOnce) {
+          busy++
+          // Whatever is handed in at the same moment goes along.
+          setImmediate(() => run(drain))
         }
       })
   })

@@ -40,6 +40,9 @@ interface TraceRow extends Owed {
 /** Outcomes of this process kept for whoever asks a moment later. */
 const remembered = 1_000
 
+/** What this host settles is announced; only after so long somebody looks. */
+const lookFirst = "100 millis"
+
 /** What another host settles is found by looking again. */
 const lookAgain = "200 millis"
 
@@ -107,7 +110,7 @@ export class Settlements extends Context.Service<Settlements, {
                   settled === undefined ? Effect.as(Effect.sleep(lookAgain), undefined) : Effect.succeed(settled)
                 )
               ),
-              "20 millis"
+              lookFirst
             )
           )
           if (found !== undefined) return found

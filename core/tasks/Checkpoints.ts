@@ -75,6 +75,9 @@ interface OwnRow {
   readonly ended: boolean
 }
 
+/** A task writes one checkpoint at a time, so batches never hold the same task. */
+const batchesAtOnce = 2
+
 /** A wish of the operator that came between two looks is seen by the next one. */
 const looks = 5
 
@@ -170,8 +173,9 @@ export class Checkpoints extends Context.Service<Checkpoints, {
         return advances.map(({ row }) => found.get(row.task_id))
       })
 
-      const write = yield* GroupCommit.make((advances: ReadonlyArray<Advance>) =>
-        Effect.tap(writeAll(advances), () => wake.wake)
+      const write = yield* GroupCommit.make(
+        (advances: ReadonlyArray<Advance>) => Effect.tap(writeAll(advances), () => wake.wake),
+        batchesAtOnce
       )
       return Checkpoints.of({ write, writeHere: (advance) => Effect.map(writeAll([advance]), ([mine]) => mine) })
     })

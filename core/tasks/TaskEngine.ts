@@ -117,6 +117,8 @@ export class TaskEngine extends Context.Service<TaskEngine, {
           return drop(run)
         }
         const attempted = new Map(advanced.attempted.map((call) => [call.tool_call_id, call]))
+        // It was resumed, and this host did not hear of it: nothing was begun in this write that could be now.
+        const deaf = run.wish !== null && advanced.wish === null
         apply(run, draft, advanced.wish)
         const settled = advanced.wish === null ? draft.settlement : undefined
         const emitted = draft.left.some((left) => left.emitted.length > 0)
@@ -142,6 +144,7 @@ export class TaskEngine extends Context.Service<TaskEngine, {
         }
         for (const start of draft.starts) yield* go(run, start, attempted)
         for (const [position, wait] of draft.waits) if (!waiting.has(wait)) wakeLater(run, position, wait)
+        if (deaf) fork(commit(run, () => {}))
       })
 
       /** Waits of steps beside which others are under way; the claim is kept, and the time with it. */

@@ -83,7 +83,7 @@ const toStep = (row: StepColumns): StepRow => ({
 
 export const loadTasks = Effect.fnUntraced(function*(ids: ReadonlyArray<string>) {
   const sql = yield* SqlClient.SqlClient
-  const tasks = yield* sql<TaskColumns>`
+  const readTasks = sql<TaskColumns>`
     select t.task_id, t.trace_id, t.trigger_event_id, t.thread_id, t.name, t.kind, t.definition, t.input, t.status, t.priority,
            t.labels, t.autonomy_at_start, t.created_at,
            jsonb_build_object('event_id', e.event_id, 'trace_id', e.trace_id, 'thread_id', e.thread_id, 'channel', e.channel,
@@ -98,7 +98,7 @@ export const loadTasks = Effect.fnUntraced(function*(ids: ReadonlyArray<string>)
              limit 1), false) as interrupted
     from tasks t join events e on e.event_id = t.trigger_event_id
     where t.task_id = any(${ids}::uuid[])`
-  const steps = yield* sql<StepColumns>`
+  const readSteps = sql<StepColumns>`
     select s.task_id, s.position, s.step_id, s.stage, s.name, s.kind, s.status, s.attempt, s.max_attempts, s.retry, s.tool,
            s.input, s.checkpoint, s.output, s.error, s.ordinal, s.tool_call_id, s.wake_at, s.started_at, s.ended_at,
            coalesce(s.wake_at <= clock_timestamp(), true) as due, ${sql.literal(storedCall)} as call
@@ -107,6 +107,7 @@ export const loadTasks = Effect.fnUntraced(function*(ids: ReadonlyArray<string>)
          left join hosts h on h.host_id = c.held_by
     where s.task_id = any(${ids}::uuid[])
     order by s.task_id, s.position`
+  const [tasks, steps] = yield* Effect.all([readTasks, readSteps], { concurrency: 2 })
   const of = Map.groupBy(steps, (step) => step.task_id)
   return tasks.map((row): LoadedTask => {
     const own = of.get(row.task_id) ?? []

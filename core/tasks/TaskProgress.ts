@@ -178,7 +178,9 @@ export const complete = Effect.fnUntraced(function*(services: StepServices, run:
     }
   }
   if (run.wish === "cancel") keepOwed(run, draft)
-  if (mayBegin && draft.flight.size === 0) draft.end ??= run.code?.result
+  // A call that the code left alone is awaited, too, where it is not known what became of it.
+  const open = stepsOf(run, draft).some(({ kind, status }) => kind === "tool" && status === "waiting")
+  if (mayBegin && draft.flight.size === 0 && !open) draft.end ??= run.code?.result
   if (draft.end !== undefined) return endTask(services, run, draft, draft.end)
   if (isBusy(run, draft)) return
   if (run.stale && run.wish === null) {
