@@ -31,8 +31,9 @@ export type Labels = typeof Labels.Type
 export const Step = Schema.Struct({
   step_id: Schema.String,
   task_id: Schema.String,
-  /** From 0. Steps of one `stage` run at the same time. */
+  /** From 0, in the order in which they were made. */
   position: Schema.Int,
+  /** Steps of one stage run at the same time, stages in their order. A model's choices take stages between those of a list. */
   stage: Schema.Int,
   name: Schema.String,
   kind: StepKind,

@@ -150,12 +150,18 @@ with advance as materialized (
   ),
   fresh as (
     insert into steps (${stepColumns})
-    select s.task_id, s.position, s.step_id, s.stage, s.name, s.kind, ${notAgain("s.status", "pending")}, s.attempt,
-           s.max_attempts, s.retry, s.tool, s.input, coalesce(s.checkpoint, '{}'), s.output, s.error, s.ordinal,
-           s.tool_call_id, s.wake_at, s.started_at,
+    select s.task_id, s.position, s.step_id, s.stage, s.name, s.kind,
+           case when x.held then 'pending' else ${
+  notAgain("s.status", "pending")
+} end, s.attempt, s.max_attempts, s.retry,
+           s.tool, s.input, coalesce(s.checkpoint, '{}'), s.output, s.error, s.ordinal,
+           case when not x.held then s.tool_call_id end, case when not x.held then s.wake_at end,
+           case when not x.held then s.started_at end,
            case when m.wish = 'cancel' and s.status = 'pending' then m.at else s.ended_at end
     from ${stepLists.from("$3", "s")} join mine m on m.task_id = s.task_id
-    where m.wish is null or not s.begins
+         -- What was planned and may not begin is to come; of a canceled task nothing is planned any more.
+         cross join lateral (select (s.planned and s.begins and m.wish = 'pause') is true as held) x
+    where (m.wish is null or not s.begins or x.held) and (s.planned and m.wish = 'cancel' and s.ended_at is null) is not true
   ),
   stepped as (
     update steps o

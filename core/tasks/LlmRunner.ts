@@ -249,9 +249,7 @@ const make = Effect.gen(function*() {
       endStep({ audit }, run, draft, position, { output: decision })
       // Of a task that is canceled nothing more is planned.
       for (const row of run.wish === "cancel" ? [] : plannedSteps(run.steps, step, decision)) {
-        draft.steps.set(row.position, { row, fresh: true, begins: false })
-        // What is planned is stored whatever the operator wishes, and what begins is not: so it begins with the next write.
-        draft.waits.set(row.position, { for: "retry", ms: 0 })
+        draft.steps.set(row.position, { row, fresh: true, begins: false, planned: true })
       }
       return
     }

@@ -17,10 +17,12 @@ interface Given {
   readonly kind?: StepKind
   /** Under way here, or waiting for something. */
   readonly busy?: boolean
+  /** A model chose it. */
+  readonly chosen?: true
 }
 
 const rowsOf = (steps: ReadonlyArray<Given>): ReadonlyArray<StepRow> =>
-  steps.map(({ kind = "tool", stage, status }, position) => ({
+  steps.map(({ chosen, kind = "tool", stage, status }, position) => ({
     task_id,
     position,
     step_id: newId(),
@@ -32,12 +34,13 @@ const rowsOf = (steps: ReadonlyArray<Given>): ReadonlyArray<StepRow> =>
     max_attempts: 3,
     retry: defaultRetry,
     input: {},
+    checkpoint: chosen === undefined ? {} : { decided_by: 0 },
     ordinal: 0
   }))
 
 /** `begin 0 2`, `wait`, `failed 1`, `succeeded`. */
-const next = (steps: ReadonlyArray<Given>, mayFail = false): string => {
-  const found = nextSteps(rowsOf(steps), (position) => steps[position]?.busy === true, mayFail)
+const next = (steps: ReadonlyArray<Given>): string => {
+  const found = nextSteps(rowsOf(steps), (position) => steps[position]?.busy === true)
   switch (found._tag) {
     case "Begin":
       return `begin ${found.steps.map(({ position }) => position).join(" ")}`
@@ -54,6 +57,7 @@ const pending = (stage: number): Given => ({ stage, status: "pending" })
 const running = (stage: number): Given => ({ stage, status: "running", busy: true })
 const done = (stage: number): Given => ({ stage, status: "succeeded" })
 const failed = (stage: number): Given => ({ stage, status: "failed" })
+const refused = (stage: number): Given => ({ ...failed(stage), chosen: true })
 
 describe("the steps of a task", () => {
   it.each<readonly [string, ReadonlyArray<Given>]>([
@@ -84,13 +88,16 @@ describe("the steps of a task", () => {
   ])("that failed: %s", (expected, steps) => assert.strictEqual(next(steps), expected))
 
   it.each<readonly [string, ReadonlyArray<Given>]>([
-    ["begin 2", [{ ...done(0), kind: "llm_decide" }, failed(1), { ...pending(2), kind: "llm_decide" }]],
-    ["begin 2", [{ ...done(0), kind: "llm_decide" }, failed(1), pending(1)]],
+    ["begin 2", [{ ...done(0), kind: "llm_decide" }, refused(1), { ...pending(2), kind: "llm_decide", chosen: true }]],
+    ["begin 2", [{ ...done(0), kind: "llm_decide" }, refused(1), { ...pending(1), chosen: true }]],
     ["failed 0", [{ ...failed(0), kind: "llm_decide" }]],
-    ["failed 1", [{ ...done(0), kind: "llm_decide" }, { ...failed(1), kind: "wait" }]],
-    ["succeeded", [{ ...done(0), kind: "llm_decide" }, failed(1)]]
-  ])("where whoever chose a call hears of its failure: %s", (expected, steps) => {
-    assert.strictEqual(next(steps, true), expected)
+    ["failed 1", [{ ...done(0), kind: "llm_decide" }, { ...refused(1), kind: "wait" }]],
+    ["succeeded", [{ ...done(0), kind: "llm_decide" }, refused(1)]],
+    // In a list: what the model chose may fail, what the list has may not.
+    ["begin 1", [{ ...done(0), kind: "llm_decide" }, pending(1), refused(-1)]],
+    ["failed 1", [{ ...done(0), kind: "llm_decide" }, failed(1), refused(-1)]]
+  ])("where a model chose a call and hears of its failure: %s", (expected, steps) => {
+    assert.strictEqual(next(steps), expected)
   })
 
   it("name the last one when all are done", () => {

@@ -1,6 +1,7 @@
 /**
  * Which steps of a task come next: stage by stage, those of one stage at the same time. Pure.
  */
+import { chosenByModel } from "./LlmSteps.ts"
 import type { StepRow } from "./TaskRows.ts"
 
 export type Next =
@@ -10,19 +11,13 @@ export type Next =
   | { readonly _tag: "Failed"; readonly step: StepRow }
   | { readonly _tag: "Succeeded"; readonly last: StepRow | undefined }
 
-/**
- * `busy`: steps that are under way, or wait for something. `mayFail`: a call that failed does not fail the task; whoever
- * chose it hears of it.
- */
-export const nextSteps = (
-  steps: ReadonlyArray<StepRow>,
-  busy: (position: number) => boolean,
-  mayFail = false
-): Next => {
-  const open = steps.filter(({ kind, status }) =>
-    status !== "succeeded" && status !== "skipped" && !(mayFail && kind === "tool" && status === "failed")
+/** `busy`: steps that are under way, or wait for something. */
+export const nextSteps = (steps: ReadonlyArray<StepRow>, busy: (position: number) => boolean): Next => {
+  const open = steps.filter((step) =>
+    // A call that a model chose does not fail the task: the model hears of it.
+    step.status !== "succeeded" && step.status !== "skipped" && !(step.status === "failed" && chosenByModel(step))
   )
-  if (open.length === 0) return { _tag: "Succeeded", last: steps.at(-1) }
+  if (open.length === 0) return { _tag: "Succeeded", last: lastOf(steps) }
   const stage = Math.min(...open.map((step) => step.stage))
   const now = open.filter((step) => step.stage === stage)
   const failed = now.find(({ status }) => status === "failed")
@@ -33,3 +28,7 @@ export const nextSteps = (
   const begin = now.filter((step) => step.status === "pending" && !busy(step.position))
   return begin.length > 0 ? { _tag: "Begin", steps: begin } : { _tag: "Wait" }
 }
+
+/** Of the last stage: what a model adds comes after the list by position, and not by stage. */
+const lastOf = (steps: ReadonlyArray<StepRow>): StepRow | undefined =>
+  steps.toSorted((a, b) => a.stage - b.stage || a.position - b.position).at(-1)

@@ -16,6 +16,7 @@ import * as ToolCallPlan from "../tools/ToolCallPlan.ts"
 import { attemptedFact, type ToolExecutor, type Work } from "../tools/ToolExecutor.ts"
 import type { TaskTelling } from "./Checkpoints.ts"
 import type { PutCall } from "./CheckpointStatement.ts"
+import { chosenByModel } from "./LlmSteps.ts"
 import { retryDelayMs } from "./RetryDelay.ts"
 import { stepFact, stepStartedFact } from "./TaskFacts.ts"
 import type { StepRow } from "./TaskRows.ts"
@@ -274,7 +275,7 @@ const beginCall = Effect.fnUntraced(function*(services: StepServices, run: TaskR
     autonomy,
     granted: settings.safety.scopesOf(event.channel),
     trust: event.trust,
-    by_model: task.kind === "llm_plan"
+    by_model: chosenByModel(step)
   })
   const call: PutCall = {
     ...plan.row,

@@ -192,10 +192,13 @@ export const resumeTask = Effect.fnUntraced(
   }
 )
 
+/** All but the calls that a model chose. */
+const notHeard = "not (kind = 'tool' and checkpoint ? 'decided_by')"
+
 /** Which failed steps are done anew: a model, and code that went on after a failure, have taken note of the others. */
 const failedAt: Record<TaskRow["kind"], string> = {
-  steps: "true",
-  llm_plan: "kind = 'llm_decide'",
+  steps: notHeard,
+  llm_plan: notHeard,
   code: "position = (select (t.error -> 'details' ->> 'position')::int from tasks t where t.task_id = steps.task_id)"
 }
 

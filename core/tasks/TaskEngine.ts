@@ -121,9 +121,11 @@ export class TaskEngine extends Context.Service<TaskEngine, {
         const deaf = run.wish !== null && advanced.wish === null
         apply(run, draft, advanced.wish)
         const settled = advanced.wish === null ? draft.settlement : undefined
-        const emitted = draft.left.some((left) => left.emitted.length > 0)
-        if (emitted) queue.wake()
-        if (settled !== undefined) settlements.announce(settled, draft.end !== undefined && !emitted)
+        if (draft.left.some((left) => left.emitted.length > 0)) {
+          run.emitted = true
+          queue.wake()
+        }
+        if (settled !== undefined) settlements.announce(settled, draft.end !== undefined && !run.emitted)
         if (advanced.wish !== null) {
           yield* giveBack(draft.starts)
           // What its code would have been told is found again when it is taken up anew.

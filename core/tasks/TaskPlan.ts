@@ -8,7 +8,7 @@ import type { Labels, RetryPolicy } from "../contract/Task.ts"
 export interface NewStep {
   readonly name: string
   readonly kind: StepKind
-  /** Steps of one stage run at the same time, stages one after the other, from 0. */
+  /** Steps of one stage run at the same time, stages one after the other; a list begins with 0. */
   readonly stage: number
   /** Of a step of kind `tool`. */
   readonly tool?: string | undefined

@@ -5,6 +5,7 @@ import { Effect } from "effect"
 import type { ErrorDetail } from "../contract/ErrorDetail.ts"
 import type { SettlementRow } from "../contract/Rows.ts"
 import type { Advance } from "./Checkpoints.ts"
+import { decisionOf } from "./LlmSteps.ts"
 import { nextSteps } from "./StepOrder.ts"
 import { beginStep, endStep, type StepServices, tell } from "./StepRunner.ts"
 import { callFact, stepFact, taskFact } from "./TaskFacts.ts"
@@ -37,9 +38,9 @@ export const wordsOf = (output: unknown): string | undefined => {
 
 /** How a list of steps ends when all of them are done. */
 const succeeded = (run: TaskRun, last: StepRow | undefined): Ended => {
-  const decision = last?.output as { readonly action?: string; readonly answer?: string } | undefined
-  if (run.task.kind === "llm_plan" && decision?.action === "done") {
-    return { status: "succeeded", output: { answer: decision.answer }, reply: decision.answer ?? "" }
+  const decision = last === undefined ? undefined : decisionOf(last)
+  if (decision?.action === "done") {
+    return { status: "succeeded", output: { answer: decision.answer }, reply: decision.answer }
   }
   const words = wordsOf(last?.output)
   return { status: "succeeded", reply: words ?? `${run.task.name} is done.` }
@@ -161,8 +162,7 @@ export const complete = Effect.fnUntraced(function*(services: StepServices, run:
     while (true) {
       const next = nextSteps(
         stepsOf(run, draft),
-        (position) => draft.flight.has(position) || draft.waits.has(position),
-        run.task.kind === "llm_plan"
+        (position) => draft.flight.has(position) || draft.waits.has(position)
       )
       if (next._tag === "Wait") break
       if (next._tag === "Begin") {
@@ -196,7 +196,10 @@ export const complete = Effect.fnUntraced(function*(services: StepServices, run:
 /** The draft as the statement takes it. */
 export const toAdvance = (run: TaskRun, draft: Draft): Advance => {
   const acts = draft.calls.find((call) => !call.intent && call.attempts > 0 && call.effect !== "read")
-  const written = [...draft.steps.values()].map(({ begins, fresh, row }) => ({ row: { ...row, begins }, fresh }))
+  const written = [...draft.steps.values()].map(({ begins, fresh, planned, row }) => ({
+    row: { ...row, begins, planned },
+    fresh
+  }))
   return {
     row: {
       task_id: run.task.task_id,

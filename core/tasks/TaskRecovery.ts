@@ -9,6 +9,7 @@ import type { WorkRow } from "../pipeline/WorkQueue.ts"
 import type { CallRecovery, StoredCall } from "../tools/CallRecovery.ts"
 import { leavesNoTrace } from "../tools/Ending.ts"
 import type { PutCall } from "./CheckpointStatement.ts"
+import { chosenByModel } from "./LlmSteps.ts"
 import { endStep, sendCall, type StepServices, tell, type WaitInput } from "./StepRunner.ts"
 import { callFact, startedFact, taskFact } from "./TaskFacts.ts"
 import type { LoadedTask } from "./TaskLoader.ts"
@@ -68,7 +69,8 @@ const takeUpCall = Effect.fnUntraced(function*(
     event: run.event,
     tries: row.tries,
     task_id: run.task.task_id,
-    step_id: step.step_id
+    step_id: step.step_id,
+    by_model: chosenByModel(step)
   })
   switch (answer._tag) {
     case "Attempt": {

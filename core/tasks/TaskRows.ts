@@ -62,12 +62,16 @@ export const taskLists = lists<TaskRow & { readonly claim: boolean }>(
 )
 
 /** A step of a statement; one that `begins` is written only while nobody wishes the task to stop. */
-export type WrittenStep = StepRow & { readonly begins: boolean }
+export type WrittenStep = StepRow & {
+  readonly begins: boolean
+  /** Where it may not begin it is written as what is to come. */
+  readonly planned?: boolean | undefined
+}
 
 export const stepLists = lists<WrittenStep>(
   "task_id uuid, position int, step_id uuid, stage int, name text, kind text, status text, attempt int, max_attempts int, " +
     "retry jsonb, tool text, input jsonb, checkpoint jsonb, output jsonb, error jsonb, ordinal int, tool_call_id uuid, " +
-    "wake_at timestamptz, started_at timestamptz, ended_at timestamptz, begins boolean"
+    "wake_at timestamptz, started_at timestamptz, ended_at timestamptz, begins boolean, planned boolean"
 )
 
 /** What changes of a step. */

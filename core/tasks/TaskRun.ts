@@ -58,6 +58,8 @@ export interface TaskRun {
   /** The claim is not ours any more. */
   gone: boolean
   code: Code | undefined
+  /** An event that it emitted may still be under way. */
+  emitted: boolean
   /** Its code was not told of something: it is given back as soon as nothing is under way, and runs anew. */
   stale: boolean
 }
@@ -83,6 +85,8 @@ export const makeRun = (
   lock: Semaphore.makeUnsafe(1),
   gone: false,
   code: undefined,
+  // Of a task that another holder began it is not known.
+  emitted: given.checkpoint !== undefined,
   stale: false
 })
 
@@ -103,6 +107,8 @@ export interface DraftStep {
   readonly fresh: boolean
   /** Written only while nobody wishes the task to stop. */
   readonly begins: boolean
+  /** Not stored yet, and part of what is: where it may not begin it is written as what is to come. */
+  readonly planned?: boolean | undefined
 }
 
 /** How the task ends. */
@@ -173,10 +179,12 @@ export const change = (
   const before = stepOf(run, draft, position)
   if (before === undefined) throw new Error(`The task ${run.task.task_id} has no step at ${position}.`)
   const row = { ...before, ...to }
+  const known = draft.steps.get(position)
   draft.steps.set(position, {
     row,
-    fresh: draft.steps.get(position)?.fresh ?? !run.steps.has(position),
-    begins: begins && (draft.steps.get(position)?.begins ?? true)
+    fresh: known?.fresh ?? !run.steps.has(position),
+    begins: begins && (known === undefined || known.begins || known.planned === true),
+    planned: known?.planned
   })
   return row
 }
@@ -189,13 +197,16 @@ export const store = (run: TaskRun, draft: Draft, position: number): void => {
   draft.tellings.unshift(...unstored.tellings)
 }
 
+const asPlanned = { status: "pending", tool_call_id: undefined, wake_at: undefined, started_at: undefined } as const
+
 /** Takes what a commit has written for what is. */
 export const apply = (run: TaskRun, draft: Draft, wish: TaskRun["wish"]): void => {
   run.checkpoint++
   run.wish = wish
-  for (const [position, { begins, row }] of draft.steps) {
+  for (const [position, { begins, planned, row }] of draft.steps) {
     if (begins && wish !== null) {
       draft.flight.delete(position)
+      if (planned === true) run.steps.set(position, { ...row, ...asPlanned })
     } else {
       run.steps.set(position, row)
       run.unstored.delete(position)

@@ -79,6 +79,8 @@ export interface RecoveryRequest {
   readonly tries: number
   readonly task_id?: string | undefined
   readonly step_id?: string | undefined
+  /** A model chose the call. */
+  readonly by_model?: boolean
 }
 
 export class CallRecovery extends Context.Service<CallRecovery, {
@@ -226,7 +228,8 @@ const make = Effect.gen(function*() {
       tool: work.tool,
       granted: settings.safety.scopesOf(event.channel),
       trust: event.trust,
-      autonomy: control.current().autonomy
+      autonomy: control.current().autonomy,
+      by_model: request.by_model === true
     }, call.risk)
     if (refused !== undefined) {
       if (!planned || call.open_attempts > 0) return putOff("person")
