@@ -10,6 +10,7 @@ alter table work
   add column priority   smallint not null default 5 check (priority between 0 and 9),   -- the highest first
   add column waits_for  text     check (waits_for in ('time', 'person', 'answer', 'approval', 'job', 'pause')),
   add column wish       text     check (wish in ('pause', 'cancel')),  -- the operator's, for whoever holds it
+  add column heeded     text     check (heeded in ('pause', 'cancel')),  -- the wish that the last checkpoint was written under
   add column checkpoint int      not null default 0;       -- writes under this work so far: each is there once
 update work set event_id = work_id;
 alter table work alter column event_id set not null, alter column kind drop default;

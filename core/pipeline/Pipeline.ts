@@ -121,7 +121,7 @@ export class Pipeline extends Context.Service<Pipeline, {
         if (!stored.deduped) {
           yield* stored.claimed
             ? engine.begin(created, event, stored.fence, created.begins)
-            : Effect.andThen(Effect.sync(queue.wake), queue.wakeAll)
+            : Effect.sync(queue.wake)
         }
         return {
           event_id: stored.event_id,

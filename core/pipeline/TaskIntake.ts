@@ -52,7 +52,9 @@ with ${events},
                       else r.event_id in (select event_id from stored) end`
   )
 }
-select s.event_id, m.fence, false as attempted, coalesce(m.claimed, false) as claimed
+select s.event_id, m.fence, false as attempted, coalesce(m.claimed, false) as claimed,
+       -- With the commit: somebody else may have room.
+       (select pg_notify('syris_work', '') from made where not claimed limit 1)::text as told
 from stored s left join made m on m.trigger_event_id = s.event_id`
 
 export const acceptTaskStatement = taskStatement(storeEvents("$1", "$2"), "")

@@ -109,6 +109,7 @@ with advance as materialized (
   held as (
     update work w
     set checkpoint = a.checkpoint,
+        heeded     = w.wish,
         claimed_by = case when a.put_off or (w.wish = 'pause' and a.idle) then null else w.claimed_by end,
         -- Whoever did not know that it was canceled can't say what is still to be waited for: it is looked at at once.
         parked     = (w.wish = 'pause' and a.idle) is true

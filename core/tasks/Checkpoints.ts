@@ -132,7 +132,8 @@ export class Checkpoints extends Context.Service<Checkpoints, {
       const look = Effect.fnUntraced(function*(advances: ReadonlyArray<Advance>, found: Map<string, Advanced>) {
         const fences = new Map(advances.map(({ row }) => [row.task_id, row.fence]))
         const rows = yield* sql.unsafe<OwnRow>(
-          `select x.task_id, w.checkpoint, w.wish, coalesce(t.fence = x.fence and t.status in ('succeeded', 'failed'), false) as ended
+          // A wish that came after the write changed nothing in it.
+          `select x.task_id, w.checkpoint, w.heeded as wish, coalesce(t.fence = x.fence and t.status in ('succeeded', 'failed'), false) as ended
            from unnest($1::uuid[], $2::bigint[]) as x(task_id, fence)
                 left join work w on w.work_id = x.task_id and w.fence = x.fence and w.claimed_by is not distinct from
                   case when w.claimed_by is null then null else $3::uuid end

@@ -18,7 +18,7 @@ import type { TaskTelling } from "./Checkpoints.ts"
 import type { PutCall } from "./CheckpointStatement.ts"
 import { chosenByModel } from "./LlmSteps.ts"
 import { retryDelayMs } from "./RetryDelay.ts"
-import { stepFact, stepStartedFact } from "./TaskFacts.ts"
+import { callFact, stepFact, stepStartedFact } from "./TaskFacts.ts"
 import type { StepRow } from "./TaskRows.ts"
 import { change, type Draft, type TaskRun } from "./TaskRun.ts"
 
@@ -164,14 +164,19 @@ export const endCall = (
   if (stored) {
     draft.ended.push({ ...end, status, at })
   } else {
+    // Without an intent it leaves no trace, and is never unknown: it is made again.
+    const kept = status === "unknown" ? "planned" : status
+    if (kept !== status && ending.error !== undefined) {
+      const ended = callFact("tool_call.failed", run.task, step.step_id, call, draft.at, ending.error)
+      tell(services, draft, ended, "canceled")
+    }
     draft.calls.push({
       ...call,
       ...end,
-      // Without an intent it leaves no trace, and is never unknown.
-      status: status === "unknown" ? "failed" : status,
+      status: kept,
       intent: false,
       attempts: 1,
-      ...(status === "planned" ? {} : { resolved_at: at })
+      ...(kept === "planned" ? {} : { resolved_at: at })
     })
   }
   const known = { tool_call_id: call.tool_call_id }

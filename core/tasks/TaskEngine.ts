@@ -201,7 +201,11 @@ export class TaskEngine extends Context.Service<TaskEngine, {
         call: PutCall,
         known: AttemptedCall | undefined
       ) {
-        const hold = { taken: false, stored: known !== undefined, ended: false }
+        const hold: { taken: boolean; stored: boolean; ended: boolean; busy?: boolean } = {
+          taken: false,
+          stored: known !== undefined,
+          ended: false
+        }
         const began = new Date(yield* Clock.currentTimeMillis)
         const conclude: Lane<TaskConclusion>["conclude"] = Effect.fnUntraced(function*(attempted, _, left, at) {
           if (!hold.taken) {
@@ -223,8 +227,12 @@ export class TaskEngine extends Context.Service<TaskEngine, {
             for (const row of rows) draft.tellings.push({ row, told_when: "moved" })
             draft.left.push(outcome)
             endCall(services, run, draft, position, call, hold.stored, outcome)
-            // Its end is an answer, and what the code does with it is not known yet; a delay or a wait is none.
-            if (run.code !== undefined && draft.steps.get(position)?.row.ended_at !== undefined) run.code.busy = true
+            if (run.code !== undefined) {
+              // Its end is an answer, and what the code does with it is not known yet; a delay or a wait is none, and may
+              // take the place of an end that could not be written.
+              hold.busy ??= run.code.busy
+              run.code.busy = hold.busy || draft.steps.get(position)?.row.ended_at !== undefined
+            }
             conclusion.draft = draft
             conclusion.advanced = yield* write(run, draft, by)
             return conclusion.advanced !== undefined
