@@ -63,13 +63,16 @@ type ReadingProblem = Problem<400> | Problem<500> | Problem<503>
 export const reading = <A, E, R>(
   self: Effect.Effect<A, E, R>
 ): Effect.Effect<A, Exclude<E, SqlError.SqlError | CursorInvalid> | ReadingProblem, R> =>
-  Effect.catch(typed(self), (error): Effect.Effect<never, Exclude<E, SqlError.SqlError | CursorInvalid> | ReadingProblem> => {
-    if (isCursorInvalid(error)) return Effect.fail(problem("request.cursor", error.message))
-    if (!SqlError.isSqlError(error)) return Effect.fail(error as Exclude<E, SqlError.SqlError | CursorInvalid>)
-    return isTransient(error)
-      ? Effect.fail(databaseAway)
-      : Effect.andThen(Effect.logError("A query failed", error), Effect.fail(serverFailed))
-  })
+  Effect.catch(
+    typed(self),
+    (error): Effect.Effect<never, Exclude<E, SqlError.SqlError | CursorInvalid> | ReadingProblem> => {
+      if (isCursorInvalid(error)) return Effect.fail(problem("request.cursor", error.message))
+      if (!SqlError.isSqlError(error)) return Effect.fail(error as Exclude<E, SqlError.SqlError | CursorInvalid>)
+      return isTransient(error)
+        ? Effect.fail(databaseAway)
+        : Effect.andThen(Effect.logError("A query failed", error), Effect.fail(serverFailed))
+    }
+  )
 
 /** On a lost connection a transaction's rollback fails, too, as a defect, and makes one of the error that led to it. */
 const typed = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | SqlError.SqlError, R> =>

@@ -110,14 +110,14 @@ with advance as materialized (
     update work w
     set checkpoint = a.checkpoint,
         heeded     = w.wish,
-        claimed_by = case when a.put_off or (w.wish = 'pause' and a.idle) then null else w.claimed_by end,
+        claimed_by = case when a.put_off or (w.wish is not null and a.idle) then null else w.claimed_by end,
         -- Whoever did not know that it was canceled can't say what is still to be waited for: it is looked at at once.
         parked     = (w.wish = 'pause' and a.idle) is true
-                     or (a.put_off and a.parked and (w.wish = 'cancel' and a.known_wish is null) is not true),
+                     or (a.put_off and a.parked and (w.wish = 'cancel' and a.known_wish is distinct from 'cancel') is not true),
         waits_for  = case when w.wish = 'pause' and a.idle then 'pause'
-                          when a.put_off and (w.wish = 'cancel' and a.known_wish is null) is not true then a.waits_for end,
+                          when a.put_off and (w.wish = 'cancel' and a.known_wish is distinct from 'cancel') is not true then a.waits_for end,
         tries      = case when a.put_off then w.tries + a.counts::int else 0 end,
-        due_at     = case when a.put_off and w.wish = 'cancel' and a.known_wish is null then clock_timestamp()
+        due_at     = case when w.wish = 'cancel' and a.known_wish is distinct from 'cancel' and a.idle then clock_timestamp()
                        when a.put_off
                        then coalesce(a.due_at, clock_timestamp() + make_interval(secs => a.due_in_ms / 1000),
                                      (select quiet_at from tool_calls c where c.tool_call_id = a.quiet_call),
@@ -125,14 +125,14 @@ with advance as materialized (
                        else w.due_at end
     from advance a
     where w.work_id = a.task_id and w.claimed_by = $1::uuid and w.fence = a.fence and w.checkpoint = a.checkpoint - 1
-      and not ((a.closes and w.wish is null) or (w.wish = 'cancel' and a.idle and not a.put_off)) is true
+      and not ((a.closes and w.wish is null) or (w.wish = 'cancel' and a.known_wish = 'cancel' and a.idle and not a.put_off)) is true
     returning w.work_id as task_id, w.wish
   ),
   closed as (
     delete from work w
     using advance a
     where w.work_id = a.task_id and w.claimed_by = $1::uuid and w.fence = a.fence and w.checkpoint = a.checkpoint - 1
-      and ((a.closes and w.wish is null) or (w.wish = 'cancel' and a.idle and not a.put_off)) is true
+      and ((a.closes and w.wish is null) or (w.wish = 'cancel' and a.known_wish = 'cancel' and a.idle and not a.put_off)) is true
     returning w.work_id as task_id, w.wish
   ),
   mine as materialized (
@@ -156,7 +156,8 @@ with advance as materialized (
   notAgain("s.status", "pending")
 } end, s.attempt, s.max_attempts, s.retry,
            s.tool, s.input, coalesce(s.checkpoint, '{}'), s.output, s.error, s.ordinal,
-           case when not x.held then s.tool_call_id end, case when not x.held then s.wake_at end,
+           case when not x.held then s.tool_call_id end,
+           case when not x.held and (m.wish = 'cancel' and s.status = 'pending') is not true then s.wake_at end,
            case when not x.held then s.started_at end,
            case when m.wish = 'cancel' and s.status = 'pending' then m.at else s.ended_at end
     from ${stepLists.from("$3", "s")} join mine m on m.task_id = s.task_id
@@ -172,7 +173,7 @@ with advance as materialized (
         output       = s.output,
         error        = s.error,
         tool_call_id = s.tool_call_id,
-        wake_at      = s.wake_at,
+        wake_at      = case when m.wish = 'cancel' and s.status = 'pending' then null else s.wake_at end,
         started_at   = s.started_at,
         ended_at     = case when m.wish = 'cancel' and s.status = 'pending' then m.at else s.ended_at end
     from ${stepChangeLists.from("$4", "s")} join mine m on m.task_id = s.task_id

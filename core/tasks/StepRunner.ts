@@ -373,3 +373,7 @@ export const beginStored = Effect.fnUntraced(function*(
   draft.flight.add(step.position)
   draft.starts.push({ _tag: "Decide", position: step.position })
 })
+
+/** Told when a call is attempted, or was without an intent. */
+export const attemptedRow = (work: Work, run: TaskRun, position: number, at: Date) =>
+  attemptedFact(work, (run.steps.get(position)?.attempt ?? 0) + 1, at)

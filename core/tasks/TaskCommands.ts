@@ -127,15 +127,19 @@ export const cancelTask = Effect.fnUntraced(
         and s.status <> 'running'
       returning c.tool_call_id, s.step_id, c.tool, c.risk, c.autonomy, c.status`
     const open = yield* sql<{ readonly position: number }>`
-      select s.position from steps s join tool_calls c on c.tool_call_id = s.tool_call_id
-      where s.task_id = ${task_id} and c.status in ('planned', 'attempted', 'unknown')`
+      select s.position from steps s left join tool_calls c on c.tool_call_id = s.tool_call_id
+      where s.task_id = ${task_id} and (s.status = 'running' or c.status in ('planned', 'attempted', 'unknown'))`
     yield* sql`
       update steps set status = 'skipped', wake_at = null, ended_at = clock_timestamp()
       where task_id = ${task_id} and status in ('pending', 'waiting')
         and position <> all(${open.map((step) => step.position)}::int[])`
     // Somebody who holds it, or a call whose outcome is still owed, closes it.
-    yield* task.held || open.length > 0
+    yield* task.held
       ? sql`update work set wish = 'cancel' where work_id = ${task_id}`
+      : open.length > 0
+      ? sql`
+        update work set wish = 'cancel', parked = false, waits_for = null, due_at = clock_timestamp()
+        where work_id = ${task_id}`
       : sql`delete from work where work_id = ${task_id}`
     yield* sql`
       insert into settlements (event_id, trace_id, lane, outcome, reply, settled_at)
@@ -147,7 +151,7 @@ export const cancelTask = Effect.fnUntraced(
       rowOf(told),
       ...ended.map((call) => rowOf(callFact(`tool_call.${call.status}`, task, call.step_id, call, told.at, error)))
     ])
-    yield* sql`select pg_notify(${taskChannel}, ${`cancel ${task_id}`})`
+    yield* sql`select pg_notify(${taskChannel}, ${`cancel ${task_id}`}), pg_notify('syris_work', '')`
   }
 )
 
@@ -244,7 +248,15 @@ export class TaskCommands extends Context.Service<TaskCommands, {
       const audit = yield* Audit
       const sql = yield* SqlClient.SqlClient
       const inTransaction = (move: Move): Move<never> =>
-        Effect.provideService(sql.withTransaction(move), SqlClient.SqlClient, sql)
+        sql.withTransaction(move).pipe(
+          Effect.provideService(SqlClient.SqlClient, sql),
+          // Where the connection is lost with a refusal, the rollback fails as a defect and makes one of the refusal.
+          Effect.catchDefect((defect) =>
+            defect instanceof TaskMoveRefused || defect instanceof TaskNotFound
+              ? Effect.fail(defect)
+              : Effect.die(defect)
+          )
+        )
       return TaskCommands.of({
         cancel: (task_id, reason) => inTransaction(cancelTask(task_id, reason, audit.row)),
         pause: (task_id) => inTransaction(pauseTask(task_id, audit.row)),

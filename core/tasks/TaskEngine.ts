@@ -8,9 +8,10 @@
  */
 import { Cause, Clock, Context, Effect, FiberSet, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
-import { Audit, appendRows } from "../audit/Audit.ts"
+import { Audit } from "../audit/Audit.ts"
 import { Notifications } from "../database/Notifications.ts"
 import { isTransient } from "../database/Transient.ts"
+import { HostLease } from "../health/HostLease.ts"
 import { childEvents } from "../pipeline/ChildEvents.ts"
 import { Settlements } from "../pipeline/Settlements.ts"
 import { WorkQueue, type WorkRow } from "../pipeline/WorkQueue.ts"
@@ -18,14 +19,14 @@ import { Registry } from "../plugin/Registry.ts"
 import { Settings } from "../plugin/Settings.ts"
 import { Control } from "../safety/Control.ts"
 import { CallRecovery } from "../tools/CallRecovery.ts"
-import { attemptedFact, countDown, type Lane, type Origin, ToolExecutor, type Work } from "../tools/ToolExecutor.ts"
+import { countDown, type Lane, type Origin, ToolExecutor, type Work } from "../tools/ToolExecutor.ts"
 import { Checkpoints, type Advanced, type AttemptedCall } from "./Checkpoints.ts"
 import type { PutCall } from "./CheckpointStatement.ts"
 import { makeCode } from "./CodeRunner.ts"
 import { LlmRunner } from "./LlmRunner.ts"
-import { beginStep, beginStored, endCall, endStep, type StepServices } from "./StepRunner.ts"
+import { attemptedRow, beginStep, beginStored, endCall, endStep, type StepServices } from "./StepRunner.ts"
+import { giveBackClaims, tellInterrupted, wishesOf } from "./TaskClaims.ts"
 import { taskChannel } from "./TaskCommands.ts"
-import { taskFact } from "./TaskFacts.ts"
 import { type LoadedTask, loadTasks } from "./TaskLoader.ts"
 import { complete, toAdvance } from "./TaskProgress.ts"
 import type { CreatedTask } from "./TaskRows.ts"
@@ -69,6 +70,7 @@ export class TaskEngine extends Context.Service<TaskEngine, {
       const audit = yield* Audit
       const checkpoints = yield* Checkpoints
       const control = yield* Control
+      const { hostId } = yield* HostLease
       const llm = yield* LlmRunner
       const notifications = yield* Notifications
       const queue = yield* WorkQueue
@@ -132,7 +134,10 @@ export class TaskEngine extends Context.Service<TaskEngine, {
           run.stale = run.code !== undefined
           if (draft.flight.size > 0) return
           // What was to begin did not: then it is still to be said that nothing is under way.
-          if (!draft.idle) yield* write(run, yield* draftOf(run), checkpoints.write)
+          if (!draft.idle) {
+            const last = yield* draftOf(run)
+            return yield* after(run, last, yield* write(run, last, checkpoints.write))
+          }
           queue.wake()
           return drop(run)
         }
@@ -184,14 +189,20 @@ export class TaskEngine extends Context.Service<TaskEngine, {
           Effect.catchCause((cause) => lost(run, cause))
         )
 
-      /** A write that could not be made: the claim stays with this host until it is given back as forgotten. */
+      /** A write that could not be made: whoever claims the task next goes on from what is stored. */
       const lost = (run: TaskRun, cause: Cause.Cause<unknown>) => {
         drop(run)
-        const error = Cause.squash(cause)
-        return isTransient(error)
-          ? Effect.logWarning(`The task ${run.task.name} is put aside: the database is away.`)
-          : Effect.logError(`The task ${run.task.name} is put aside.`, cause)
+        if (!isTransient(Cause.squash(cause))) return Effect.logError(`The task ${run.task.name} is put aside.`, cause)
+        fork(releaseClaims([{ work_id: run.task.task_id, fence: run.fence }]))
+        return Effect.logWarning(`The task ${run.task.name} is put aside: the database is away.`)
       }
+
+      const releaseClaims = (claims: ReadonlyArray<Pick<WorkRow, "work_id" | "fence">>) =>
+        giveBackClaims(hostId, claims, () => services.stopping).pipe(
+          Effect.provideService(SqlClient.SqlClient, sql),
+          Effect.andThen(Effect.sync(queue.wake)),
+          Effect.ignore
+        )
 
       /** An attempted call, as the executor runs it. */
       const runCall = Effect.fnUntraced(function*(
@@ -244,7 +255,10 @@ export class TaskEngine extends Context.Service<TaskEngine, {
           settled: (_, conclusion) => {
             done = conclusion
           },
-          lost: () => drop(run)
+          lost: () => {
+            drop(run)
+            fork(releaseClaims([{ work_id: run.task.task_id, fence: run.fence }]))
+          }
         }
         let done: TaskConclusion | undefined
         const attempted = {
@@ -436,36 +450,22 @@ export class TaskEngine extends Context.Service<TaskEngine, {
                 if (row !== undefined) fork(resume(loaded, row))
               }
             }),
-            Effect.catchCause((cause) => Effect.logWarning("Tasks can't be read.", Cause.squash(cause))),
+            Effect.catchCause((cause) => {
+              fork(releaseClaims(rows))
+              return Effect.logWarning("Tasks can't be read.", Cause.squash(cause))
+            }),
             Effect.ensuring(Effect.sync(() => {
               for (const row of rows) taking.delete(row.work_id)
             }))
           )
         }),
-        interrupted: Effect.fnUntraced(function*(rows) {
-          const tasks = yield* sql<{ task_id: string; trace_id: string; trigger_event_id: string; name: string }>`
-            update tasks set status = 'pending', updated_at = clock_timestamp()
-            where task_id = any(${rows.map((row) => row.work_id)}::uuid[]) and status = 'running'
-            returning task_id, trace_id, trigger_event_id, name`
-          if (tasks.length === 0) return
-          const at = new Date(yield* Clock.currentTimeMillis)
-          const told = tasks.map((task) =>
-            audit.row(
-              taskFact("task.interrupted", task, at, `${task.name} was interrupted: the host that ran it ended.`)
-            )
-          )
-          yield* Effect.provideService(appendRows(told), SqlClient.SqlClient, sql)
-        })
+        interrupted: (rows) => Effect.provideService(tellInterrupted(rows, audit), SqlClient.SqlClient, sql)
       })
 
       /** What is wished of the tasks that this host holds, after messages may have been missed. */
-      const readWishes = Effect.suspend(() =>
-        sql<{ readonly work_id: string; readonly wish: "pause" | "cancel" }>`
-        select work_id, wish from work where work_id = any(${[...runs.keys()]}::uuid[]) and wish is not null`
-      ).pipe(
-        Effect.map((rows) => {
-          for (const { wish, work_id } of rows) hear(`${wish} ${work_id}`)
-        }),
+      const readWishes = Effect.suspend(() => wishesOf([...runs.keys()])).pipe(
+        Effect.provideService(SqlClient.SqlClient, sql),
+        Effect.map((wishes) => wishes.forEach(hear)),
         Effect.ignore
       )
 
@@ -495,7 +495,3 @@ export class TaskEngine extends Context.Service<TaskEngine, {
     })
   )
 }
-
-/** Told when a call is attempted, or was without an intent. */
-const attemptedRow = (work: Work, run: TaskRun, position: number, at: Date) =>
-  attemptedFact(work, (run.steps.get(position)?.attempt ?? 0) + 1, at)

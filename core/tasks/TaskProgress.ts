@@ -5,6 +5,7 @@ import { Effect } from "effect"
 import type { ErrorDetail } from "../contract/ErrorDetail.ts"
 import type { SettlementRow } from "../contract/Rows.ts"
 import type { Advance } from "./Checkpoints.ts"
+import { interrupted } from "../tools/Ending.ts"
 import { decisionOf } from "./LlmSteps.ts"
 import { nextSteps } from "./StepOrder.ts"
 import { beginStep, endStep, type StepServices, tell } from "./StepRunner.ts"
@@ -54,6 +55,11 @@ const endTask = (services: StepServices, run: TaskRun, draft: Draft, end: Ended)
       draft.ended.push({ task_id: run.task.task_id, tool_call_id, status: "failed", error, at: draft.at.toISOString() })
       tell(services, draft, callFact("tool_call.failed", run.task, step_id, { tool_call_id, tool }, draft.at, error))
       endStep(services, run, draft, position, { error })
+      continue
+    }
+    // It was under way when its holder ended, and is not begun again.
+    if (status === "pending" && run.steps.get(position)?.status === "running") {
+      endStep(services, run, draft, position, { error: interrupted })
       continue
     }
     // Code may leave a wait of its own behind.
@@ -136,6 +142,10 @@ const keepOwed = (run: TaskRun, draft: Draft): void => {
   }
 }
 
+/** Stored as begun, and not under way here: whoever takes the task up next sees what became of it. */
+const isHeldBack = ({ waits }: Draft, { kind, position, status }: StepRow): boolean =>
+  (status === "running" || (status === "waiting" && kind === "tool")) && !waits.has(position)
+
 /** Whether something is under way: a step, or code that may ask for one. */
 export const isBusy = (run: TaskRun, draft: Draft): boolean =>
   draft.flight.size > 0 || (run.code?.busy === true && !run.stale)
@@ -144,8 +154,9 @@ const canceled: ErrorDetail = { code: "task.canceled", message: "Its task was ca
 
 /** Of a canceled task: ends what was stored as begun and not sent. One with a call is looked at by whoever takes it up. */
 const closeSteps = (services: StepServices, run: TaskRun, draft: Draft): void => {
-  for (const { position, status, tool_call_id } of run.steps.values()) {
-    if (status !== "running" || draft.flight.has(position) || draft.waits.has(position)) continue
+  for (const { kind, position, status, tool_call_id } of run.steps.values()) {
+    const open = status === "running" || (status === "waiting" && kind === "tool")
+    if (!open || draft.flight.has(position) || draft.waits.has(position)) continue
     const now = draft.steps.get(position)?.row.status
     if (now !== undefined && now !== "pending") continue
     if (tool_call_id === undefined) endStep(services, run, draft, position, { error: canceled })
@@ -179,10 +190,16 @@ export const complete = Effect.fnUntraced(function*(services: StepServices, run:
   }
   if (run.wish === "cancel") keepOwed(run, draft)
   // A call that the code left alone is awaited, too, where it is not known what became of it.
-  const open = stepsOf(run, draft).some(({ kind, status }) => kind === "tool" && status === "waiting")
+  const open = stepsOf(run, draft).some(({ kind, status }) =>
+    kind === "tool" && (status === "running" || status === "waiting")
+  )
   if (mayBegin && draft.flight.size === 0 && !open) draft.end ??= run.code?.result
   if (draft.end !== undefined) return endTask(services, run, draft, draft.end)
   if (isBusy(run, draft)) return
+  if (stepsOf(run, draft).some((step) => isHeldBack(draft, step))) {
+    draft.row = { ...draft.row, put_off: true, parked: false, due_in_ms: 0, status: "pending" }
+    return
+  }
   if (run.stale && run.wish === null) {
     draft.row = { ...draft.row, put_off: true, due_in_ms: 0, status: "pending" }
     return

@@ -192,7 +192,8 @@ export const takeUp = Effect.fnUntraced(function*(
         }
       } else {
         // Nothing of it can have been done: a read, a transactional call, a question to a model.
-        change(run, draft, step.position, { status: "pending" })
+        if (run.wish === "cancel") endStep(services, run, draft, step.position, { error: canceled })
+        else change(run, draft, step.position, { status: "pending" }, true)
       }
     } else if (step.status === "pending" && !due && step.wake_at !== undefined) {
       draft.waits.set(step.position, { for: "retry", at: step.wake_at })

@@ -206,6 +206,7 @@ export const apply = (run: TaskRun, draft: Draft, wish: TaskRun["wish"]): void =
   for (const [position, { begins, planned, row }] of draft.steps) {
     if (begins && wish !== null) {
       draft.flight.delete(position)
+      draft.waits.delete(position)
       if (planned === true) run.steps.set(position, { ...row, ...asPlanned })
     } else {
       run.steps.set(position, row)

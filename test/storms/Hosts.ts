@@ -159,7 +159,7 @@ export const beginHost = (place: HostPlace): Starting => {
       },
       request,
       get: async (at) => (await fetch(`${url}${at}`, { headers })).json(),
-      signal: (signal) => void process.kill(-pid, signal),
+      signal: (signal) => void (ended || process.kill(-pid, signal)),
       kill,
       stop: () => {
         if (!ended) process.kill(pid, "SIGTERM")

@@ -87,15 +87,15 @@ const isTold = ({ status, task_id, told }: CallRow): boolean => {
 /** What was found broken, in sentences. */
 export interface Findings {
   readonly say: (what: string, rows: ReadonlyArray<unknown>) => void
-  readonly broken: ReadonlyArray<string>
+  readonly broken: () => ReadonlyArray<string>
 }
 
 export const makeFindings = (): Findings => {
-  const broken: Array<string> = []
+  const found = new Map<string, Array<unknown>>()
   return {
-    broken,
+    broken: () => [...found].map(([what, rows]) => `${rows.length} × ${what}: ${JSON.stringify(rows.slice(0, 3))}`),
     say: (what, rows) => {
-      if (rows.length > 0) broken.push(`${rows.length} × ${what}: ${JSON.stringify(rows.slice(0, 3))}`)
+      if (rows.length > 0) found.set(what, [...found.get(what) ?? [], ...rows])
     }
   }
 }
@@ -135,10 +135,25 @@ export const reckon = async (
   const failed: Record<string, number> = {}
   for (const call of calls) {
     const kind = kindOf(call.tool)
-    if (call.status === "planned" || call.status === "attempted") say("a call that nobody ended", [call])
+    if (call.status === "planned" || call.status === "attempted") {
+      say(
+        "a call that nobody ended",
+        await eyes.query(
+          `select c.tool_call_id, c.status, s.status as step, t.status as task,
+                  (select array_agg(concat_ws(' ', a.type, a.refs->>'step_id') order by a.seq) from audit_events a
+                   where a.trace_id = c.trace_id) as told
+           from tool_calls c left join steps s on s.step_id = c.step_id left join tasks t on t.task_id = c.task_id
+           where c.tool_call_id = $1`,
+          [call.tool_call_id]
+        )
+      )
+    }
     if (kind === undefined) continue
     if (call.status === "failed") {
       failed[`${kind} ${call.error?.code}`] = (failed[`${kind} ${call.error?.code}`] ?? 0) + 1
+    }
+    if (call.status === "failed" && call.error?.code === "tool.interrupted" && call.attempts < 5) {
+      say("a call that was given up before its host had ended five times under it", [call])
     }
     if (call.status === "unknown") unknown[kind] = (unknown[kind] ?? 0) + 1
     // A call under which its host ended five times is left to a person.
@@ -207,7 +222,7 @@ export const reckon = async (
      group by 1 having count(a.audit_id) <> 1`
     )
   )
-  assert.deepEqual(broken, [], "what the storm broke")
+  assert.deepEqual(broken(), [], "what the storm broke")
   return {
     settled: acknowledged.length - open.length,
     unknown,

@@ -29,6 +29,8 @@ export interface Remote {
   readonly arrived: (id: string) => Promise<void>
   /** Requests for this id are done and not answered until it is released. */
   readonly hold: (id: string) => () => void
+  /** From now on it loses nothing and takes no time. */
+  readonly calm: () => void
   readonly close: () => Promise<void>
 }
 
@@ -41,6 +43,7 @@ export const startRemote = async ({ lost = 0, random, slow }: RemoteOptions): Pr
   const refused = new Map<string, number>()
   const came = new Map<string, Array<number>>()
   let requests = 0
+  let calm = false
 
   const server = http.createServer((request, response) => {
     const url = new URL(request.url ?? "/", "http://remote")
@@ -53,7 +56,7 @@ export const startRemote = async ({ lost = 0, random, slow }: RemoteOptions): Pr
     }
     requests++
     came.set(id, [...came.get(id) ?? [], performance.now()])
-    const fate = random()
+    const fate = calm ? 1 : random()
     if (fate < lost / 2) {
       request.socket.destroy()
       return
@@ -81,7 +84,7 @@ export const startRemote = async ({ lost = 0, random, slow }: RemoteOptions): Pr
       if (wait === undefined) answer()
       else void wait.then(answer)
     }
-    const late = slow !== undefined && random() < slow.share ? random() * slow.maximumMs : 0
+    const late = slow !== undefined && !calm && random() < slow.share ? random() * slow.maximumMs : 0
     if (late === 0) act()
     else setTimeout(act, late)
   })
@@ -98,6 +101,9 @@ export const startRemote = async ({ lost = 0, random, slow }: RemoteOptions): Pr
         if (seen.has(id)) resolve()
         else arrivals.set(id, resolve)
       }),
+    calm: () => {
+      calm = true
+    },
     hold: (id) => {
       let release = () => {}
       held.set(

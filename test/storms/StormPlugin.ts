@@ -12,13 +12,15 @@ export type Kind = (typeof kinds)[number]
 /** The table that the tool `insert` writes: without any constraint, so that it would show a double. */
 export const outsideTable = "create table outside_ledger (id text not null, at timestamptz not null default now())"
 
-const source = (remote: string): string => `
+const source = (remote: string, timeout: string): string => `
 import { defineConfig, definePlugin, defineTask, defineTool, Schema, TaskStepFailed, ToolRefused } from "syris"
 
 const remote = ${JSON.stringify(remote)}
 // How often the other side refuses it before it does it; where it is given, the tools of the database ask there, too.
 const input = Schema.Struct({ id: Schema.String, refuse: Schema.optionalKey(Schema.Int) })
-const base = { description: "One thing of the storm.", input, effect: "write", risk: "low", scopes: [], timeout: "2 seconds" } as const
+const base = { description: "One thing of the storm.", input, effect: "write", risk: "low", scopes: [], timeout: ${
+  JSON.stringify(timeout)
+} } as const
 
 const act = async (path: string, { id, refuse = 0 }: { id: string; refuse?: number }, ctx: any) => {
   const response = await ctx.fetch(
@@ -58,6 +60,13 @@ const code = defineTask({
     // As many as the lot says: it is drawn once.
     await Promise.all(Array.from({ length: 1 + lot % 3 }, (_, i) =>
       ctx.call(i === 1 ? "storm.probed" : "storm.insert", { id: id + "/beside-" + i }, { name: "beside " + i })))
+    // Code that ends by the first of its calls that failed, whatever becomes of the other.
+    if (lot % 7 === 0) {
+      await Promise.all([
+        ctx.call("storm.plain", { id: id + "/left" }, { name: "left" }),
+        ctx.call("storm.insert", { id: id + "/never", refuse: 99 }, { name: "never", maxAttempts: 2, retry: { baseDelay: "20 millis" } })
+      ])
+    }
     await ctx.sleep(lot % 100)
     let refused = false
     try {
@@ -108,10 +117,10 @@ const storm = definePlugin({
 export default defineConfig({ timezone: "UTC", plugins: [storm] })
 `
 
-/** Writes the configuration; answers its file. */
-export const writeStorm = (folder: string, remote: string): string => {
+/** Writes the configuration; answers its file. `timeout` is that of the tools. */
+export const writeStorm = (folder: string, remote: string, timeout = "2 seconds"): string => {
   const file = path.join(folder, "syris.config.ts")
-  fs.writeFileSync(file, source(remote))
+  fs.writeFileSync(file, source(remote, timeout))
   return file
 }
 
