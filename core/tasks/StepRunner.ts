@@ -13,7 +13,7 @@ import type { Settings } from "../plugin/Settings.ts"
 import type { Control } from "../safety/Control.ts"
 import { leavesNoTrace } from "../tools/Ending.ts"
 import * as ToolCallPlan from "../tools/ToolCallPlan.ts"
-import { attemptedFact, type ToolExecutor, type Work } from "../tools/ToolExecutor.ts"
+import { attemptedFact, countDown, type ToolExecutor, type Work } from "../tools/ToolExecutor.ts"
 import type { TaskTelling } from "./Checkpoints.ts"
 import type { PutCall } from "./CheckpointStatement.ts"
 import { chosenByModel } from "./LlmSteps.ts"
@@ -254,7 +254,7 @@ export const sendCall = Effect.fnUntraced(function*(
     told_when: "attempted",
     tool_call_id: call.tool_call_id
   })
-  draft.starts.push({ _tag: "Attempted", position, work, call })
+  draft.starts.push({ _tag: "Attempted", position, work, call, leftMs: countDown(call.deadline_ms) })
 })
 
 const beginCall = Effect.fnUntraced(function*(services: StepServices, run: TaskRun, draft: Draft, step: StepRow) {

@@ -30,7 +30,8 @@ import { taskChannel } from "./TaskCommands.ts"
 import { type LoadedTask, loadTasks } from "./TaskLoader.ts"
 import { complete, toAdvance } from "./TaskProgress.ts"
 import type { CreatedTask } from "./TaskRows.ts"
-import { apply, change, type Draft, makeDraft, makeRun, type Start, store, type TaskRun, type Wait } from "./TaskRun.ts"
+// dprint-ignore
+import { apply, change, type Draft, makeDraft, makeRun, type Start, store, type TaskConclusion, type TaskRun, type Wait } from "./TaskRun.ts"
 import { takeUp } from "./TaskRecovery.ts"
 
 /** A read or a transactional call that takes longer than this is noted as attempted while it runs, milliseconds. */
@@ -43,14 +44,6 @@ const longestHereMs = 3_600_000
 const capacity = 2_000
 
 type Write = Checkpoints["Service"]["write"]
-
-interface TaskConclusion {
-  readonly settlement: undefined
-  readonly emitted: Parameters<Lane["settled"]>[1]["emitted"]
-  readonly rows: Parameters<Lane["settled"]>[1]["rows"]
-  draft: Draft | undefined
-  advanced: Advanced | undefined
-}
 
 export class TaskEngine extends Context.Service<TaskEngine, {
   /** Takes up a task that was created claimed by this host, under the fence of its creation. */
@@ -151,7 +144,7 @@ export class TaskEngine extends Context.Service<TaskEngine, {
         }
         for (const start of draft.starts) yield* go(run, start, attempted)
         for (const [position, wait] of draft.waits) if (!waiting.has(wait)) wakeLater(run, position, wait)
-        if (deaf) fork(commit(run, () => {}))
+        if (deaf || (run.code?.busy === false && run.flight.size === 0)) fork(commit(run, () => {})) // its code rests
       })
 
       /** Waits of steps beside which others are under way; the claim is kept, and the time with it. */
@@ -182,7 +175,8 @@ export class TaskEngine extends Context.Service<TaskEngine, {
           if (run.gone) return
           const draft = yield* draftOf(run)
           const changed = change(draft)
-          if (changed !== undefined) yield* changed
+          // Some of it may have taken its slot already.
+          if (changed !== undefined) yield* Effect.onError(changed, () => giveBack(draft.starts))
           yield* after(run, draft, yield* write(run, draft, checkpoints.write))
         })).pipe(
           Effect.uninterruptible,
@@ -210,7 +204,8 @@ export class TaskEngine extends Context.Service<TaskEngine, {
         position: number,
         work: Work,
         call: PutCall,
-        known: AttemptedCall | undefined
+        known: AttemptedCall | undefined,
+        leftMs = countDown(call.deadline_ms)
       ) {
         const hold: { taken: boolean; stored: boolean; ended: boolean; busy?: boolean } = {
           taken: false,
@@ -265,7 +260,7 @@ export class TaskEngine extends Context.Service<TaskEngine, {
           ...work,
           attempt: known?.attempts ?? 1,
           open_attempts: known?.open_attempts ?? 1,
-          leftMs: countDown(call.deadline_ms),
+          leftMs,
           signal: run.abort.signal
         }
         const noting = known === undefined
@@ -327,9 +322,10 @@ export class TaskEngine extends Context.Service<TaskEngine, {
           case "Queued":
             return void fork(Effect.andThen(tools.take(start.work.tool), attempt(run, start)))
           case "Attempted": {
-            const known = attempted.get(start.call.tool_call_id)
-            if (known !== undefined) return void fork(runCall(run, position, start.work, start.call, known))
-            yield* tools.giveBack(start.work.tool)
+            const { call, leftMs, work } = start
+            const known = attempted.get(call.tool_call_id)
+            if (known !== undefined) return void fork(runCall(run, position, work, call, known, leftMs))
+            yield* tools.giveBack(work.tool)
             return void fork(holdBack(run, position))
           }
         }
@@ -353,8 +349,10 @@ export class TaskEngine extends Context.Service<TaskEngine, {
         )
 
       /** A call whose slot has come: its intent, then the call. */
-      const attempt = (run: TaskRun, { call, position, work }: Extract<Start, { _tag: "Queued" }>) =>
-        run.gone ? tools.giveBack(work.tool) : commit(run, (draft) => {
+      const attempt = (run: TaskRun, { call, position, work }: Extract<Start, { _tag: "Queued" }>) => {
+        let begun = false
+        const begin = commit(run, (draft) => {
+          begun = true
           change(run, draft, position, { tool_call_id: call.tool_call_id }, true)
           draft.calls.push(call)
           draft.tellings.push({
@@ -362,8 +360,11 @@ export class TaskEngine extends Context.Service<TaskEngine, {
             told_when: "attempted",
             tool_call_id: call.tool_call_id
           })
-          draft.starts.push({ _tag: "Attempted", position, work, call })
+          draft.starts.push({ _tag: "Attempted", position, work, call, leftMs: countDown(call.deadline_ms) })
         })
+        // The claim may have been lost while the slot was waited for, or the turn to write.
+        return Effect.andThen(begin, Effect.suspend(() => begun ? Effect.void : tools.giveBack(work.tool)))
+      }
 
       /** Pause, policy or a lapsed lease held the intent back: it is judged again in a moment. */
       const holdBack = Effect.fnUntraced(function*(run: TaskRun, position: number) {

@@ -5,9 +5,8 @@ import { Semaphore } from "effect"
 import type { TaskStatus } from "../contract/Enums.ts"
 import type { ErrorDetail } from "../contract/ErrorDetail.ts"
 import type { SettlementRow } from "../contract/Rows.ts"
-import type { Work } from "../tools/ToolExecutor.ts"
-import type { Origin } from "../tools/ToolExecutor.ts"
-import type { Left, TaskTelling } from "./Checkpoints.ts"
+import type { Conclusion, Origin, Work } from "../tools/ToolExecutor.ts"
+import type { Advanced, Left, TaskTelling } from "./Checkpoints.ts"
 import type { AdvanceRow, EndedCall, PutCall } from "./CheckpointStatement.ts"
 import type { StepRow, TaskRow } from "./TaskRows.ts"
 
@@ -95,7 +94,14 @@ export type Start =
   /** Run it; its intent is not stored, since it leaves no trace. */
   | { readonly _tag: "Direct"; readonly position: number; readonly work: Work; readonly call: PutCall }
   /** Its intent is in the draft, and a slot is taken. */
-  | { readonly _tag: "Attempted"; readonly position: number; readonly work: Work; readonly call: PutCall }
+  | {
+    readonly _tag: "Attempted"
+    readonly position: number
+    readonly work: Work
+    readonly call: PutCall
+    /** What is left until its deadline: counts from before the intent is sent. */
+    readonly leftMs: () => number
+  }
   /** Wait for a slot, then write its intent. */
   | { readonly _tag: "Queued"; readonly position: number; readonly work: Work; readonly call: PutCall }
   | { readonly _tag: "Decide"; readonly position: number }
@@ -218,4 +224,11 @@ export const apply = (run: TaskRun, draft: Draft, wish: TaskRun["wish"]): void =
   for (const position of draft.flight) run.flight.add(position)
   run.waits.clear()
   for (const [position, wait] of draft.waits) run.waits.set(position, wait)
+}
+
+/** What the end of a step's call leads to, and what became of the write. */
+export interface TaskConclusion extends Conclusion {
+  readonly settlement: undefined
+  draft: Draft | undefined
+  advanced: Advanced | undefined
 }

@@ -14,7 +14,6 @@ import * as path from "node:path"
 import { Audit } from "../audit/Audit.ts"
 import { AuditWake } from "../audit/AuditWake.ts"
 import type { Guarantee } from "../contract/Enums.ts"
-import type { EventRow } from "../contract/Rows.ts"
 import { fromUrl, layerPool, migrate } from "../database/Database.ts"
 import { Environment } from "../database/Environment.ts"
 import { newId } from "../database/Ids.ts"
@@ -44,6 +43,7 @@ import { TaskEngine } from "./TaskEngine.ts"
 import { createdFact, startedFact, stepStartedFact } from "./TaskFacts.ts"
 import { createdTask, firstSteps } from "./TaskRows.ts"
 import {
+  eventRow,
   type Flying,
   type Op,
   type TestEngine,
@@ -93,6 +93,18 @@ export const openWorld = async ({ tasks = [], weaken }: WorldOptions = {}): Prom
   const scope = Scope.makeUnsafe()
   const home = fs.mkdtempSync(path.join(os.tmpdir(), "syris-engines-"))
   const url = await Effect.runPromise(Scope.provide(emptyDatabase, scope))
+  // Planning over all partitions takes longer than all else; a plan that is kept does.
+  const eyes = ManagedRuntime.make(Layer.fresh(PgClient.layer({
+    ...fromUrl(url),
+    maxConnections: 2,
+    startupParameters: { plan_cache_mode: "force_generic_plan" }
+  })))
+  const query: World["query"] = (text, ...values) =>
+    eyes.runPromise(Effect.flatMap(SqlClient.SqlClient, (sql) => sql.unsafe<any>(text, values)))
+  // No test takes the power from the server.
+  await query(
+    "do $$ begin execute format('alter database %I set synchronous_commit = off', current_database()); end $$"
+  )
   const outside = new Map<string, number>()
   let activity = 0
   let moving = 0
@@ -156,14 +168,6 @@ export const openWorld = async ({ tasks = [], weaken }: WorldOptions = {}): Prom
   const context = await shared.runPromise(Effect.context<ManagedRuntime.ManagedRuntime.Services<typeof shared>>())
   const registry = Context.get(context, Registry)
 
-  // Planning over all partitions takes longer than all else; a plan that is kept does.
-  const eyes = ManagedRuntime.make(Layer.fresh(PgClient.layer({
-    ...fromUrl(url),
-    maxConnections: 2,
-    startupParameters: { plan_cache_mode: "force_generic_plan" }
-  })))
-  const query: World["query"] = (text, ...values) =>
-    eyes.runPromise(Effect.flatMap(SqlClient.SqlClient, (sql) => sql.unsafe<any>(text, values)))
   await query("insert into control default values on conflict do nothing")
   await query("create table effects (key text)")
 
@@ -471,29 +475,5 @@ export const openWorld = async ({ tasks = [], weaken }: WorldOptions = {}): Prom
       fs.rmSync(home, { recursive: true, force: true })
       restoreTimers()
     }
-  }
-}
-
-const eventRow = (): EventRow => {
-  const at = new Date().toISOString()
-  return {
-    event_id: newId(),
-    trace_id: newId(),
-    schema_version: "1.0",
-    occurred_at: at,
-    ingested_at: at,
-    channel: "api",
-    connector_id: "api",
-    actor_type: "user",
-    actor_id: "operator",
-    structured: {},
-    attachment_refs: [],
-    links: [],
-    timezone: "UTC",
-    locale: "en",
-    sensitivity: "low",
-    trust: "operator",
-    redaction_policy_id: "default",
-    depth: 0
   }
 }

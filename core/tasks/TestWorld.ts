@@ -4,6 +4,8 @@
 import type { Effect } from "effect"
 import type { SqlClient } from "effect/sql"
 import type { Audit } from "../audit/Audit.ts"
+import type { EventRow } from "../contract/Rows.ts"
+import { newId } from "../database/Ids.ts"
 import type { WorkRow } from "../pipeline/WorkQueue.ts"
 import type { TaskDefinition } from "../plugin/TaskDefinition.ts"
 import type { Verdict } from "../tools/CallSettlement.ts"
@@ -87,4 +89,29 @@ export interface WorldOptions {
   readonly tasks?: ReadonlyArray<TaskDefinition>
   /** Changes a statement before it is sent; for red controls. */
   readonly weaken?: (text: string) => string
+}
+
+/** An event of the operator's, by HTTP. */
+export const eventRow = (): EventRow => {
+  const at = new Date().toISOString()
+  return {
+    event_id: newId(),
+    trace_id: newId(),
+    schema_version: "1.0",
+    occurred_at: at,
+    ingested_at: at,
+    channel: "api",
+    connector_id: "api",
+    actor_type: "user",
+    actor_id: "operator",
+    structured: {},
+    attachment_refs: [],
+    links: [],
+    timezone: "UTC",
+    locale: "en",
+    sensitivity: "low",
+    trust: "operator",
+    redaction_policy_id: "default",
+    depth: 0
+  }
 }

@@ -19,6 +19,8 @@ export interface Load<What extends string = Kind> {
   readonly unanswered: () => number
   /** Answers of one message that did not agree. */
   readonly contradictions: ReadonlyArray<string>
+  /** What ended it. */
+  readonly failed: () => unknown
   /** Begins nothing new; resolves when everything that was begun is acknowledged. */
   readonly finish: () => Promise<void>
 }
@@ -118,6 +120,7 @@ export const startLoad = <What extends string = Kind>({
     acknowledged,
     contradictions,
     unanswered: () => unanswered,
+    failed: () => failures[0],
     finish: async () => {
       finishing = true
       await Promise.all(clients)

@@ -16,7 +16,7 @@ import { type Remote, startRemote } from "./Remote.ts"
 import { outsideTable, writeStorm } from "./StormPlugin.ts"
 import { nextShape, sendTask, settleUnknown, type Shape } from "./StormTasks.ts"
 import { reckonTasks } from "./TaskReckoning.ts"
-import { long, makeRandom, moment, seed, until } from "./Until.ts"
+import { Hopeless, long, makeRandom, moment, seed, until } from "./Until.ts"
 
 interface Storm {
   readonly hosts: ReadonlyArray<Host>
@@ -91,6 +91,15 @@ const rage = async (
   }
 }
 
+/** Some more tasks are acknowledged. */
+const goesOn = async (load: Load<Shape>) => {
+  const before = load.acknowledged.length
+  await until("work to go on", () => {
+    if (load.failed() !== undefined) throw new Hopeless("The load has ended.", { cause: load.failed() })
+    return load.acknowledged.length > before + 15
+  }, 60_000)
+}
+
 describe("a hostile database under many tasks", () => {
   it("cuts connections at random", async () => {
     const database = await makeDatabase()
@@ -125,16 +134,14 @@ describe("a hostile database under many tasks", () => {
     try {
       await rage("the server killed", server.url, eyes, async ({ load }, random) => {
         for (let time = 0; time < times; time++) {
-          const before = load.acknowledged.length
-          await until("work to go on", () => load.acknowledged.length > before + 15, 60_000)
+          await goesOn(load)
           await moment(random() * 500)
           await server.crash(time % 2 === 0 ? "SIGKILL" : "SIGQUIT")
           // Long enough for hosts to see that it is away, seldom so long that they lose their leases.
           if (long) await moment(random() ** 6 * 20_000)
           server = await startServer(home)
         }
-        const before = load.acknowledged.length
-        await until("work to go on", () => load.acknowledged.length > before + 15, 60_000)
+        await goesOn(load)
         return `${times} times`
       })
     } finally {
