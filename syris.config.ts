@@ -8,6 +8,9 @@ export default defineConfig({
   // timezone: "Europe/London",   // default: this computer's
   autonomy: "A2", // how much it may do by itself; taken at the first start, kept in the database from then on
 
+  // safety: { quietHours: [{ start: "22:00", end: "07:00" }] },   // docs/safety.md
+  // policy: [{ tool: "webhook.send", risk: "low", reason: "my own server" }],
+
   plugins: [
     timers(), // "set a timer for 5 minutes", "remind me in 2 hours to call Sam"
     noop(), // "noop": does nothing, and shows that everything works

@@ -2,7 +2,9 @@
  * `npm run bench [-- name] [--quick] [--verbose]`: the measured promises. Each figure is a median, each promise a ratio
  * against a control of the same run. Nothing is asserted; README.md says how to read it.
  */
+import { approvals } from "./approvals.ts"
 import { auditPage } from "./auditPage.ts"
+import { gates } from "./gates.ts"
 import { idle } from "./idle.ts"
 import { latency } from "./latency.ts"
 import type { Options } from "./Report.ts"
@@ -20,7 +22,9 @@ const benches: Readonly<Record<string, (options: Options) => Promise<void>>> = {
   auditPage,
   tasks,
   taskLatency,
-  waiting
+  waiting,
+  gates,
+  approvals
 }
 
 const args = process.argv.slice(2)

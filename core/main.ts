@@ -17,6 +17,7 @@ import * as EmbeddedPostgres from "./database/EmbeddedPostgres.ts"
 import { Environment, explainVariable } from "./database/Environment.ts"
 import * as HomeLock from "./database/HomeLock.ts"
 import { Notifications } from "./database/Notifications.ts"
+import { Alarms } from "./health/Alarms.ts"
 import { Health } from "./health/Health.ts"
 import { HostLease } from "./health/HostLease.ts"
 import { HostLife } from "./health/HostLife.ts"
@@ -25,9 +26,11 @@ import { HttpAddress, layerHttpServer } from "./http/HttpServer.ts"
 import { Token } from "./http/Token.ts"
 import * as Llm from "./llm/Llm.ts"
 import * as Channels from "./pipeline/Channels.ts"
+import { chatTools } from "./pipeline/ChatTools.ts"
 import { EventLog } from "./pipeline/EventLog.ts"
 import { Executor } from "./pipeline/Executor.ts"
 import * as Inbox from "./pipeline/Inbox.ts"
+import * as Replies from "./pipeline/Replies.ts"
 import { Intake } from "./pipeline/Intake.ts"
 import { Pipeline } from "./pipeline/Pipeline.ts"
 import { Preparation } from "./pipeline/Preparation.ts"
@@ -39,7 +42,15 @@ import * as ConfigLoader from "./plugin/ConfigLoader.ts"
 import * as PluginHost from "./plugin/PluginHost.ts"
 import { Registry } from "./plugin/Registry.ts"
 import { ConfigError, Settings } from "./plugin/Settings.ts"
+import { Admission } from "./safety/Admission.ts"
+import { ApprovalLog } from "./safety/ApprovalLog.ts"
 import { Control } from "./safety/Control.ts"
+import { ControlCommands } from "./safety/ControlCommands.ts"
+import { controlTools } from "./safety/ControlTools.ts"
+import { Gates } from "./safety/Gates.ts"
+import { unknownPolicyTools } from "./safety/Policy.ts"
+import { QuietHours } from "./safety/QuietHours.ts"
+import { Standing } from "./safety/Standing.ts"
 import { layerRedactedConsole } from "./secrets/RedactedConsole.ts"
 import { Redactor } from "./secrets/Redactor.ts"
 import { SecretsStore } from "./secrets/SecretsStore.ts"
@@ -49,8 +60,13 @@ import { LlmRunner } from "./tasks/LlmRunner.ts"
 import { TaskCommands } from "./tasks/TaskCommands.ts"
 import { TaskEngine } from "./tasks/TaskEngine.ts"
 import { taskTools } from "./tasks/TaskTools.ts"
+import { AlwaysAllow } from "./tools/AlwaysAllow.ts"
+import { ApprovalCommands } from "./tools/ApprovalCommands.ts"
+import { approvalTools } from "./tools/ApprovalTools.ts"
+import { CallPlanner } from "./tools/CallPlanner.ts"
 import { CallRecovery } from "./tools/CallRecovery.ts"
 import { CallSettlement } from "./tools/CallSettlement.ts"
+import { Previews } from "./tools/Previews.ts"
 import { ToolExecutor } from "./tools/ToolExecutor.ts"
 import { ToolLedger } from "./tools/ToolLedger.ts"
 
@@ -74,9 +90,12 @@ const layerHidden = Layer.effectDiscard(Effect.gen(function*() {
   }
 }))
 
+/** There whatever the operator configures. */
+const hostPlugins = [taskTools, approvalTools, chatTools, controlTools]
+
 /** What the operator wrote, and what follows from it: settings, secrets, plugins. */
 const layerPlugins = Layer.mergeAll(PluginHost.layer, Llm.layer, layerHidden).pipe(
-  Layer.provide(Layer.succeed(PluginHost.HostPlugins, [taskTools])),
+  Layer.provide(Layer.succeed(PluginHost.HostPlugins, hostPlugins)),
   Layer.provideMerge(layerRedactedConsole),
   Layer.provideMerge(Redactor.layer),
   Layer.provideMerge(SecretsStore.layer)
@@ -90,15 +109,27 @@ const layerToken = Token.layer.pipe(
 
 const layerControl = Layer.unwrap(Effect.map(Settings, ({ autonomy }) => Control.layer(autonomy)))
 
+/** What the operator's settings say of when and how often. */
+const layerLimits = Layer.unwrap(Effect.map(Settings, ({ safety }) =>
+  Layer.mergeAll(
+    QuietHours.layer(safety.quietHours),
+    Admission.layer({ cooldownMs: safety.antiflapCooldownMs, notificationsPerHour: safety.notificationsPerHour })
+  )))
+
 /** Tools and pipeline over a database whose schema is up to date. */
 const layerPipeline = Pipeline.layer.pipe(
   // Above whoever serves the queue: it claims nothing any more when they end.
   Layer.provideMerge(WorkQueue.layerLoop),
-  Layer.provideMerge(Inbox.layer),
+  Layer.provideMerge([Inbox.layer, Replies.layer]),
   Layer.provideMerge([Executor.layer, Preparation.layer, TaskEngine.layer]),
   Layer.provideMerge([Router.layer, CallRecovery.layer, Checkpoints.layer, LlmRunner.layer, TaskCommands.layer]),
+  Layer.provideMerge([ApprovalCommands.layer, AlwaysAllow.layer]),
+  Layer.provideMerge([ApprovalLog.layer, CallPlanner.layer]),
   Layer.provideMerge([Intake.layer, LlmLane.layer, Settlements.layer, ToolExecutor.layer, WorkQueue.layer]),
-  Layer.provideMerge([ToolLedger.layer, CallSettlement.layer, HostLife.layer]),
+  Layer.provideMerge([ToolLedger.layer, CallSettlement.layer, ControlCommands.layer, HostLife.layer]),
+  Layer.provideMerge([Gates.layer.pipe(Layer.provideMerge(Standing.layer)), Previews.layer]),
+  Layer.provideMerge(layerLimits),
+  Layer.provideMerge(Alarms.layer),
   Layer.provideMerge([Audit.layer, layerControl]),
   Layer.provideMerge([HostLease.layer, AuditWake.layer, Notifications.layer])
 )
@@ -130,8 +161,10 @@ const writeBanner = Effect.fnUntraced(function*(place: Place, url: string) {
   const { databaseUrl, home } = yield* Environment
   const { autonomy, paused } = (yield* Control).current()
   const settings = yield* Settings
-  // The host's own is always there.
-  const plugins = (yield* Registry).plugins().filter(({ name }) => name !== taskTools.spec.name)
+  const own = new Set(hostPlugins.map(({ spec }) => spec.name))
+  const registry = yield* Registry
+  const plugins = registry.plugins().filter(({ name }) => !own.has(name))
+  const ruled = unknownPolicyTools(settings.policy, registry.tools().map(({ definition }) => definition.name))
   const { embedded } = place
   const banner = formatBanner({
     version,
@@ -143,7 +176,11 @@ const writeBanner = Effect.fnUntraced(function*(place: Place, url: string) {
       ? { kind: "given", url: databaseUrl === undefined ? "" : Redacted.value(databaseUrl) }
       : { kind: "embedded", path: embedded.dataDir, version: embedded.version },
     plugins: plugins.map((plugin) => ({ name: plugin.name, version: plugin.version })),
-    notes: [...(embedded?.note === undefined ? [] : [embedded.note]), ...settings.warnings]
+    notes: [
+      ...(embedded?.note === undefined ? [] : [embedded.note]),
+      ...settings.warnings,
+      ...ruled.map((tool) => `The policy has a rule for ${JSON.stringify(tool)}, and no plugin has such a tool.`)
+    ]
   })
   yield* Effect.sync(() => process.stdout.write(`${banner}\n`))
 })
@@ -153,7 +190,11 @@ const announceAddress = Effect.fnUntraced(function*(url: string) {
   const { home } = yield* Environment
   const file = hostFile(home)
   yield* Effect.acquireRelease(
-    Effect.sync(() => fs.writeFileSync(file, JSON.stringify({ url, pid: process.pid }), { mode: 0o600 })),
+    Effect.sync(() => {
+      // Whoever reads it while it is written sees all of it or nothing.
+      fs.writeFileSync(`${file}.new`, JSON.stringify({ url, pid: process.pid }), { mode: 0o600 })
+      fs.renameSync(`${file}.new`, file)
+    }),
     () => Effect.sync(() => fs.rmSync(file, { force: true }))
   )
 })

@@ -1,18 +1,23 @@
 /**
- * Reads the audit: pages, and a live stream that misses nothing.
+ * Reads the audit: pages, and a live stream that misses nothing (see `CommitOrder.ts`).
  *
- * The stream goes in the order of `(xid, seq)` and shows a row only once every transaction that could still add a row
- * before it has ended (`xid` below `audit_horizon()`, in migrations/0001). So an id that was given out is a true resume
- * point: nothing can appear before it later. `seq` alone is none, because a lower number may be committed after a higher
- * one. A transactional tool that keeps its transaction open holds the stream back, never longer than its time-out; the
- * pages show its neighbours at once.
+ * A transactional tool that keeps its transaction open holds the stream back, never longer than its time-out.
  */
-import { Context, Effect, Layer, Option, Schedule, Stream } from "effect"
+import { Context, Effect, Layer, type Stream } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import type { AuditEvent } from "../contract/AuditEvent.ts"
 import { isUuid } from "../database/Ids.ts"
 import { AuditWake } from "./AuditWake.ts"
-import { CursorInvalid, openCursor, type Page, pageOf, type PageRequest, present, sealCursor } from "./Page.ts"
+import {
+  type Committed,
+  type Final,
+  inCommitOrder,
+  openPosition,
+  type Position,
+  readPosition,
+  sealPosition
+} from "./CommitOrder.ts"
+import { type CursorInvalid, type Page, pageOf, type PageRequest, present } from "./Page.ts"
 
 export interface AuditFilter {
   readonly trace_id?: string
@@ -45,27 +50,11 @@ export class AuditLog extends Context.Service<AuditLog, {
   static readonly layer = Layer.effect(AuditLog, Effect.suspend(() => make))
 }
 
-/** Where a stream stands: after this row. */
-interface Position {
-  readonly xid: string
-  readonly seq: string
-}
-
-/** A row of `audit_events`; `commit` is its xid, not called so because an output name in `order by` would sort the text. */
-interface Row extends Nullable<Omit<AuditEvent, "seq" | "timestamp">> {
-  readonly commit: string
-  readonly seq: bigint
+/** A row of `audit_events`. */
+interface Row extends Committed, Nullable<Omit<AuditEvent, "seq" | "timestamp">> {
   readonly timestamp: Date
 }
-type Nulls<A> = { readonly [K in keyof A]: null }
 type Nullable<A> = { readonly [K in keyof A]-?: undefined extends A[K] ? Exclude<A[K], undefined> | null : A[K] }
-
-/** Rows of one read of a stream. */
-const batch = 500
-/** How soon the rows of other hosts are seen, and how soon a database that was away is asked again. */
-const pollInterval = "500 millis"
-/** Under a flood of commits a stream reads at most this often, in milliseconds. */
-const readInterval = 25
 
 /** The types of which there are several for each event and step; the index by type leaves them out (migrations/0002). */
 const commonTypes: ReadonlyArray<string> = [
@@ -77,9 +66,6 @@ const commonTypes: ReadonlyArray<string> = [
   "task.step_succeeded"
 ]
 const rarerTypes = `type not in (${commonTypes.map((type) => `'${type}'`).join(", ")})`
-
-/** Fits `xid8` and `bigint`. */
-const digits = /^\d{1,18}$/
 
 const toEvent = (row: Row): AuditEvent => ({
   seq: Number(row.seq),
@@ -101,18 +87,8 @@ const toEvent = (row: Row): AuditEvent => ({
   data: row.data
 })
 
-const positionOf = (kind: string, id: string): Position | undefined => {
-  const [xid, seq] = openCursor(kind, id) ?? []
-  return xid !== undefined && seq !== undefined && digits.test(xid) && digits.test(seq) ? { xid, seq } : undefined
-}
-
-const readPosition = (kind: string, id: string): Effect.Effect<Position, CursorInvalid> => {
-  const position = positionOf(kind, id)
-  return position === undefined ? Effect.fail(new CursorInvalid()) : Effect.succeed(position)
-}
-
 /** Whether this is an id that a stream gives out. */
-export const isStreamId = (id: string): boolean => positionOf("row", id) !== undefined
+export const isStreamId = (id: string): boolean => openPosition("row", id) !== undefined
 
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -159,9 +135,8 @@ const make = Effect.gen(function*() {
     limit ${limit + 1}`
   }
 
-  /** The final rows after a position, and the horizon below which every row is final. At least one row comes back. */
-  const finalAfter = (filter: AuditFilter, after: Position) =>
-    sql<Row & { readonly horizon: string } | Nulls<Row> & { readonly horizon: string }>`
+  const finalAfter = (filter: AuditFilter, after: Position, limit: number) =>
+    sql<Final<Row>>`
     select h.horizon::text, r.*
     from (select audit_horizon() as horizon) h
     left join lateral (
@@ -170,53 +145,24 @@ const make = Effect.gen(function*() {
       where ${sql.and([...where(filter), sql`(a.xid, a.seq) > (${after.xid}::xid8, ${after.seq}::bigint)`])}
         and a.xid < h.horizon
       order by a.xid, a.seq
-      limit ${batch}
+      limit ${limit}
     ) r on true`
 
   const page = Effect.fnUntraced(function*(filter: AuditFilter, { cursor, limit }: PageRequest) {
     const kind = filter.trace_id === undefined ? "audit" : "trace"
     const position = cursor === undefined ? undefined : yield* readPosition(kind, cursor)
     const rows = yield* (kind === "trace" ? oldestFirst : newestFirst)(filter, limit, position)
-    return pageOf(rows, limit, toEvent, (last) => sealCursor(kind, last.commit, String(last.seq)))
+    return pageOf(rows, limit, toEvent, (last) => sealPosition(kind, last))
   })
 
   const stream = (filter: AuditFilter, after?: string) =>
-    Stream.unwrap(Effect.gen(function*() {
-      const woken = yield* audit.listen
-      const patiently = <A>(read: Effect.Effect<A, SqlError.SqlError>) =>
-        read.pipe(Effect.retry(Schedule.spaced(pollInterval)), Effect.orDie)
-      const start = after === undefined
-        ? yield* patiently(sql<{ readonly horizon: string }>`
-            select audit_horizon()::text as horizon`).pipe(
-          Effect.map((rows): Position => ({ xid: rows[0]?.horizon ?? "0", seq: "0" }))
-        )
-        : yield* readPosition("row", after)
-      let next = 0
-      const read = Effect.fnUntraced(function*(from: Position) {
-        let position = from
-        while (true) {
-          const pause = next - performance.now()
-          if (pause > 0) yield* Effect.sleep(pause)
-          next = performance.now() + readInterval
-          const rows = yield* patiently(finalAfter(filter, position))
-          const events: Array<{ readonly id: string; readonly event: AuditEvent }> = []
-          for (const { horizon, ...row } of rows) {
-            // What was not asked for is passed over for good: the next read begins at the horizon.
-            if (rows.length < batch) position = { xid: horizon, seq: "0" }
-            if (row.commit === null) continue
-            const seq = String(row.seq)
-            if (rows.length === batch) position = { xid: row.commit, seq }
-            events.push({ id: sealCursor("row", row.commit, seq), event: toEvent(row) })
-          }
-          if (events.length > 0) {
-            if (rows.length === batch) next = 0
-            return [events, Option.some(position)] as const
-          }
-          yield* Effect.timeoutOption(woken, pollInterval)
-        }
-      })
-      return Stream.paginate(start, read)
-    }))
+    inCommitOrder({
+      sql,
+      kind: "row",
+      listen: audit.listen,
+      finalAfter: (position, limit) => finalAfter(filter, position, limit),
+      show: (row: Row, id) => ({ id, event: toEvent(row) })
+    }, after)
 
   return AuditLog.of({ page, stream })
 })

@@ -1,6 +1,7 @@
 /**
  * What a started host says of itself. Pure; a password in an address is never in it.
  */
+import { autonomyInWords } from "../safety/AutonomyWords.ts"
 import { paints } from "./layout.ts"
 import { visible } from "./visible.ts"
 
@@ -51,13 +52,7 @@ export const formatBanner = (info: BannerInfo, options: BannerOptions = {}): str
   ].join("\n")
 }
 
-const autonomies: Record<string, string> = {
-  A0: "A0, it shows what it would do and does nothing",
-  A1: "A1, it refuses everything that acts",
-  A2: "A2, it does what is low in risk and refuses the rest",
-  A3: "A3, it refuses from high risk on",
-  A4: "A4, it refuses the critical only"
-}
+const autonomies: Readonly<Record<string, string>> = autonomyInWords
 
 const plugin = ({ name, version }: BannerInfo["plugins"][number]) =>
   version === undefined ? visible(name) : `${visible(name)} ${visible(version)}`

@@ -24,7 +24,7 @@ export class RequestFailed extends Schema.TaggedError<RequestFailed>()("RequestF
 }
 
 export interface Request {
-  readonly method?: "GET" | "POST"
+  readonly method?: "GET" | "POST" | "PUT" | "DELETE"
   readonly query?: Record<string, string | number | undefined>
   readonly headers?: Record<string, string>
   readonly body?: unknown
@@ -134,6 +134,7 @@ const target = (url: string, to: string, query: Request["query"] = {}) => {
 }
 
 const answerOf = (response: Response, text: string, url: string, home: string): Answer => {
+  if (response.status === 204) return { status: 204, body: undefined }
   let body: unknown
   try {
     body = JSON.parse(text)

@@ -13,7 +13,12 @@ describe("syris", () => {
       assert.match(version.out, /^syris v\d+\.\d+\.\d+$/)
       const help = yield* run({}, ["--help"])
       assert.strictEqual(help.code, 0)
-      for (const command of ["up", "send", "trace", "tasks", "task", "settle", "audit", "secrets", "doctor"]) {
+      for (
+        const command of ["up", "send", "chat", "trace", "tasks", "task", "settle", "audit", "secrets", "doctor"]
+          .concat(
+            ["approvals", "approve", "deny", "edit", "autonomy", "pause", "resume"]
+          )
+      ) {
         assert.match(help.out, new RegExp(`^  ${command} `, "m"))
       }
     }))
@@ -157,7 +162,7 @@ describe("the banner", () => {
 
   address   http://127.0.0.1:4747
   token     /srv/.syris/token
-  autonomy  A2, it does what is low in risk and refuses the rest
+  autonomy  A2, it does what is low in risk and asks before the rest
   database  PostgreSQL 16.4 at postgres://me:***@db:5432/syris?sslmode=require&sslpassword=***
   plugins   timers 1.0.0, coffee
   note      1 task was interrupted; it goes on.

@@ -5,9 +5,14 @@ import { Cause, Console, Effect } from "effect"
 import { CliConfig, type CliError, CliOutput, Command, GlobalFlag } from "effect/cli"
 import { explainVariable } from "../database/Environment.ts"
 import { version } from "../health/Version.ts"
+import { approvals } from "./approvals.ts"
+import { approve, deny, edit } from "./approve.ts"
 import { audit } from "./audit.ts"
+import { chat } from "./chat.ts"
 import { CommandFailed } from "./CommandFailed.ts"
+import { autonomy, pause, resume } from "./controls.ts"
 import { doctor } from "./doctor.ts"
+import { policy } from "./policy.ts"
 import { secrets } from "./secrets.ts"
 import { send } from "./send.ts"
 import { settle } from "./settle.ts"
@@ -27,7 +32,26 @@ export const syris = Command.make("syris").pipe(
     { command: "syris trace", description: "What the newest event led to" },
     { command: "syris doctor", description: "When something does not work" }
   ]),
-  Command.withSubcommands([up, send, trace, tasks, task, settle, audit, secrets, doctor])
+  Command.withSubcommands([
+    up,
+    send,
+    chat,
+    trace,
+    tasks,
+    task,
+    settle,
+    audit,
+    approvals,
+    approve,
+    deny,
+    edit,
+    autonomy,
+    pause,
+    resume,
+    policy,
+    secrets,
+    doctor
+  ])
 )
 
 /** Runs the command and answers its exit code; everything there is to say has been said. */

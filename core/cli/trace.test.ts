@@ -179,6 +179,45 @@ describe("syris trace", () => {
     ])
   })
 
+  it("says what was asked for, how that was decided and when, and what was answered", () => {
+    const lines = drawTrace({
+      trace_id,
+      events: [event(first, 0, "chat", "pay")],
+      tool_calls: [{ tool_call_id: "c1", event_id: first, tool: "a.b", status: "succeeded", created_at: at(3) }],
+      approvals: [{
+        approval_id: "a1",
+        number: 7,
+        tool_call_id: "c1",
+        status: "consumed",
+        why: "It can't be taken back.",
+        reasons: ["risk high at autonomy A2"],
+        created_at: at(4),
+        decision: { by: "operator", at: at(9_000), reason: "fine\u202e" }
+      }],
+      replies: [{ event_id: first, channel: "chat", text: "Paid.", at: at(9_010) }],
+      audit: [
+        { type: "gate.required", timestamp: at(4), refs: { tool_call_id: "c1", approval_id: "a1" }, summary: "asks" },
+        { type: "gate.required", timestamp: at(5), refs: { tool_call_id: "c1", approval_id: "a2" }, summary: "lost" },
+        {
+          type: "gate.approved",
+          timestamp: at(9_000),
+          refs: { tool_call_id: "c1", approval_id: "a1" },
+          summary: "yes"
+        },
+        { type: "response.sent", timestamp: at(9_010), refs: { event_id: first }, summary: "Paid." }
+      ]
+    }, paints(false)).slice(2)
+    assert.deepStrictEqual(lines, [
+      "       +3 ms  ├─ tool a.b  succeeded",
+      "       +4 ms  │  ├─ approval 7  consumed  by operator  \"fine<U+202E>\"",
+      "              │  │     It can't be taken back.",
+      "              │  │     · risk high at autonomy A2",
+      "       +5 ms  │  ├─ gate.required  lost",
+      "     +9.00 s  │  └─ gate.approved  yes",
+      "     +9.01 s  └─ reply chat  \"Paid.\""
+    ])
+  })
+
   const host = recordedHost((asked, response) => {
     switch (asked.url) {
       case `/traces/${trace_id}`:

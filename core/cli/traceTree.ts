@@ -2,7 +2,8 @@
  * One trace as a tree, with times that count from its first row. Pure.
  *
  * - every event, decision, tool call, approval, task and reply of the answer is on it exactly once;
- * - audit rows are on it where they say what the records do not (gates, suppressions, model calls, …);
+ * - audit rows are on it where they say what the records do not (gates, suppressions, model calls, …); that an approval
+ *   was asked for is said by the approval itself, how it was decided has its own time;
  * - a field that is missing is left out, a record whose parent is missing hangs at the root.
  */
 import { coloured, duration, localTime, type Paints } from "./layout.ts"
@@ -52,7 +53,9 @@ export const drawTrace = (trace: Fields, paint: Paints): ReadonlyArray<string> =
     under(call).push(node)
     calls.set(field(call, "tool_call_id"), node)
   }
+  const asked = new Set<string>()
   for (const approval of list(trace.approvals)) {
+    asked.add(field(approval, "approval_id"))
     const call = calls.get(field(approval, "tool_call_id"))
     ;(call?.children ?? under(approval)).push(approvalNode(approval, paint))
   }
@@ -62,6 +65,7 @@ export const drawTrace = (trace: Fields, paint: Paints): ReadonlyArray<string> =
     const type = field(row, "type")
     if (told.test(type) && !(replies.length === 0 && type === "response.sent")) continue
     const refs = record(row.refs)
+    if (type === "gate.required" && asked.has(field(refs, "approval_id"))) continue
     ;(calls.get(field(refs, "tool_call_id"))?.children ?? under(refs)).push(auditNode(row, paint))
   }
 
@@ -145,11 +149,17 @@ const callNode = (call: Fields, paint: Paints): Node => {
 
 const approvalNode = (approval: Fields, paint: Paints): Node => {
   const decision = record(approval.decision)
+  const reasons = Array.isArray(approval.reasons) ? approval.reasons : []
   return node(approval.created_at, [
-    "approval",
+    ["approval", field(approval, "number")].filter((part) => part !== "").join(" "),
     coloured(field(approval, "status"), paint),
-    field(decision, "by") === "" ? paint.dim(field(approval, "approval_id")) : `by ${field(decision, "by")}`
-  ], approval.why === undefined ? [] : [clipped(raw(approval.why), 240)])
+    field(decision, "by") === "" ? "" : `by ${field(decision, "by")}`,
+    field(decision, "reason") === "" ? "" : `"${field(decision, "reason")}"`,
+    field(decision, "by") === "" ? paint.dim(field(approval, "approval_id")) : ""
+  ], [
+    ...(approval.why === undefined ? [] : [clipped(raw(approval.why), 240)]),
+    ...reasons.map((reason) => `· ${clipped(raw(reason), 240)}`)
+  ])
 }
 
 const errorLines = (error: Fields): ReadonlyArray<string> =>

@@ -52,6 +52,28 @@ export type StepKind = typeof StepKind.Type
 export const Trust = Schema.Literals(["operator", "trusted", "untrusted"])
 export type Trust = typeof Trust.Type
 
+/** Who may see a value. A combined value takes the worst of its parts. */
+export const Confidentiality = Schema.Literals(["public", "private", "secret"])
+export type Confidentiality = typeof Confidentiality.Type
+
+/** Where an approval stands. `superseded`: its input was edited; `consumed`: its call was begun with it. */
+export const ApprovalStatus = Schema.Literals([
+  "pending",
+  "approved",
+  "denied",
+  "expired",
+  "superseded",
+  "revoked",
+  "consumed"
+])
+export type ApprovalStatus = typeof ApprovalStatus.Type
+
+export const AlarmSeverity = Schema.Literals(["warning", "error", "critical"])
+export type AlarmSeverity = typeof AlarmSeverity.Type
+
+export const AlarmStatus = Schema.Literals(["open", "acked", "resolved"])
+export type AlarmStatus = typeof AlarmStatus.Type
+
 export const Sensitivity = Schema.Literals(["low", "med", "high"])
 export type Sensitivity = typeof Sensitivity.Type
 

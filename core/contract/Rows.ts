@@ -62,4 +62,6 @@ export interface SettlementRow {
   readonly outcome: TraceOutcome
   readonly reply?: string | undefined
   readonly settled_at: string
+  /** Who brings the reply: `chat` is written in the same transaction, a `send` tool is called after it. */
+  readonly answer_by?: string | undefined
 }

@@ -16,6 +16,8 @@ export interface Ailment {
 
 export class Health extends Context.Service<Health, {
   readonly current: Effect.Effect<SystemHealth>
+  /** Asks nobody, for what decides on the hot path. */
+  readonly status: () => SystemHealth["status"]
   /** The subsystems that are not well, with their reasons. */
   readonly ailments: Effect.Effect<ReadonlyArray<Ailment>>
   /** Says that a subsystem is not well; saying it again replaces the reason. */
@@ -34,10 +36,14 @@ export class Health extends Context.Service<Health, {
       let beatAt = started
       let nextAt = started
       let restartReason: string | undefined
+      const status = (): SystemHealth["status"] => {
+        if (ailing.size === 0) return "healthy"
+        return [...ailing.values()].some((one) => one.status === "down") ? "down" : "degraded"
+      }
       const current = Effect.map(Clock.currentTimeMillis, (now): SystemHealth => {
         const all = [...ailing.values()]
         return {
-          status: all.some((one) => one.status === "down") ? "down" : all.length > 0 ? "degraded" : "healthy",
+          status: status(),
           uptime_seconds: Math.floor((now - started) / 1000),
           version,
           last_heartbeat_at: new Date(beatAt).toISOString(),
@@ -48,6 +54,7 @@ export class Health extends Context.Service<Health, {
       })
       return Health.of({
         current,
+        status,
         ailments: Effect.sync(() => [...ailing.values()]),
         degrade: Effect.fnUntraced(function*(name, reason, status = "degraded") {
           const before = ailing.get(name)

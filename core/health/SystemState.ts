@@ -16,14 +16,14 @@ export interface State {
     /** Enabled, with a slot to come. */
     readonly schedules: number
     readonly watchers: number
-    /** Pending. */
+    /** Pending and not past their end. */
     readonly approvals: number
     /** Not resolved. */
     readonly alarms: number
     /** Not ended. */
     readonly jobs: number
   }
-  /** Accepted events and tasks that are not settled and wait for nothing but their turn. */
+  /** Accepted events, tasks and replies that are not settled and wait for nothing but their turn. */
   readonly queue_depth: number
   /** Events and tasks that wait for a person to tell what became of a call. */
   readonly unknown: number
@@ -54,6 +54,8 @@ export class SystemState extends Context.Service<SystemState, {
         readonly paused: boolean | null
         readonly tasks: number
         readonly schedules: number
+        readonly approvals: number
+        readonly alarms: number
         readonly queue_depth: number
         readonly unknown: number
         readonly postgres: string
@@ -62,12 +64,16 @@ export class SystemState extends Context.Service<SystemState, {
     select (select autonomy from control)                                                          as autonomy,
            (select paused from control)                                                            as paused,
            (select count(*)::int from schedules where enabled and next_run_at is not null)         as schedules,
+           (select count(*)::int from approvals
+            where status = 'pending' and expires_at > clock_timestamp())                           as approvals,
+           (select count(*)::int from alarms where status <> 'resolved')                           as alarms,
            owed.tasks, owed.queue_depth, owed.unknown,
            current_setting('server_version')                                                       as postgres,
            (select coalesce(max(migration_id), 0)::int from migrations)                            as schema
     from (
       select count(*) filter (where kind = 'task')::int                                            as tasks,
-             count(*) filter (where not parked and coalesce(waits_for, '') not in ('time', 'answer'))::int as queue_depth,
+             count(*) filter (where not parked
+                                and coalesce(waits_for, '') not in ('time', 'answer', 'approval'))::int as queue_depth,
              count(*) filter (where waits_for = 'person'
                                  or (kind = 'event' and parked and waits_for is null))::int        as unknown
       from work) owed`
@@ -88,13 +94,13 @@ export class SystemState extends Context.Service<SystemState, {
         const state: State = {
           autonomy: total?.autonomy ?? "A2",
           paused: total?.paused ?? false,
-          // Watchers, approvals, alarms and jobs come with their own tables.
+          // Watchers and jobs come with their own tables.
           counts: {
             tasks: total?.tasks ?? 0,
             schedules: total?.schedules ?? 0,
             watchers: 0,
-            approvals: 0,
-            alarms: 0,
+            approvals: total?.approvals ?? 0,
+            alarms: total?.alarms ?? 0,
             jobs: 0
           },
           queue_depth: total?.queue_depth ?? 0,

@@ -8,12 +8,18 @@
 import { HttpApi, OpenApi } from "effect/http-api"
 import { version } from "../health/Version.ts"
 import { Checked } from "./Checked.ts"
+import { AlarmsGroup } from "./groups/Alarms.ts"
+import { ApprovalsGroup } from "./groups/Approvals.ts"
 import { AuditGroup } from "./groups/Audit.ts"
+import { ChatGroup } from "./groups/Chat.ts"
+import { ControlsGroup } from "./groups/Controls.ts"
 import { DocumentationGroup } from "./groups/Documentation.ts"
 import { EventsGroup } from "./groups/Events.ts"
 import { HooksGroup } from "./groups/Hooks.ts"
 import { IntakeGroup } from "./groups/Intake.ts"
 import { PluginsGroup } from "./groups/Plugins.ts"
+import { PolicyGroup } from "./groups/Policy.ts"
+import { QuietHoursGroup } from "./groups/QuietHours.ts"
 import { SystemGroup } from "./groups/System.ts"
 import { TasksGroup } from "./groups/Tasks.ts"
 import { ToolCallsGroup } from "./groups/ToolCalls.ts"
@@ -22,6 +28,9 @@ import { TracesGroup } from "./groups/Traces.ts"
 
 export const Api = HttpApi.make("syris")
   .add(SystemGroup, EventsGroup, AuditGroup, TracesGroup, TasksGroup, ToolCallsGroup, ToolsGroup, PluginsGroup)
+  .add(ChatGroup, ApprovalsGroup, PolicyGroup)
+  .add(ControlsGroup)
+  .add(QuietHoursGroup, AlarmsGroup)
   .middleware(Checked)
   .annotate(HttpApi.ParseOptions, { onExcessProperty: "error", errors: "all" })
   .annotate(HttpApi.HeadersParseOptions, {})

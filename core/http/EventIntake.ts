@@ -17,7 +17,9 @@ import { readBody } from "./RequestBody.ts"
 export type NodeHandler = (request: IncomingMessage, response: ServerResponse) => void
 
 /** What a failed submit is answered with. */
-export const submitProblem = (cause: Cause.Cause<EventRejected | EventNotAccepted>): Problem | undefined => {
+export const submitProblem = (
+  cause: Cause.Cause<EventRejected | EventNotAccepted>
+): Problem<400> | Problem<503> | undefined => {
   const failure = cause.reasons.find((reason) => reason._tag === "Fail")?.error
   if (failure instanceof EventRejected) {
     return withCode(problem("event.rejected", failure.detail.message), failure.detail.code)

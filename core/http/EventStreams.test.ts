@@ -1,60 +1,11 @@
 import { assert, layer } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber, Layer, Redacted, Scope } from "effect"
+import { Deferred, Effect, Exit, Fiber, Layer, Scope } from "effect"
 import { SqlClient } from "effect/sql"
-import * as http from "node:http"
 import { AuditWake } from "../audit/AuditWake.ts"
 import { newId } from "../database/Ids.ts"
 import { maximumStreams, StreamLimits } from "./EventStreams.ts"
-import { HttpAddress } from "./HttpServer.ts"
 import { layerTestServer, send } from "./TestServer.ts"
-import { Token } from "./Token.ts"
-
-interface Frame {
-  readonly id: string
-  readonly summary: string
-}
-
-/** A client of `/audit/stream`, open for the scope; `frames` waits until there are so many. */
-const connect = Effect.fnUntraced(function*(target: string, lastEventId?: string) {
-  const { port } = yield* HttpAddress
-  const token = Redacted.value((yield* Token).value)
-  const seen: Array<Frame> = []
-  let text = ""
-  let changed = () => {}
-  const response = yield* Effect.acquireRelease(
-    Effect.callback<http.IncomingMessage>((resume) => {
-      http.get({
-        port,
-        host: "127.0.0.1",
-        path: target,
-        agent: false,
-        headers: {
-          authorization: `Bearer ${token}`,
-          ...(lastEventId === undefined ? {} : { "last-event-id": lastEventId })
-        }
-      }, (response) => resume(Effect.succeed(response)))
-    }),
-    (response) => Effect.sync(() => response.destroy())
-  )
-  response.on("error", () => {})
-  response.on("data", (chunk: Buffer) => {
-    text += chunk.toString()
-    for (let end = text.indexOf("\n\n"); end !== -1; end = text.indexOf("\n\n")) {
-      const lines = text.slice(0, end).split("\n")
-      text = text.slice(end + 2)
-      const field = (name: string) => lines.find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2)
-      const data = field("data")
-      if (data !== undefined) seen.push({ id: field("id") ?? "", summary: JSON.parse(data).summary })
-    }
-    changed()
-  })
-  const frames = (count: number) =>
-    Effect.callback<ReadonlyArray<Frame>>((resume) => {
-      changed = () => seen.length >= count ? resume(Effect.sync(() => seen.slice(0, count))) : undefined
-      changed()
-    }).pipe(Effect.timeout("10 seconds"))
-  return { frames, response, seen }
-})
+import { connect } from "./TestStream.ts"
 
 const append = Effect.fnUntraced(function*(trace_id: string, summary: string, data: unknown = {}) {
   const sql = yield* SqlClient.SqlClient
@@ -82,7 +33,7 @@ layer(layerTestServer().pipe(Layer.provide(impatient)), { timeout: "60 seconds",
         assert.strictEqual(client.response.headers["content-type"], "text/event-stream")
         yield* append(trace_id, "one")
         const [one] = yield* client.frames(1)
-        assert.strictEqual(one?.summary, "one")
+        assert.strictEqual(one?.data.summary, "one")
         yield* Scope.close(first, Exit.void)
 
         const written = yield* Deferred.make<void>()
@@ -101,8 +52,12 @@ layer(layerTestServer().pipe(Layer.provide(impatient)), { timeout: "60 seconds",
         assert.strictEqual(resumed.seen.length, 0)
         yield* Deferred.succeed(commit, undefined)
         yield* Fiber.join(slow)
-        assert.deepEqual((yield* resumed.frames(3)).map((frame) => frame.summary), ["two, slowly", "three", "four"])
-        assert.notInclude(resumed.seen.map((frame) => frame.summary), "one")
+        assert.deepEqual((yield* resumed.frames(3)).map((frame) => frame.data.summary), [
+          "two, slowly",
+          "three",
+          "four"
+        ])
+        assert.notInclude(resumed.seen.map((frame) => frame.data.summary), "one")
       }))
 
     it.effect("begins with now, knows its own ids only, and takes no other filter", () =>

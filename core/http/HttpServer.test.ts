@@ -429,8 +429,15 @@ layer(layerTestServer(), live)("an address", (it) => {
         )
       ).sort()
       assert.deepEqual(operations, [
+        "DELETE /policy/{id}",
+        "GET /alarms",
+        "GET /approvals",
+        "GET /approvals/{id}",
         "GET /audit",
         "GET /audit/stream",
+        "GET /chat",
+        "GET /chat/stream",
+        "GET /controls/autonomy",
         "GET /docs open",
         "GET /events",
         "GET /events/{id}",
@@ -438,6 +445,9 @@ layer(layerTestServer(), live)("an address", (it) => {
         "GET /metrics",
         "GET /openapi.json",
         "GET /plugins",
+        "GET /policy",
+        "GET /policy/{id}",
+        "GET /quiet-hours",
         "GET /state",
         "GET /tasks",
         "GET /tasks/{id}",
@@ -445,14 +455,26 @@ layer(layerTestServer(), live)("an address", (it) => {
         "GET /tool-calls/{id}",
         "GET /tools",
         "GET /traces/{trace_id}",
+        "POST /alarms/{id}/ack",
+        "POST /alarms/{id}/resolve",
+        "POST /approvals/{id}/approve",
+        "POST /approvals/{id}/deny",
+        "POST /approvals/{id}/edit",
+        "POST /chat",
+        "POST /controls/autonomy",
+        "POST /controls/pause",
+        "POST /controls/resume",
         "POST /events",
         "POST /hooks/{connector_id} open",
+        "POST /policy",
         "POST /tasks",
         "POST /tasks/{id}/cancel",
         "POST /tasks/{id}/pause",
         "POST /tasks/{id}/resume",
         "POST /tasks/{id}/retry",
-        "POST /tool-calls/{id}/settle"
+        "POST /tool-calls/{id}/settle",
+        "POST /tools/{name}/preview",
+        "PUT /quiet-hours/{id}"
       ])
       assert.property(document.components.securitySchemes, "bearer")
       const docs = yield* send("/docs", { token: false })

@@ -11,6 +11,7 @@ import type { AddressInfo, Socket } from "node:net"
 import * as os from "node:os"
 import { Environment } from "../database/Environment.ts"
 import { SystemState } from "../health/SystemState.ts"
+import { ChatLog } from "../pipeline/ChatLog.ts"
 import { TaskLog } from "../tasks/TaskLog.ts"
 import { ToolCallLog } from "../tools/ToolCallLog.ts"
 import { writeProblem } from "./Answer.ts"
@@ -192,7 +193,7 @@ const make = Effect.gen(function*() {
 
 /** The HTTP server, as a layer that listens while it lives. */
 export const layerHttpServer = Layer.effect(HttpAddress, make).pipe(
-  Layer.provide([SystemState.layer, TaskLog.layer, ToolCallLog.layer]),
+  Layer.provide([ChatLog.layer, SystemState.layer, TaskLog.layer, ToolCallLog.layer]),
   Layer.provide(EventStreams.layer),
   Layer.provide(Traffic.layer),
   Layer.provide(NodeHttpServer.layerHttpServices)

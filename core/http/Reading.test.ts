@@ -29,6 +29,8 @@ const tool = (name: string, risk: RegisteredTool["definition"]["risk"]): Registe
   encodeOutput: Effect.succeed,
   riskOf: () => "low",
   operatorOnly: false,
+  steering: undefined,
+  notifies: false,
   log: {
     debug() {},
     info() {},

@@ -7,10 +7,16 @@ import { HttpApi, HttpApiBuilder } from "effect/http-api"
 import { Api, Document } from "./Api.ts"
 import { Checked, serverFailed, toResponse } from "./Checked.ts"
 import { pathOf } from "./FrontDoor.ts"
+import { alarmsHandlers } from "./groups/Alarms.ts"
+import { approvalsHandlers } from "./groups/Approvals.ts"
 import { auditHandlers } from "./groups/Audit.ts"
+import { chatHandlers } from "./groups/Chat.ts"
+import { controlsHandlers } from "./groups/Controls.ts"
 import { documentationRoutes } from "./groups/Documentation.ts"
 import { eventsHandlers } from "./groups/Events.ts"
 import { pluginsHandlers } from "./groups/Plugins.ts"
+import { policyHandlers } from "./groups/Policy.ts"
+import { quietHoursHandlers } from "./groups/QuietHours.ts"
 import { systemHandlers } from "./groups/System.ts"
 import { tasksHandlers } from "./groups/Tasks.ts"
 import { toolCallsHandlers } from "./groups/ToolCalls.ts"
@@ -21,6 +27,12 @@ import { problem } from "./Problem.ts"
 const handlers = Layer.mergeAll(
   systemHandlers(Api),
   eventsHandlers(Api),
+  approvalsHandlers(Api),
+  chatHandlers(Api),
+  policyHandlers(Api),
+  controlsHandlers(Api),
+  alarmsHandlers(Api),
+  quietHoursHandlers(Api),
   auditHandlers(Api),
   tracesHandlers(Api),
   tasksHandlers(Api),
@@ -58,11 +70,17 @@ export const allowed = (path: string): string | undefined => {
   return methods.length === 0 ? undefined : [...new Set(methods)].sort().join(", ")
 }
 
+/** Of a path, as the router reads it: a longer one it does not find. */
+const longestPart = 100
+
 const nowhere = Effect.map(HttpServerRequest.HttpServerRequest, (request) => {
   const path = pathOf(request.url)
   const allow = allowed(path)
   if (allow === undefined) {
     return toResponse(problem("request.not_found", "No address of this server has this path; GET /docs lists them."))
+  }
+  if (path.split("/").some((part) => part.length > longestPart)) {
+    return toResponse(problem("request.path", `A part of the path has at most ${longestPart} characters.`))
   }
   if (request.method === "OPTIONS") return HttpServerResponse.empty({ status: 204, headers: { allow } })
   return toResponse(problem("request.method", `This address answers ${allow}.`, { allow }))

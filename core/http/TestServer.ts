@@ -2,6 +2,7 @@
  * For tests: the real server on a free port, a home of its own, a scripted pipeline, and a client that sends exactly
  * what it is told.
  */
+import type { PgClient } from "@effect/sql-pg"
 import { Context, Effect, Layer, Redacted } from "effect"
 import type { SqlClient } from "effect/sql"
 import * as fs from "node:fs"
@@ -12,15 +13,27 @@ import { AuditLog } from "../audit/AuditLog.ts"
 import { AuditWake } from "../audit/AuditWake.ts"
 import type { ErrorDetail } from "../contract/ErrorDetail.ts"
 import { Environment } from "../database/Environment.ts"
+import { Notifications } from "../database/Notifications.ts"
+import { Alarms } from "../health/Alarms.ts"
 import { Health } from "../health/Health.ts"
 import { EventLog } from "../pipeline/EventLog.ts"
 import { Pipeline } from "../pipeline/Pipeline.ts"
 import { Traces } from "../pipeline/Traces.ts"
 import { Registry } from "../plugin/Registry.ts"
+import { ApprovalLog } from "../safety/ApprovalLog.ts"
+import { Control } from "../safety/Control.ts"
+import { ControlCommands } from "../safety/ControlCommands.ts"
+import { QuietHours } from "../safety/QuietHours.ts"
+import { Standing } from "../safety/Standing.ts"
+import { Redactor } from "../secrets/Redactor.ts"
 import { SecretsStore } from "../secrets/SecretsStore.ts"
 import { TaskCommands } from "../tasks/TaskCommands.ts"
 import { layerTestDatabase } from "../testing/TestDatabase.ts"
+import { AlwaysAllow } from "../tools/AlwaysAllow.ts"
+import { ApprovalCommands } from "../tools/ApprovalCommands.ts"
+import { CallPlanner } from "../tools/CallPlanner.ts"
 import { CallSettlement } from "../tools/CallSettlement.ts"
+import { Previews } from "../tools/Previews.ts"
 import { HttpAddress, layerHttpServer } from "./HttpServer.ts"
 import { Token } from "./Token.ts"
 
@@ -66,7 +79,17 @@ const layerPipeline = (overrides: Partial<Pipeline["Service"]>) =>
       reject: (detail, channel) => Effect.sync(() => void seen.rejected.push({ detail, channel })),
       settled: () => Effect.never,
       startTask: () => Effect.die("No test said what becomes of a task."),
-      dryRun: () => Effect.succeed({ dry_run: true, events: [], decisions: [], tool_calls: [], audit: [] }),
+      dryRun: () =>
+        Effect.succeed({
+          dry_run: true,
+          events: [],
+          decisions: [],
+          tool_calls: [],
+          approvals: [],
+          tasks: [],
+          replies: [],
+          audit: []
+        }),
       ...overrides
     }))
   )
@@ -80,6 +103,7 @@ const emptyRegistry: Registry["Service"] = {
   matchIntent: Object.assign(() => undefined, { prepare: () => [] }),
   channels: () => [],
   connector: () => undefined,
+  sendOf: () => undefined,
   routes: () => [],
   trustOf: () => "untrusted",
   plugins: () => []
@@ -90,14 +114,20 @@ export interface TestServerOptions {
   readonly registry?: Partial<Registry["Service"]>
   readonly commands?: Partial<TaskCommands["Service"]>
   readonly settlement?: Partial<CallSettlement["Service"]>
+  readonly control?: Partial<Control["Service"]>
+  readonly controls?: Partial<ControlCommands["Service"]>
+  readonly alarms?: Partial<Alarms["Service"]>
+  readonly quietHours?: Partial<QuietHours["Service"]>
   readonly environment?: Partial<Environment["Service"]>
-  readonly database?: Layer.Layer<SqlClient.SqlClient, unknown>
+  readonly database?: Layer.Layer<PgClient.PgClient | SqlClient.SqlClient, unknown>
 }
 
 /** The server with everything that it stands on. */
 export const layerTestServer = (options: TestServerOptions = {}) =>
   layerHttpServer.pipe(
     Layer.provideMerge(Layer.mergeAll(layerPipeline(options.pipeline ?? {}), Traces.layer, Token.layer)),
+    Layer.provideMerge(ApprovalLog.layer),
+    Layer.provideMerge(Redactor.layerEmpty),
     Layer.provideMerge(Layer.mergeAll(
       AuditLog.layer,
       EventLog.layer,
@@ -105,10 +135,28 @@ export const layerTestServer = (options: TestServerOptions = {}) =>
       Layer.succeed(Registry, { ...emptyRegistry, ...options.registry }),
       Layer.mock(TaskCommands)(options.commands ?? {}),
       Layer.mock(CallSettlement)(options.settlement ?? {}),
+      Layer.mock(Control)({
+        current: () => ({ autonomy: "A2", paused: false, policy_version: 1 }),
+        enter: () => () => {},
+        ...options.control
+      }),
+      Layer.mock(ControlCommands)(options.controls ?? {}),
+      Layer.mock(ApprovalCommands)({}),
+      Layer.mock(AlwaysAllow)({}),
+      Layer.mock(CallPlanner)({
+        judge: () => {
+          throw new Error("No test said what the gates say.")
+        },
+        guardedOf: () => undefined
+      }),
+      Layer.mock(Previews)({}),
+      Layer.mock(Standing)({ match: () => ({ config: undefined, standing: undefined }), version: () => 1 }),
+      Layer.mock(Alarms)(options.alarms ?? {}),
+      Layer.mock(QuietHours)({ now: () => ({ quiet: false }), version: () => 1, ...options.quietHours }),
       Layer.mock(SecretsStore)({ values: () => [], revision: () => 0 }),
       Layer.sync(Seen, () => ({ submitted: [], rejected: [] }))
     )),
-    Layer.provideMerge(AuditWake.layer),
+    Layer.provideMerge([AuditWake.layer, Notifications.layer]),
     Layer.provideMerge(layerHome(options.environment)),
     Layer.provideMerge(options.database ?? layerTestDatabase)
   )

@@ -66,7 +66,7 @@ export const makeWebhooks = (stopped: AbortSignal) =>
       )
       if (event === undefined) return yield* Effect.fail(signatureRefused)
       if (event instanceof WebhookReply) return event
-      return yield* pipeline.submit({ ...event, connector_id: id }).pipe(
+      return yield* pipeline.submit({ ...event, connector_id: id }, channel.trust).pipe(
         Effect.catchCause((cause) =>
           Effect.fail(submitProblem(cause) ?? serverFailed).pipe(
             Effect.tapError((refused) =>

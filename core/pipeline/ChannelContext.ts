@@ -14,7 +14,7 @@ export const makeChannelContext = Effect.gen(function*() {
   const secrets = yield* SecretsStore
   const promise = Effect.runPromiseWith(yield* Effect.context<never>())
   return (registered: RegisteredChannel, signal: AbortSignal): ChannelContext => ({
-    emit: (event) => promise(pipeline.submit(event)),
+    emit: (event) => promise(pipeline.submit(event, registered.channel.trust)),
     log: registered.log,
     signal,
     secret: (ref) => promise(readSecret(secrets, ref))

@@ -5,6 +5,7 @@ import { Effect } from "effect"
 import { type Audit, type AuditRow } from "../audit/Audit.ts"
 import type { Registry } from "../plugin/Registry.ts"
 import type { Settings } from "../plugin/Settings.ts"
+import { worst } from "../safety/Provenance.ts"
 import { type Attempted, callRefs, type Conclusion } from "../tools/ToolExecutor.ts"
 import type { Left } from "../tools/ToolRun.ts"
 import { normalise } from "./Normaliser.ts"
@@ -25,9 +26,11 @@ export const childEvents = Effect.fnUntraced(function*(
   const name = work.tool.definition.name
   const rows: Array<AuditRow> = []
   const emitted: Array<Conclusion["emitted"][number]> = []
+  // What a tool made is as good as the worst of its call and itself: nothing that it makes is the operator's word.
+  const parent = { ...work.event, trust: worst(work.event.trust, work.tool.definition.trust ?? "trusted") }
   for (const raw of left.emitted) {
     const child = yield* Effect.result(
-      normalise(raw, { parent: work.event, timezone: settings.timezone, trustOf: registry.trustOf })
+      normalise(raw, { parent, timezone: settings.timezone, trustOf: registry.trustOf })
     )
     if (child._tag === "Failure") {
       rows.push(audit.row({

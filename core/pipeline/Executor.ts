@@ -3,18 +3,60 @@
  * settles their events in the outcome's transaction.
  */
 import { Clock, Context, Effect, FiberSet, Layer } from "effect"
-import { Audit } from "../audit/Audit.ts"
+import type { SqlError } from "effect/sql"
+import { Audit, type Fact } from "../audit/Audit.ts"
+import type { ErrorDetail } from "../contract/ErrorDetail.ts"
 import { isTransient } from "../database/Transient.ts"
 import { Registry } from "../plugin/Registry.ts"
 import { Settings } from "../plugin/Settings.ts"
+import { Admission } from "../safety/Admission.ts"
 import { Control } from "../safety/Control.ts"
-import { type Attempted, attemptedFact, countDown, type Lane, ToolExecutor, type Work } from "../tools/ToolExecutor.ts"
+import { Gates } from "../safety/Gates.ts"
+import {
+  type Attempted,
+  attemptedFact,
+  callRefs,
+  countDown,
+  type Lane,
+  ToolExecutor,
+  type Work
+} from "../tools/ToolExecutor.ts"
 import { startAllowanceMs } from "../tools/ToolCallPlan.ts"
 import { ToolLedger } from "../tools/ToolLedger.ts"
 import { childEvents } from "./ChildEvents.ts"
-import { compose } from "./Responder.ts"
+import { answerBy, compose, responseFact } from "./Responder.ts"
 import { Settlements } from "./Settlements.ts"
 import { WorkQueue } from "./WorkQueue.ts"
+
+/** Whose call it is: what its end leads to, and what becomes of one that may not begin. */
+export interface Owner {
+  readonly lane: Lane
+  readonly refused: (
+    work: Work,
+    fact: Fact,
+    error: ErrorDetail
+  ) => Effect.Effect<void, SqlError.SqlError>
+}
+
+/** Told of a call that what is counted across hosts holds back. */
+const blockedFact = (work: Work, by: "antiflap" | "storm", error: ErrorDetail, at: Date): Fact => ({
+  type: by === "antiflap" ? "gate.antiflap_block" : "gate.storm_block",
+  trace_id: work.event.trace_id,
+  at,
+  summary: error.message.slice(0, 300),
+  refs: callRefs(work),
+  tool: work.tool.definition.name,
+  risk: work.risk,
+  autonomy: work.autonomy,
+  data: { verdict: "HARD_BLOCK", reasons: [error.message], error }
+})
+
+/** The error of such a call. */
+export const blockedError = (tool: string, by: "antiflap" | "storm", reason: string): ErrorDetail => ({
+  code: `gate.${by}`,
+  message: `${tool} was not run: ${reason}`,
+  retryable: false
+})
 
 /** Before a call that pause, policy or a full database held back is looked at again. */
 const heldBackMs = 1_000
@@ -24,9 +66,9 @@ const drainMs = 3_000
 
 export class Executor extends Context.Service<Executor, {
   /** Runs a call whose intent is committed and for which a slot was taken. */
-  readonly start: (work: Work, leftMs: Attempted["leftMs"]) => Effect.Effect<void>
+  readonly start: (work: Work, leftMs: Attempted["leftMs"], begun: () => void) => Effect.Effect<void>
   /** Attempts a planned call when a slot is free, and runs it. `attempt` is the attempt that this would be. */
-  readonly queue: (work: Work, attempt: number) => Effect.Effect<void>
+  readonly queue: (work: Work, attempt: number, owner?: Owner) => Effect.Effect<void>
   /** How many calls are under way or wait for a slot in this host. */
   readonly size: () => number
   /** Whether it works on an event already. */
@@ -37,8 +79,10 @@ export class Executor extends Context.Service<Executor, {
   static readonly layer = Layer.effect(
     Executor,
     Effect.gen(function*() {
+      const admission = yield* Admission
       const audit = yield* Audit
       const control = yield* Control
+      const gates = yield* Gates
       const ledger = yield* ToolLedger
       const registry = yield* Registry
       const settings = yield* Settings
@@ -49,18 +93,19 @@ export class Executor extends Context.Service<Executor, {
       let size = 0
 
       const conclude: Lane["conclude"] = Effect.fnUntraced(function*(work, ending, left, at) {
-        const children = yield* childEvents({ audit, registry, settings }, work, left, at)
-        return {
-          ...children,
-          settlement: ending.status === "unknown" ? undefined : {
-            event_id: work.event.event_id,
-            trace_id: work.event.trace_id,
-            lane: "fast",
-            outcome: ending.status,
-            reply: compose(work.tool, ending),
-            settled_at: at.toISOString()
-          }
+        const { emitted, rows } = yield* childEvents({ audit, registry, settings }, work, left, at)
+        const { event } = work
+        const settlement = ending.status === "unknown" ? undefined : {
+          event_id: event.event_id,
+          trace_id: event.trace_id,
+          lane: "fast" as const,
+          outcome: ending.status,
+          reply: compose(work.tool, ending),
+          settled_at: at.toISOString(),
+          answer_by: answerBy(registry, event, ending.status)
         }
+        const response = settlement === undefined ? undefined : responseFact(event, settlement, at)
+        return { emitted, settlement, rows: response === undefined ? rows : [...rows, audit.row(response)] }
       })
 
       const lane: Lane = {
@@ -68,7 +113,8 @@ export class Executor extends Context.Service<Executor, {
         settle: ledger.settle,
         settleHere: ledger.settleHere,
         settled: ({ event }, { emitted, settlement }) => {
-          if (settlement !== undefined) settlements.announce(settlement, emitted.length === 0)
+          const alone = emitted.length === 0 && (settlement?.answer_by ?? "chat") === "chat"
+          if (settlement !== undefined) settlements.announce(settlement, alone)
           // A child, a call to look at again, or the next of the thread.
           if (emitted.length > 0 || settlement === undefined || (event.thread_id ?? null) !== null) queue.wake()
         }
@@ -94,7 +140,45 @@ export class Executor extends Context.Service<Executor, {
           ))
         })
 
-      const attempt = Effect.fnUntraced(function*(work: Work, number: number) {
+      const own: Owner = {
+        lane,
+        refused: Effect.fnUntraced(function*(work, fact, error) {
+          const { event } = work
+          const settlement = {
+            event_id: event.event_id,
+            trace_id: event.trace_id,
+            lane: "fast" as const,
+            outcome: "failed" as const,
+            reply: error.message,
+            settled_at: fact.at.toISOString(),
+            answer_by: answerBy(registry, event, "failed")
+          }
+          const response = responseFact(event, settlement, fact.at)
+          const told = response === undefined ? [fact] as const : [fact, response] as const
+          if (yield* ledger.abandon(work, "canceled", told, settlement)) settlements.announce(settlement, false)
+        })
+      }
+
+      /** Takes what is counted across hosts; answers whether the call may begin. */
+      const admitted = Effect.fnUntraced(function*(work: Work, owner: Owner) {
+        if (work.guarded === undefined) return true
+        const answer = yield* admission.admit({
+          ...work.guarded,
+          tool_call_id: work.tool_call_id,
+          tool: work.tool.definition.name,
+          trace_id: work.event.trace_id
+        })
+        if (answer.admitted) return true
+        const error = blockedError(work.tool.definition.name, answer.by, answer.reason)
+        const at = new Date(yield* Clock.currentTimeMillis)
+        yield* owner.refused(work, blockedFact(work, answer.by, error, at), error)
+        return false
+      })
+
+      const attempt = Effect.fnUntraced(function*(work: Work, number: number, owner: Owner) {
+        const may = yield* admitted(work, owner).pipe(Effect.onError(() => tools.giveBack(work.tool)))
+        if (!may) return yield* tools.giveBack(work.tool)
+        const begun = control.enter()
         const leftMs = countDown(work.tool.timeoutMs + startAllowanceMs)
         const moved = yield* Effect.onError(
           ledger.attempt({
@@ -103,27 +187,37 @@ export class Executor extends Context.Service<Executor, {
             fence: work.fence,
             deadline_ms: work.tool.timeoutMs + startAllowanceMs,
             policy_version: work.policy_version,
+            steers: work.steers,
+            approved: work.approved,
             row: audit.row(attemptedFact(work, number, new Date(yield* Clock.currentTimeMillis)))
           }),
-          () => tools.giveBack(work.tool)
+          () => {
+            begun()
+            return tools.giveBack(work.tool)
+          }
         )
         if (moved === undefined) {
+          begun()
           yield* tools.giveBack(work.tool)
-          yield* control.refresh
+          yield* gates.refresh
           return yield* ledger.putOff(work, heldBackMs)
         }
-        yield* tools.run({ ...work, attempt: moved.attempts, open_attempts: moved.open_attempts, leftMs }, lane)
+        yield* tools.run(
+          { ...work, attempt: moved.attempts, open_attempts: moved.open_attempts, leftMs, begun },
+          owner.lane
+        )
       })
 
       return Executor.of({
-        start: (work, leftMs) => counted(work, tools.run({ ...work, attempt: 1, open_attempts: 1, leftMs }, lane)),
-        queue: (work, number) =>
+        start: (work, leftMs, begun) =>
+          counted(work, tools.run({ ...work, attempt: 1, open_attempts: 1, leftMs, begun }, lane)),
+        queue: (work, number, owner = own) =>
           counted(
             work,
             Effect.andThen(
               tools.take(work.tool),
               Effect.uninterruptible(
-                attempt(work, number).pipe(
+                attempt(work, number, owner).pipe(
                   // The claim is still ours, and still there for whoever comes after us.
                   Effect.catch((error) =>
                     isTransient(error)

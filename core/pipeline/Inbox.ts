@@ -9,12 +9,15 @@ import { Clock, Effect, FiberSet, Layer } from "effect"
 import { SqlClient } from "effect/sql"
 import { present } from "../audit/Page.ts"
 import type { EventRow, SettlementRow } from "../contract/Rows.ts"
+import { Registry } from "../plugin/Registry.ts"
+import { askWords } from "../safety/ApprovalRows.ts"
 import { CallRecovery, nextTry, type Recovered, type StoredCall, storedCall } from "../tools/CallRecovery.ts"
 import { plannedWork } from "../tools/ToolExecutor.ts"
 import { type Held, ToolLedger } from "../tools/ToolLedger.ts"
 import { Executor } from "./Executor.ts"
 import { Intake } from "./Intake.ts"
 import { Preparation } from "./Preparation.ts"
+import { answerBy, responseFact } from "./Responder.ts"
 import { Settlements } from "./Settlements.ts"
 import { WorkQueue, type WorkRow } from "./WorkQueue.ts"
 
@@ -33,6 +36,7 @@ export const layer = Layer.effectDiscard(
     const preparation = yield* Preparation
     const queue = yield* WorkQueue
     const recovery = yield* CallRecovery
+    const registry = yield* Registry
     const settlements = yield* Settlements
     const sql = yield* SqlClient.SqlClient
 
@@ -55,7 +59,7 @@ export const layer = Layer.effectDiscard(
     })
 
     const decide = Effect.fnUntraced(function*({ event, fence }: Claimed) {
-      const { intent, plan } = yield* preparation.prepare(event, "", true)
+      const { intent, plan } = yield* preparation.prepare(event, "", { known: true })
       const stored = yield* intake.decide({ ...intent, attempt: false, claim: intent.task === undefined }, fence)
       if (stored === undefined) return
       if (intent.settlement !== undefined) settlements.announce(intent.settlement, false)
@@ -65,24 +69,35 @@ export const layer = Layer.effectDiscard(
       }
     })
 
+    const settlementOf = (
+      event: EventRow,
+      outcome: SettlementRow["outcome"],
+      reply: string,
+      at: Date
+    ): SettlementRow => ({
+      event_id: event.event_id,
+      trace_id: event.trace_id,
+      lane: "fast",
+      outcome,
+      reply,
+      settled_at: at.toISOString(),
+      answer_by: answerBy(registry, event, outcome)
+    })
+
     const end = Effect.fnUntraced(function*(
       { event }: Claimed,
       held: Held,
       { fact, from, reply, status }: Recovered & { readonly _tag: "Ended" }
     ) {
-      const settlement: SettlementRow = {
-        event_id: event.event_id,
-        trace_id: event.trace_id,
-        lane: "fast",
-        outcome: status === "succeeded" ? "succeeded" : "failed",
-        reply,
-        settled_at: (fact?.at ?? new Date(yield* Clock.currentTimeMillis)).toISOString()
-      }
+      const at = fact?.at ?? new Date(yield* Clock.currentTimeMillis)
+      const settlement = settlementOf(event, status === "succeeded" ? "succeeded" : "failed", reply, at)
+      const response = responseFact(event, settlement, at)
+      const more = response === undefined ? [] : [response]
       const mine = fact === undefined
-        ? yield* ledger.finish(held, settlement)
+        ? yield* ledger.finish(held, settlement, more)
         : from === "planned"
-        ? yield* ledger.abandon(held, status === "canceled" ? "canceled" : "failed", fact, settlement)
-        : yield* ledger.reconcile(held, status === "succeeded" ? "succeeded" : "failed", fact, settlement)
+        ? yield* ledger.abandon(held, status === "canceled" ? "canceled" : "failed", [fact, ...more], settlement)
+        : yield* ledger.reconcile(held, status === "succeeded" ? "succeeded" : "failed", [fact, ...more], settlement)
       if (!mine) return
       settlements.announce(settlement, false)
       if ((event.thread_id ?? null) !== null) queue.wake()
@@ -101,6 +116,13 @@ export const layer = Layer.effectDiscard(
       const recovered = yield* recovery.recover({ call, held, event, tries })
       if (recovered._tag === "Attempt") return yield* executor.queue(recovered.work, recovered.attempt)
       if (recovered._tag === "PutOff") return yield* ledger.putOff(held, recovered.until, recovered.counts)
+      if (recovered._tag === "Asked") return (yield* ledger.awaitApproval(held)) ? queue.wake() : undefined
+      if (recovered._tag === "Ask") {
+        const { approval, fact } = recovered
+        const settlement = settlementOf(event, "waiting", askWords(approval), fact.at)
+        if (yield* ledger.ask(held, approval, fact, settlement)) settlements.announce(settlement, false)
+        return
+      }
       return yield* end(row, held, recovered)
     })
 

@@ -5,6 +5,7 @@
  * - Of the same message one is stored; the others get its ids and leave `event.deduped` under its trace.
  * - An intent is `attempted` only while this host holds its lease, nothing is paused and the policy is the one that the
  *   call was judged by; otherwise the call stays `planned` and is judged again.
+ * - A call that a person is asked about is stored with its approval, and its work waits until that ends.
  */
 import { Clock, Context, Effect, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
@@ -16,8 +17,10 @@ import * as GroupCommit from "../database/GroupCommit.ts"
 import { newId } from "../database/Ids.ts"
 import { HostLease } from "../health/HostLease.ts"
 import type { CreatedTask } from "../tasks/TaskRows.ts"
+import { approvalLists, type ApprovalRow, askFor } from "../safety/ApprovalRows.ts"
 import type { CallRow } from "../tools/ToolCallPlan.ts"
 import { acceptTasks, decideTaskStatement, ownTasks, writeTasks } from "./TaskIntake.ts"
+import { steeringPriority } from "./WorkStatements.ts"
 
 /** An audit row, and when it is true: once the event is stored, or only if the call is attempted. */
 export interface Telling {
@@ -32,6 +35,10 @@ export interface Intent {
   /** Nothing where nothing was decided: the operator asked for a task. */
   readonly decision: DecisionRow | undefined
   readonly call?: CallRow
+  /** A person is asked about the call. */
+  readonly approval?: ApprovalRow
+  /** The call steers the system: a pause does not hold it. */
+  readonly steers?: boolean
   /** The task that it becomes, and the positions of the steps that begin with it. */
   readonly task?: CreatedTask & { readonly begins: ReadonlyArray<number> }
   /** A slot of the tool is free here: attempt it at once. */
@@ -66,19 +73,22 @@ with ${events},
     where d.event_id in (select event_id from stored)
   ),
   planned as materialized (
-    select c.*, nextval('fence_seq') as fence, s.thread_id, c.claim and h.live and not b.behind as claimed,
-           c.attempt and h.live and not b.behind and not k.paused and k.policy_version = c.policy_version as go
+    select c.*, nextval('fence_seq') as fence, s.thread_id,
+           c.claim and not c.needs_approval and h.live and not b.behind as claimed,
+           c.attempt and not c.needs_approval and h.live and not b.behind and (not k.paused or c.steers)
+             and k.policy_version = c.policy_version as go
     from json_to_recordset($4::json) as c(
            tool_call_id uuid, trace_id uuid, event_id uuid, ordinal int, tool text, tool_pin text, input jsonb,
            input_hash text, idempotency_key text, effect text, guarantee text, risk text, autonomy text, status text,
-           error jsonb, created_at timestamptz, deadline_ms float8, attempt boolean, claim boolean, policy_version bigint)
+           needs_approval boolean, labels jsonb, error jsonb, created_at timestamptz, deadline_ms float8, attempt boolean,
+           claim boolean, steers boolean, policy_version bigint)
          join stored s on s.event_id = c.event_id
          cross join lateral (
-           -- What came earlier in its thread is settled first.
-           select case when s.thread_id is null then false else
+           -- What came earlier in its thread is settled first; the operator's hand on the switch does not queue.
+           select case when s.thread_id is null or c.steers then false else
                     exists (select 1 from work i
                             where i.thread_id = s.thread_id and i.kind = 'event' and i.work_id < s.event_id
-                              and not i.parked)
+                              and not i.parked and i.waits_for is distinct from 'approval')
                     or exists (select 1 from stored o where o.thread_id = s.thread_id and o.event_id < s.event_id)
                   end as behind) b,
          control k,
@@ -93,20 +103,22 @@ with ${events},
   called as (
     insert into tool_calls
       (tool_call_id, trace_id, event_id, ordinal, tool, tool_pin, input, input_hash, idempotency_key, effect, guarantee,
-       risk, autonomy, status, held_by, fence, attempts, open_attempts, deadline_at, quiet_at, error, created_at, resolved_at)
+       risk, autonomy, status, needs_approval, labels, held_by, fence, attempts, open_attempts, deadline_at, quiet_at, error,
+       created_at, resolved_at)
     select tool_call_id, trace_id, event_id, ordinal, tool, tool_pin, input, input_hash, idempotency_key, effect, guarantee,
-           risk, autonomy, case when go then 'attempted' else status end, case when go then $7::uuid end, fence,
-           go::int, go::int,
+           risk, autonomy, case when go then 'attempted' else status end, needs_approval, labels,
+           case when go then $7::uuid end, fence, go::int, go::int,
            case when go then clock_timestamp() + make_interval(secs => deadline_ms / 1000) end,
            case when go then clock_timestamp() + make_interval(secs => deadline_ms / 1000) end,
            error, created_at, case when status <> 'planned' then created_at end
     from planned
   ),
+  ${askFor("$8", "q.tool_call_id in (select tool_call_id from planned where needs_approval and status = 'planned')")},
   settled as (
     insert into settlements
     select s.* from json_populate_recordset(null::settlements, $5::json) s
     where s.event_id in (select event_id from stored)
-    returning event_id
+    returning event_id, outcome
   ),
   ${owed},
   ${
@@ -123,10 +135,13 @@ const acceptStatement = intentStatement(
   storeEvents("$1", "$2"),
   `
   owed as (
-    insert into work (work_id, kind, event_id, trace_id, thread_id, tool_call_id, tool, claimed_by, fence)
-    select event_id, 'event', event_id, trace_id, thread_id, tool_call_id, tool, case when claimed then $7::uuid end, fence
-    from planned
-    where status = 'planned'
+    insert into work (work_id, kind, event_id, trace_id, thread_id, tool_call_id, tool, claimed_by, fence, due_at, waits_for,
+                      priority)
+    select p.event_id, 'event', p.event_id, p.trace_id, p.thread_id, p.tool_call_id, p.tool,
+           case when p.claimed then $7::uuid end, p.fence, coalesce(a.expires_at, clock_timestamp()),
+           case when p.needs_approval then 'approval' end, case when p.steers then ${steeringPriority} else 5 end
+    from planned p left join asked a on a.tool_call_id = p.tool_call_id
+    where p.status = 'planned'
   )`
 )
 
@@ -142,12 +157,15 @@ const decideStatement = intentStatement(
   `
   owed as (
     update work i
-    set tool_call_id = p.tool_call_id, tool = p.tool, fence = p.fence
-    from planned p
+    set tool_call_id = p.tool_call_id, tool = p.tool, fence = p.fence,
+        claimed_by = case when p.needs_approval then null else i.claimed_by end,
+        waits_for  = case when p.needs_approval then 'approval' end,
+        due_at     = coalesce(a.expires_at, i.due_at)
+    from planned p left join asked a on a.tool_call_id = p.tool_call_id
     where i.work_id = p.event_id and p.status = 'planned' and i.claimed_by = $7::uuid and i.tool_call_id is null
   ),
   closed as (
-    delete from work i using settled s where i.work_id = s.event_id
+    delete from work i using settled s where i.work_id = s.event_id and s.outcome <> 'waiting'
   )`
 )
 
@@ -220,8 +238,8 @@ export class Intake extends Context.Service<Intake, {
           JSON.stringify(keys),
           JSON.stringify(intents.flatMap((intent) => intent.decision ?? [])),
           JSON.stringify(
-            intents.flatMap(({ attempt, call, claim, policy_version }) =>
-              call === undefined ? [] : [{ ...call, attempt, claim, policy_version }]
+            intents.flatMap(({ attempt, call, claim, policy_version, steers = false }) =>
+              call === undefined ? [] : [{ ...call, attempt, claim, policy_version, steers }]
             )
           ),
           JSON.stringify(intents.flatMap((intent) => intent.settlement ?? [])),
@@ -230,7 +248,8 @@ export class Intake extends Context.Service<Intake, {
               tellings.map(({ row, told_when }) => ({ ...row, event_id: event.event_id, told_when }))
             )
           ),
-          hostId
+          hostId,
+          approvalLists.of(intents.flatMap((intent) => intent.approval ?? []))
         ])
 
       const accept = (intents: ReadonlyArray<Intent>) => write(acceptStatement, intents, intents.flatMap(keyRow))

@@ -5,11 +5,13 @@
  * - After each step the row, and what the worker was answered, are what the model says.
  * - At each step: nothing happens twice, `succeeded` has happened, `failed` has not and can't any more, the audit tells
  *   each attempt and each end once.
- * - The property is shown to see: without the fence, and without waiting for quiet, it fails.
+ * - A call that asks is never attempted for the first time without a yes that still holds, and uses it up with that.
+ * - The property is shown to see: without the fence, without the approval, and without waiting for quiet, it fails.
  */
 import { Effect, Exit, Layer, ManagedRuntime, Redacted, Scope } from "effect"
 import { SqlClient } from "effect/sql"
 import * as fc from "fast-check"
+import { inspect } from "node:util"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { Audit, type Fact } from "../audit/Audit.ts"
 import { AuditWake } from "../audit/AuditWake.ts"
@@ -18,6 +20,7 @@ import type { SettlementRow } from "../contract/Rows.ts"
 import { fromUrl, layerPool, migrate } from "../database/Database.ts"
 import { newId } from "../database/Ids.ts"
 import { HostLease } from "../health/HostLease.ts"
+import type { ApprovalRow } from "../safety/ApprovalRows.ts"
 import { Redactor } from "../secrets/Redactor.ts"
 import { emptyDatabase } from "../testing/TestDatabase.ts"
 import { type Held, ToolLedger } from "../tools/ToolLedger.ts"
@@ -38,23 +41,42 @@ interface Host {
   readonly stop: () => Promise<void>
 }
 
-const fence = "c.fence = d.fence and c.status = 'attempted'"
-let unfenced = 0
+/** The end of an approval never changes: the clock of the test goes past the trigger that says so. */
+const outOfTime = (tool_call_id: string) =>
+  eyes.runPromise(Effect.flatMap(SqlClient.SqlClient, (sql) =>
+    sql.withTransaction(Effect.gen(function*() {
+      yield* sql`set local session_replication_role = replica`
+      yield* sql`
+        update approvals set expires_at = clock_timestamp() - interval '1 second'
+        where tool_call_id = ${tool_call_id}::uuid`
+    }))))
 
-/** The same database, but an outcome is written whoever holds the call. */
-const layerWithoutFence = Layer.effect(
-  SqlClient.SqlClient,
-  Effect.map(SqlClient.SqlClient, (sql) =>
-    new Proxy(sql, {
-      get: (target, key) =>
-        key !== "unsafe" ? Reflect.get(target, key) : (text: string, values?: ReadonlyArray<unknown>) => {
-          if (text.includes(fence)) unfenced++
-          return target.unsafe(text.replace(fence, "c.status = 'attempted'"), values)
-        }
-    }))
-)
+/** What a statement of the host is made to forget. */
+interface Forgets {
+  readonly from: string
+  readonly to: string
+}
+/** An outcome is written whoever holds the call. */
+const theFence: Forgets = { from: "c.fence = d.fence and c.status = 'attempted'", to: "c.status = 'attempted'" }
+/** A call begins, whatever somebody said of it. */
+const theApproval: Forgets = { from: "or c.tool_call_id in (select tool_call_id from consumed)", to: "or true" }
+let forgotten = 0
 
-const startHost = async (fenced: boolean): Promise<Host> => {
+/** The same database, but for what is forgotten. */
+const layerForgetting = ({ from, to }: Forgets) =>
+  Layer.effect(
+    SqlClient.SqlClient,
+    Effect.map(SqlClient.SqlClient, (sql) =>
+      new Proxy(sql, {
+        get: (target, key) =>
+          key !== "unsafe" ? Reflect.get(target, key) : (text: string, values?: ReadonlyArray<unknown>) => {
+            if (text.includes(from)) forgotten++
+            return target.unsafe(text.replace(from, to), values)
+          }
+      }))
+  )
+
+const startHost = async (forgets?: Forgets): Promise<Host> => {
   const hostId = newId()
   await query(
     `insert into hosts (host_id, home_id, machine, pid, pid_started, version, lease_until)
@@ -68,7 +90,7 @@ const startHost = async (fenced: boolean): Promise<Host> => {
     Layer.mergeAll(ToolLedger.layer, Intake.layer).pipe(
       Layer.provideMerge(Audit.layer),
       Layer.provideMerge([lease, AuditWake.layer, Redactor.layerEmpty]),
-      Layer.provideMerge(fenced ? pool : Layer.provide(layerWithoutFence, pool))
+      Layer.provideMerge(forgets === undefined ? pool : Layer.provide(layerForgetting(forgets), pool))
     )
   ))
   return { hostId, run: (effect) => runtime.runPromise(effect), stop: () => runtime.dispose() }
@@ -97,8 +119,32 @@ const settlementOf = (call: Call, outcome: SettlementRow["outcome"]): Settlement
   settled_at: new Date().toISOString()
 })
 
-/** A planned call that the host has claimed. */
-const plan = (host: Host, kind: Class) =>
+let numbers = 0
+
+/** What the operator is asked about the call. */
+const approvalOf = (tool_call_id: string, event_id: string, trace_id: string): ApprovalRow => ({
+  approval_id: newId(),
+  number: ++numbers,
+  trace_id,
+  event_id,
+  tool_call_id,
+  work_id: event_id,
+  tool: "t.any",
+  what: {},
+  what_hash: "hash",
+  tool_pin: "pin",
+  why: "It asks.",
+  reasons: [],
+  risk: "low",
+  autonomy: "A2",
+  question: "Yes?",
+  basis: "tool low",
+  labels: { trust: "operator", confidentiality: "public" },
+  ttl_ms: 3_600_000
+})
+
+/** A planned call that the host has claimed; one that asks waits for its approval and nobody has it. */
+const plan = (host: Host, kind: Class, asks: boolean) =>
   host.run(Effect.gen(function*() {
     const [event_id, trace_id, tool_call_id] = [newId(), newId(), newId()]
     const at = new Date().toISOString()
@@ -148,9 +194,12 @@ const plan = (host: Host, kind: Class) =>
         risk: "low",
         autonomy: "A2",
         status: "planned",
+        needs_approval: asks,
+        labels: { trust: "operator", confidentiality: "public" },
         created_at: at,
         deadline_ms: 3_600_000
       },
+      ...(asks ? { approval: approvalOf(tool_call_id, event_id, trace_id) } : {}),
       attempt: false,
       claim: true,
       policy_version: 1,
@@ -181,6 +230,10 @@ interface Model {
   holder: Worker | undefined
   claim: number
   parked: boolean
+  /** Of the approval; nothing where nobody is asked. */
+  approval: "pending" | "approved" | "revoked" | "consumed" | undefined
+  /** Its time is over. */
+  over: boolean
 }
 
 const steps = [
@@ -193,7 +246,10 @@ const steps = [
   "timeOut",
   "crash",
   "quiet",
-  "recover"
+  "recover",
+  "approve",
+  "revoke",
+  "expire"
 ] as const
 type Step = readonly [(typeof steps)[number], 0 | 1]
 
@@ -202,19 +258,29 @@ interface World {
   readonly kind: Class
   /** Asks the world outside without waiting until nothing can land any more. */
   readonly impatient?: boolean
+  /** The call needs an approval. */
+  readonly asks?: boolean
 }
 
-const play = async ({ hosts, impatient = false, kind }: World, script: ReadonlyArray<Step>): Promise<void> => {
-  const { call, fence: first } = await plan(hosts[0], kind)
-  const workers: readonly [Worker, Worker] = [{ host: hosts[0], claim: first }, { host: hosts[1] }]
+const play = async (
+  { asks = false, hosts, impatient = false, kind }: World,
+  script: ReadonlyArray<Step>
+): Promise<void> => {
+  const { call, fence: first } = await plan(hosts[0], kind, asks)
+  const workers: readonly [Worker, Worker] = [
+    { host: hosts[0], ...(asks ? {} : { claim: first }) },
+    { host: hosts[1] }
+  ]
   const model: Model = {
     status: "planned",
     fence: first,
     attempts: 0,
     open: 0,
-    holder: workers[0],
+    holder: asks ? undefined : workers[0],
     claim: first,
-    parked: false
+    parked: false,
+    approval: asks ? "pending" : undefined,
+    over: false
   }
   let effects = 0
   let quiet = true
@@ -272,6 +338,13 @@ const play = async ({ hosts, impatient = false, kind }: World, script: ReadonlyA
     finish(status, status === "succeeded" ? 0 : model.open - 1)
   }
 
+  const decide = async (status: string, where: string): Promise<boolean> =>
+    (await query(
+      `update approvals set status = $2 where tool_call_id = $1 and ${where} returning 1`,
+      call.tool_call_id,
+      status
+    )).length > 0
+
   const moves: Record<Step[0], (worker: Worker) => Promise<void>> = {
     /** The holder's lease ends, in the eyes of this worker; nobody tells the holder. */
     claim: async (worker) => {
@@ -294,11 +367,14 @@ const play = async ({ hosts, impatient = false, kind }: World, script: ReadonlyA
           ...held(worker, claim),
           deadline_ms: 3_600_000,
           policy_version: 1,
+          approved: asks && model.attempts === 0,
           row
         })
       }))
-      const allowed = model.status === "planned" && holds(worker)
+      const may = !asks || model.attempts > 0 || (model.approval === "approved" && !model.over)
+      const allowed = model.status === "planned" && holds(worker) && may
       if (allowed) {
+        if (asks) model.approval = "consumed"
         Object.assign(model, { status: "attempted", fence: claim, attempts: model.attempts + 1, open: model.open + 1 })
         quiet = false
       }
@@ -335,6 +411,22 @@ const play = async ({ hosts, impatient = false, kind }: World, script: ReadonlyA
       quiet = true
       await query("update tool_calls set quiet_at = clock_timestamp() where tool_call_id = $1", call.tool_call_id)
     },
+    approve: async () => {
+      const moved = await decide("approved", "status = 'pending' and expires_at > clock_timestamp()")
+      assert.strictEqual(moved, model.approval === "pending" && !model.over, "whether it could be approved")
+      if (moved) model.approval = "approved"
+    },
+    revoke: async () => {
+      const moved = await decide("revoked", "status in ('pending', 'approved')")
+      assert.strictEqual(moved, model.approval === "pending" || model.approval === "approved", "whether it stood")
+      if (moved) model.approval = "revoked"
+    },
+    /** Time passes: the approval's end is a due time like any other. */
+    expire: async () => {
+      if (!asks) return
+      await outOfTime(call.tool_call_id)
+      model.over = true
+    },
     recover: async (worker) => {
       const { claim } = worker
       if (claim === undefined || worker.run !== undefined) return
@@ -355,7 +447,7 @@ const play = async ({ hosts, impatient = false, kind }: World, script: ReadonlyA
       if (!repeatable && !quiet && !impatient) return
       if (!repeatable && effects > 0) {
         const done = await use((ledger) =>
-          ledger.reconcile(mine, "succeeded", factOf("tool_call.reconciled", call), settlementOf(call, "succeeded"))
+          ledger.reconcile(mine, "succeeded", [factOf("tool_call.reconciled", call)], settlementOf(call, "succeeded"))
         )
         assert.strictEqual(done, unknown, "whether it was reconciled")
         if (unknown) {
@@ -377,6 +469,7 @@ const play = async ({ hosts, impatient = false, kind }: World, script: ReadonlyA
     const [row] = await query<Record<string, any>>(
       `select c.status, c.fence, c.attempts, c.open_attempts as open, i.event_id is not null as owed,
               i.claimed_by, s.outcome,
+              (select status from approvals p where p.tool_call_id = c.tool_call_id) as approval,
               (select count(*)::int from audit_events a where a.trace_id = c.trace_id and a.type = 'tool_call.attempted') as told,
               (select count(*)::int from audit_events a where a.trace_id = c.trace_id
                and a.type in ('tool_call.succeeded', 'tool_call.failed', 'tool_call.reconciled')) as ends
@@ -392,9 +485,11 @@ const play = async ({ hosts, impatient = false, kind }: World, script: ReadonlyA
       owed: !ended(),
       claimed_by: model.holder?.host.hostId ?? null,
       outcome: ended() ? model.status : null,
+      approval: model.approval ?? null,
       told: model.attempts,
       ends: ended() ? 1 : 0
     }, step)
+    if (asks && effects > 0) assert.strictEqual(model.approval, "consumed", `${step}: done, so somebody said yes`)
     if (kind !== "read") assert.isAtMost(effects, 1, `${step}: done once`)
     if (model.status === "succeeded") assert.isAtLeast(effects, 1, `${step}: succeeded has happened`)
     if (model.status === "failed" && kind !== "read") assert.strictEqual(effects, 0, `${step}: failed has not happened`)
@@ -423,6 +518,12 @@ const script: fc.Arbitrary<ReadonlyArray<Step>> = fc.array(
   { minLength: 5, maxLength: 16, size: "max" }
 ).map((parts) => [["attempt", 0], ...parts.flat()])
 
+/** With a yes near the beginning, and seldom none at all. */
+const asking = fc.tuple(
+  fc.constantFrom<ReadonlyArray<Step>>([["claim", 0], ["approve", 0]], [["approve", 0], ["claim", 1]], [["claim", 0]]),
+  script
+).map(([first, rest]): ReadonlyArray<Step> => [...first, ...rest])
+
 let hosts: readonly [Host, Host]
 
 beforeAll(async () => {
@@ -432,7 +533,7 @@ beforeAll(async () => {
     Layer.effectDiscard(migrate).pipe(Layer.provideMerge(layerPool(fromUrl(Redacted.make(url)))))
   )
   await query("insert into control default values on conflict do nothing")
-  hosts = [await startHost(true), await startHost(true)]
+  hosts = [await startHost(), await startHost()]
 })
 afterAll(async () => {
   await Promise.all(hosts.map((host) => host.stop()))
@@ -447,15 +548,34 @@ describe("two workers over one call", () => {
     })
   }
 
+  for (const kind of ["read", "transactional", "native_key", "probe", "none"] as const) {
+    it(`never begin without a yes that holds, and use it once: ${kind}`, async () => {
+      await fc.assert(fc.asyncProperty(asking, (steps) => play({ hosts, kind, asks: true }, steps)), { numRuns: 30 })
+    })
+  }
+
   it("would be caught without the fence", async () => {
-    const loose = [await startHost(false), await startHost(false)] as const
-    unfenced = 0
+    const loose = [await startHost(theFence), await startHost(theFence)] as const
+    forgotten = 0
     const found = await fc.check(
       fc.asyncProperty(script, (steps) => play({ hosts: loose, kind: "native_key" }, steps)),
       { numRuns: 200, endOnFailure: true }
     )
-    assert.isAbove(unfenced, 0, "the statement that this test weakens has changed")
+    assert.isAbove(forgotten, 0, "the statement that this test weakens has changed")
     assert.isTrue(found.failed)
+    await Promise.all(loose.map((host) => host.stop()))
+  })
+
+  it("would be caught without the approval, which the database does not forget either", async () => {
+    const loose = [await startHost(theApproval), await startHost(theApproval)] as const
+    forgotten = 0
+    const found = await fc.check(
+      fc.asyncProperty(asking, (steps) => play({ hosts: loose, kind: "none", asks: true }, steps)),
+      { numRuns: 200, endOnFailure: true }
+    )
+    assert.isAbove(forgotten, 0, "the statement that this test weakens has changed")
+    assert.isTrue(found.failed)
+    assert.match(inspect(found.errorInstance, { depth: 9 }), /this call needs an approval/)
     await Promise.all(loose.map((host) => host.stop()))
   })
 

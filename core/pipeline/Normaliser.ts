@@ -12,6 +12,7 @@ import { digest, newId } from "../database/Ids.ts"
 import { asSentences, check } from "../plugin/Explain.ts"
 import { forbiddenKeys, isText } from "../plugin/PlainJson.ts"
 import { isTimezone } from "../plugin/Settings.ts"
+import { worst } from "../safety/Provenance.ts"
 import { EventRejected } from "./Submission.ts"
 
 export interface Normalised {
@@ -24,8 +25,6 @@ export interface Normalised {
 export const maximumDepth = 8
 
 const day = 86_400_000
-const worst = (a: Trust, b: Trust): Trust =>
-  a === "untrusted" || b === "untrusted" ? "untrusted" : a === "trusted" || b === "trusted" ? "trusted" : "operator"
 
 const reject = (code: string, message: string): EventRejected =>
   new EventRejected({ detail: { code, message, retryable: false } })

@@ -8,10 +8,14 @@
 import { Clock, Context, Effect, Layer } from "effect"
 import { Audit } from "../audit/Audit.ts"
 import { auditTypes } from "../contract/AuditEvent.ts"
+import type { Trust } from "../contract/Enums.ts"
 import type { ErrorDetail } from "../contract/ErrorDetail.ts"
 import { newId } from "../database/Ids.ts"
 import { Registry } from "../plugin/Registry.ts"
 import { Settings } from "../plugin/Settings.ts"
+import { Control } from "../safety/Control.ts"
+import { worst } from "../safety/Provenance.ts"
+import { Redactor } from "../secrets/Redactor.ts"
 import { TaskEngine } from "../tasks/TaskEngine.ts"
 import type { NewTask } from "../tasks/TaskPlan.ts"
 import { countDown, ToolExecutor, plannedWork } from "../tools/ToolExecutor.ts"
@@ -39,8 +43,11 @@ export interface StartedTask {
 }
 
 export class Pipeline extends Context.Service<Pipeline, {
-  /** Validates, routes and stores a raw event; answers once it is committed. */
-  readonly submit: (raw: unknown) => Effect.Effect<Accepted, EventRejected | EventNotAccepted>
+  /**
+   * Validates, routes and stores a raw event; answers once it is committed. `from` is the trust of the channel that brings
+   * it: an event is never better than that, whatever channel it names.
+   */
+  readonly submit: (raw: unknown, from?: Trust) => Effect.Effect<Accepted, EventRejected | EventNotAccepted>
   /** Makes a task of an event of its own, of the channel `api`; answers once both are committed. */
   readonly startTask: (task: NewTask, options?: StartOptions) => Effect.Effect<StartedTask, EventNotAccepted>
   /** Records that something was refused before it could be read as an event (not JSON, too deep). */
@@ -54,11 +61,13 @@ export class Pipeline extends Context.Service<Pipeline, {
     Pipeline,
     Effect.gen(function*() {
       const audit = yield* Audit
+      const control = yield* Control
       const engine = yield* TaskEngine
       const executor = yield* Executor
       const intake = yield* Intake
       const preparation = yield* Preparation
       const queue = yield* WorkQueue
+      const redactor = yield* Redactor
       const registry = yield* Registry
       const settings = yield* Settings
       const settlements = yield* Settlements
@@ -75,29 +84,44 @@ export class Pipeline extends Context.Service<Pipeline, {
         }).pipe(Effect.catch((error) => Effect.logWarning(`A refused event could not be noted: ${error.message}`)))
       })
 
-      const normalised = (raw: unknown) => normalise(raw, { timezone: settings.timezone, trustOf: registry.trustOf })
+      const normalised = (raw: unknown, from: Trust = "operator") =>
+        normalise(raw, {
+          timezone: settings.timezone,
+          trustOf: (channel) => worst(from, registry.trustOf(channel))
+        })
 
-      const submit = Effect.fnUntraced(function*(raw: unknown) {
+      const submit = Effect.fnUntraced(function*(raw: unknown, from?: Trust) {
         const { body_hash, event } = yield* Effect.tapError(
-          normalised(raw),
+          normalised(raw, from),
           (rejected) => reject(rejected.detail, channelOf(raw))
         )
-        const { intent, plan } = yield* preparation.prepare(event, body_hash)
+        const { intent, plan } = yield* preparation.prepare(event, body_hash).pipe(
+          Effect.mapError((cause) => new EventNotAccepted({ cause }))
+        )
         if (intent.task !== undefined) return yield* storeTask(intent, intent.task)
-        const slot = plan !== undefined && (yield* tools.takeIfFree(plan.tool))
+        // What is counted in the database first begins after it is stored.
+        const slot = plan !== undefined && plan.guarded === undefined && (yield* tools.takeIfFree(plan.tool))
+        const begun = slot ? control.enter() : () => {}
         const claim = slot || (plan !== undefined && !tools.saturated().includes(plan.row.tool))
         const leftMs = countDown(plan === undefined ? 0 : plan.row.deadline_ms)
         const stored = yield* intake.store({ ...intent, attempt: slot, claim }).pipe(
-          Effect.onError(() => slot && plan !== undefined ? tools.giveBack(plan.tool) : Effect.void),
+          Effect.onError(() => {
+            begun()
+            return slot && plan !== undefined ? tools.giveBack(plan.tool) : Effect.void
+          }),
           Effect.mapError((cause) => new EventNotAccepted({ cause }))
         )
         if (plan === undefined) {
-          if (intent.settlement !== undefined && !stored.deduped) settlements.announce(intent.settlement, true)
+          if (intent.settlement !== undefined && !stored.deduped) {
+            const { answer_by, outcome } = intent.settlement
+            settlements.announce(intent.settlement, outcome !== "waiting" && (answer_by ?? "chat") === "chat")
+          }
         } else {
           const work = plannedWork(event, plan, stored.fence, intent.policy_version)
           if (stored.attempted && !executor.has(event.event_id)) {
-            yield* slot ? executor.start(work, leftMs) : Effect.void
+            yield* slot ? executor.start(work, leftMs, begun) : Effect.void
           } else {
+            begun()
             if (slot) yield* tools.giveBack(plan.tool)
             if (!stored.deduped) yield* stored.claimed ? executor.queue(work, 1) : Effect.sync(queue.wake)
           }
@@ -149,13 +173,19 @@ export class Pipeline extends Context.Service<Pipeline, {
 
       const dryRun = Effect.fnUntraced(function*(raw: unknown) {
         const { body_hash, event } = yield* normalised(raw)
-        const { facts, intent } = yield* preparation.prepare(event, body_hash)
+        const { facts, intent } = yield* Effect.orDie(preparation.prepare(event, body_hash, { dry: true }))
         const { deadline_ms: _, ...call } = intent.call ?? { deadline_ms: 0 }
+        const { settlement } = intent
         return {
           dry_run: true as const,
           events: [toMessageEvent(event)],
           decisions: intent.decision === undefined ? [] : [intent.decision],
           tool_calls: intent.call === undefined ? [] : [call],
+          approvals: intent.approval === undefined ? [] : [redactor.redactJson(intent.approval)],
+          tasks: intent.task === undefined ? [] : [{ ...intent.task.task, steps: intent.task.steps }],
+          replies: settlement?.reply === undefined
+            ? []
+            : [{ event_id: event.event_id, channel: event.channel, text: settlement.reply, at: settlement.settled_at }],
           audit: facts.map((fact) => ({
             type: fact.type,
             stage: auditTypes[fact.type][0],

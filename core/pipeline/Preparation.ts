@@ -5,21 +5,34 @@
 import { Clock, Context, Effect, Layer } from "effect"
 import { Audit, type Fact } from "../audit/Audit.ts"
 import type { DecisionRow, EventRow, SettlementRow } from "../contract/Rows.ts"
-import { Settings } from "../plugin/Settings.ts"
+import type { SqlError } from "effect/sql"
+import { Registry } from "../plugin/Registry.ts"
+import { askWords, type ApprovalRow } from "../safety/ApprovalRows.ts"
 import { Control } from "../safety/Control.ts"
+import { Gates } from "../safety/Gates.ts"
 import { createdFact, startedFact, stepStartedFact } from "../tasks/TaskFacts.ts"
 import type { NewTask } from "../tasks/TaskPlan.ts"
 import { type CreatedTask, createdTask, firstSteps } from "../tasks/TaskRows.ts"
-import * as ToolCallPlan from "../tools/ToolCallPlan.ts"
+import { CallPlanner } from "../tools/CallPlanner.ts"
+import type { Plan, Refused } from "../tools/ToolCallPlan.ts"
 import { attemptedFact } from "../tools/ToolExecutor.ts"
 import type { Intent, Telling } from "./Intake.ts"
+import { answerBy, responseFact } from "./Responder.ts"
 import { type Routed, Router } from "./Router.ts"
 
 export interface Prepared {
   readonly intent: Omit<Intent, "attempt" | "claim">
   /** The call that may run, if there is one. */
-  readonly plan: ToolCallPlan.Plan | undefined
+  readonly plan: Plan | undefined
   readonly facts: ReadonlyArray<Fact>
+}
+
+/** How an event is prepared. */
+export interface PrepareOptions {
+  /** The event is stored already, so its arrival has been told. */
+  readonly known?: boolean
+  /** Nothing will be stored. */
+  readonly dry?: boolean
 }
 
 const excerpt = (event: EventRow): string => {
@@ -71,7 +84,8 @@ const routedFact = (event: EventRow, routed: Routed, at: Date): Fact => ({
   }
 })
 
-const refusedFact = (event: EventRow, plan: ToolCallPlan.Plan, refused: ToolCallPlan.Refused, at: Date): Fact => ({
+/** A call that does not run. */
+export const refusedFact = (event: EventRow, plan: Plan, refused: Refused, at: Date): Fact => ({
   type: refused.type,
   trace_id: event.trace_id,
   at,
@@ -83,7 +97,33 @@ const refusedFact = (event: EventRow, plan: ToolCallPlan.Plan, refused: ToolCall
   data: {
     reasons: refused.reasons,
     error: refused.error,
-    ...(refused.verdict === undefined ? {} : { verdict: refused.verdict })
+    ...(refused.verdict === undefined ? {} : { verdict: refused.verdict }),
+    ...(refused.preview === undefined ? {} : { preview: refused.preview })
+  }
+})
+
+/** A person is asked. */
+export const requiredFact = (approval: ApprovalRow, at: Date): Fact => ({
+  type: "gate.required",
+  trace_id: approval.trace_id,
+  at,
+  summary: `${approval.tool} waits for your yes: ${approval.reasons.join("; ")}`.slice(0, 300),
+  refs: {
+    event_id: approval.event_id,
+    ...(approval.task_id === undefined ? {} : { task_id: approval.task_id }),
+    ...(approval.step_id === undefined ? {} : { step_id: approval.step_id }),
+    tool_call_id: approval.tool_call_id,
+    approval_id: approval.approval_id
+  },
+  tool: approval.tool,
+  risk: approval.risk,
+  autonomy: approval.autonomy,
+  data: {
+    verdict: "CONFIRM",
+    reasons: approval.reasons,
+    number: approval.number,
+    what_hash: approval.what_hash,
+    ...(approval.preview === undefined ? {} : { preview: approval.preview })
   }
 })
 
@@ -101,8 +141,11 @@ export const taskFacts = (
 ]
 
 export class Preparation extends Context.Service<Preparation, {
-  /** `known`: the event is stored already, so its arrival has been told. */
-  readonly prepare: (event: EventRow, body_hash: string, known?: boolean) => Effect.Effect<Prepared>
+  readonly prepare: (
+    event: EventRow,
+    body_hash: string,
+    options?: PrepareOptions
+  ) => Effect.Effect<Prepared, SqlError.SqlError>
   /** Of a task that was asked for as such: nothing is routed. */
   readonly prepareTask: (event: EventRow, body_hash: string, plan: NewTask) => {
     readonly created: NonNullable<Intent["task"]>
@@ -114,23 +157,28 @@ export class Preparation extends Context.Service<Preparation, {
     Effect.gen(function*() {
       const audit = yield* Audit
       const control = yield* Control
+      const gates = yield* Gates
+      const planner = yield* CallPlanner
+      const registry = yield* Registry
       const router = yield* Router
-      const settings = yield* Settings
 
-      const prepare = Effect.fnUntraced(function*(event: EventRow, body_hash: string, known = false) {
+      const prepare = Effect.fnUntraced(function*(
+        event: EventRow,
+        body_hash: string,
+        { dry = false, known = false }: PrepareOptions = {}
+      ) {
         const at = new Date(yield* Clock.currentTimeMillis)
-        const { autonomy, policy_version } = control.current()
+        const { autonomy } = control.current()
+        const policy_version = gates.policyVersion()
         const routed = yield* router.route(event)
-        const plan = routed.chosen === undefined ? undefined : yield* ToolCallPlan.plan({
-          trace_id: event.trace_id,
-          event_id: event.event_id,
+        const plan = routed.chosen === undefined ? undefined : yield* planner.plan({
+          event,
           ordinal: 0,
           tool: routed.chosen.tool,
           input: routed.chosen.input,
           at,
-          autonomy,
-          granted: settings.safety.scopesOf(event.channel),
-          trust: event.trust
+          trust: event.trust,
+          dry
         })
         const refused = plan?.refused
         const decision: DecisionRow = {
@@ -152,10 +200,14 @@ export class Preparation extends Context.Service<Preparation, {
           lane: routed.lane,
           outcome,
           reply,
-          settled_at: at.toISOString()
+          settled_at: at.toISOString(),
+          answer_by: answerBy(registry, event, outcome)
         })
         const task = routed.task === undefined ? undefined : createdTask(event, routed.task, autonomy, at)
-        const settlement = refused !== undefined
+        const approval = plan?.approval
+        const settlement = approval !== undefined
+          ? ended("waiting", askWords(approval))
+          : refused !== undefined
           ? ended("failed", refused.error.message)
           : routed.refused !== undefined
           ? ended("failed", routed.refused)
@@ -165,9 +217,12 @@ export class Preparation extends Context.Service<Preparation, {
         const facts: Array<readonly [Telling["told_when"], Fact]> = known ? [] : [["stored", ingested(event, at)]]
         facts.push(["stored", routedFact(event, routed, at)])
         if (plan !== undefined && refused !== undefined) facts.push(["stored", refusedFact(event, plan, refused, at)])
-        if (plan !== undefined && refused === undefined) {
+        if (approval !== undefined) facts.push(["stored", requiredFact(approval, at)])
+        else if (plan !== undefined && refused === undefined) {
           facts.push(["attempted", attemptedFact({ ...plan.row, event, tool: plan.tool }, 1, at)])
         }
+        const response = settlement === undefined ? undefined : responseFact(event, settlement, at)
+        if (response !== undefined) facts.push(["stored", response])
         const begins = task === undefined ? [] : firstSteps(task.steps)
         if (task !== undefined) facts.push(...taskFacts(task, begins, at))
         return {
@@ -177,17 +232,19 @@ export class Preparation extends Context.Service<Preparation, {
             decision,
             policy_version,
             tellings: facts.map(([told_when, fact]) => ({ row: audit.row(fact), told_when })),
-            ...(plan === undefined ? {} : { call: plan.row }),
+            ...(plan === undefined ? {} : { call: plan.row, steers: plan.tool.steering !== undefined }),
+            ...(approval === undefined ? {} : { approval }),
             ...(task === undefined ? {} : { task: { ...task, begins } }),
             ...(settlement === undefined ? {} : { settlement })
           },
-          plan: refused === undefined ? plan : undefined,
+          plan: refused === undefined && approval === undefined ? plan : undefined,
           facts: facts.map(([, fact]) => fact)
         } satisfies Prepared
       })
       const prepareTask = (event: EventRow, body_hash: string, plan: NewTask) => {
         const at = new Date(event.ingested_at)
-        const { autonomy, policy_version } = control.current()
+        const { autonomy } = control.current()
+        const policy_version = gates.policyVersion()
         const task = createdTask(event, plan, autonomy, at)
         const created = { ...task, begins: firstSteps(task.steps) }
         const facts = [["stored", ingested(event, at)] as const, ...taskFacts(created, created.begins, at)]

@@ -9,6 +9,7 @@ import { AuditWake } from "../audit/AuditWake.ts"
 import type { Lane, TraceOutcome } from "../contract/Enums.ts"
 import { newId } from "../database/Ids.ts"
 import { SystemState } from "../health/SystemState.ts"
+import { Redactor } from "../secrets/Redactor.ts"
 import { layerTestDatabase } from "../testing/TestDatabase.ts"
 import { Settlements } from "./Settlements.ts"
 import type { Settled } from "./Submission.ts"
@@ -16,7 +17,7 @@ import { Traces } from "./Traces.ts"
 
 const services = Layer.mergeAll(Settlements.layer, Traces.layer, SystemState.layer).pipe(
   Layer.provideMerge(AuditLog.layer),
-  Layer.provide(AuditWake.layer),
+  Layer.provide([AuditWake.layer, Redactor.layerEmpty]),
   Layer.provideMerge(layerTestDatabase)
 )
 

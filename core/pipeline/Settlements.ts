@@ -20,7 +20,7 @@ export interface Owed {
 
 /** `Owed` of the trace `trace`: one row, always. */
 export const owedOf = (trace: string): string => `
-  select coalesce(bool_or(not w.parked and coalesce(w.waits_for, '') not in ('time', 'answer')), false) as open,
+  select coalesce(bool_or(not w.parked and coalesce(w.waits_for, '') not in ('time', 'answer', 'approval')), false) as open,
          case when bool_or(w.waits_for = 'person' or (w.kind = 'event' and w.parked and w.waits_for is null)) then 'unknown'
               when count(*) > 0 then 'waiting' end as waits,
          coalesce(bool_or(w.kind = 'task'), false) as task
@@ -49,6 +49,8 @@ const lookAgain = "200 millis"
 export class Settlements extends Context.Service<Settlements, {
   /** After the commit: tells whoever waits. `whole` when nothing else of the trace is under way. */
   readonly announce: (settlement: SettlementRow, whole: boolean) => void
+  /** Something of a trace has changed: whoever waits looks again. */
+  readonly changed: (trace_id: string) => void
   readonly await: (ids: { readonly event_id: string; readonly trace_id: string }) => Effect.Effect<Settled>
 }>()("syris/pipeline/Settlements") {
   static readonly layer = Layer.effect(
@@ -57,6 +59,9 @@ export class Settlements extends Context.Service<Settlements, {
       const sql = yield* SqlClient.SqlClient
       const recent = new Map<string, Settled>()
       const waiting = new Map<string, Set<() => void>>()
+
+      // A copy: whoever is woken may listen again at once.
+      const tell = (trace_id: string): void => Array.from(waiting.get(trace_id) ?? []).forEach((wake) => wake())
 
       const announce = (row: SettlementRow, whole: boolean): void => {
         if (whole) {
@@ -67,8 +72,7 @@ export class Settlements extends Context.Service<Settlements, {
           })
           if (recent.size > remembered) recent.delete(recent.keys().next().value ?? "")
         }
-        // A copy: whoever is woken may listen again at once.
-        for (const wake of Array.from(waiting.get(row.trace_id) ?? [])) wake()
+        tell(row.trace_id)
       }
 
       const look = Effect.fnUntraced(function*(ids: { readonly event_id: string; readonly trace_id: string }) {
@@ -116,7 +120,7 @@ export class Settlements extends Context.Service<Settlements, {
           if (found !== undefined) return found
         }
       })
-      return Settlements.of({ announce, await: awaitSettled })
+      return Settlements.of({ announce, changed: tell, await: awaitSettled })
     })
   )
 }

@@ -45,5 +45,8 @@ export interface DryRun {
   readonly events: ReadonlyArray<unknown>
   readonly decisions: ReadonlyArray<unknown>
   readonly tool_calls: ReadonlyArray<unknown>
+  readonly approvals: ReadonlyArray<unknown>
+  readonly tasks: ReadonlyArray<unknown>
+  readonly replies: ReadonlyArray<unknown>
   readonly audit: ReadonlyArray<unknown>
 }

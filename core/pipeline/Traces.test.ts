@@ -8,13 +8,14 @@ import { MessageEvent } from "../contract/Event.ts"
 import { RoutingDecision } from "../contract/RoutingDecision.ts"
 import { ToolCall } from "../contract/ToolCall.ts"
 import { newId } from "../database/Ids.ts"
+import { Redactor } from "../secrets/Redactor.ts"
 import { layerTestDatabase } from "../testing/TestDatabase.ts"
 import { EventLog } from "./EventLog.ts"
 import { Traces } from "./Traces.ts"
 
 const services = Layer.merge(Traces.layer, EventLog.layer).pipe(
   Layer.provideMerge(AuditLog.layer),
-  Layer.provide(AuditWake.layer),
+  Layer.provide([AuditWake.layer, Redactor.layerEmpty]),
   Layer.provideMerge(layerTestDatabase)
 )
 

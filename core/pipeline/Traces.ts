@@ -5,11 +5,13 @@ import { Context, Effect, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { AuditLog } from "../audit/AuditLog.ts"
 import { present } from "../audit/Page.ts"
+import type { Approval } from "../contract/Approval.ts"
 import type { AuditEvent } from "../contract/AuditEvent.ts"
 import type { TraceOutcome } from "../contract/Enums.ts"
 import type { MessageEvent } from "../contract/Event.ts"
 import type { RoutingDecision } from "../contract/RoutingDecision.ts"
 import type { ToolCall } from "../contract/ToolCall.ts"
+import { ApprovalLog } from "../safety/ApprovalLog.ts"
 import { TaskLog, type TaskWithSteps } from "../tasks/TaskLog.ts"
 import { callColumns, type SelectedCall, toToolCall } from "../tools/ToolCallLog.ts"
 import { eventColumns, type SelectedEvent, toMessageEvent } from "./EventLog.ts"
@@ -32,7 +34,7 @@ export interface Trace {
   readonly events: ReadonlyArray<MessageEvent>
   readonly decisions: ReadonlyArray<RoutingDecision>
   readonly tool_calls: ReadonlyArray<ToolCall>
-  readonly approvals: ReadonlyArray<unknown>
+  readonly approvals: ReadonlyArray<Approval>
   readonly tasks: ReadonlyArray<TaskWithSteps>
   readonly replies: ReadonlyArray<TraceReply>
   readonly audit: ReadonlyArray<AuditEvent>
@@ -44,7 +46,9 @@ export class Traces extends Context.Service<Traces, {
   /** `undefined` for a trace that nobody knows. */
   readonly byId: (trace_id: string) => Effect.Effect<Trace | undefined, SqlError.SqlError>
 }>()("syris/pipeline/Traces") {
-  static readonly layer = Layer.effect(Traces, Effect.suspend(() => make)).pipe(Layer.provide(TaskLog.layer))
+  static readonly layer = Layer.effect(Traces, Effect.suspend(() => make)).pipe(
+    Layer.provide([TaskLog.layer, ApprovalLog.layer])
+  )
 }
 
 /** Of several events of a trace the one that needs a person most speaks for it. */
@@ -83,6 +87,7 @@ const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const log = yield* AuditLog
   const tasks = yield* TaskLog
+  const approvalLog = yield* ApprovalLog
 
   const eventsOf = (trace_id: string) =>
     sql<SelectedEvent>`
@@ -126,6 +131,7 @@ const make = Effect.gen(function*() {
     if (events.length === 0 && audit.items.length === 0) return undefined
     const decisions = events.length === 0 ? [] : yield* decisionsOf(events)
     const calls = yield* callsOf(trace_id)
+    const approvals = yield* approvalLog.ofTrace(trace_id, limit + 1)
     const traced = yield* tasks.ofTrace(trace_id, limit)
     const settlements = yield* settlementsOf(trace_id)
     const [left] = yield* owed(trace_id)
@@ -134,6 +140,7 @@ const make = Effect.gen(function*() {
     const truncated = [
       ...(events.length > limit ? ["events"] : []),
       ...(calls.length > limit ? ["tool_calls"] : []),
+      ...(approvals.length > limit ? ["approvals"] : []),
       ...traced.truncated,
       ...(audit.next_cursor === undefined ? [] : ["audit"])
     ]
@@ -144,7 +151,7 @@ const make = Effect.gen(function*() {
       events: events.slice(0, limit).map(toMessageEvent),
       decisions: decisions.map(toDecision),
       tool_calls: calls.slice(0, limit).map(toToolCall),
-      approvals: [],
+      approvals: approvals.slice(0, limit),
       tasks: traced.tasks,
       replies: toReplies(settlements.slice(0, limit)),
       audit: audit.items,

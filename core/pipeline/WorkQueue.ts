@@ -1,5 +1,5 @@
 /**
- * Accepted work that nobody runs, events of the fast lane and tasks: claimed by one host, under a new fence, and handed
+ * Accepted work that nobody runs, events of the fast lane, tasks and answers: claimed by one host, under a new fence, and handed
  * to whoever serves its kind.
  *
  * - A row is free when nobody holds it. What a host holds that has ended, or let its lease lapse, is made free first,
@@ -20,7 +20,7 @@ import { type ClaimedRow, claimStatement, giveBackForgotten, keepPlans, release 
 /** A row of `work` that this host has claimed. */
 export interface WorkRow {
   readonly work_id: string
-  readonly kind: "event" | "task"
+  readonly kind: "event" | "task" | "reply"
   readonly event_id: string
   readonly trace_id: string
   readonly fence: number

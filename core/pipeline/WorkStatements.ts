@@ -16,14 +16,19 @@ const columns = (alias: string): string =>
   ["work_id", "kind", "event_id", "trace_id", "fence", "tries", "checkpoint", "wish"]
     .map((column) => `${alias}.${column}`).join(", ")
 
+/** The priority of an event by which the operator steers the system; no other event has it. A pause does not hold it. */
+export const steeringPriority = 9
+
 /** `$1` this host, `$2` at most so many of a kind, `$3` the kinds that have room, `$4` the tools that have none. */
 export const claimStatement = `
 with open as materialized (
-    select ${mine("$1::uuid")} and not exists (select 1 from control where paused) as it_is
+    select ${mine("$1::uuid")} as it_is,
+           exists (select 1 from control where paused) as paused
   ),
   free as materialized (
     select f.work_id
-    from unnest($3::text[]) k
+    from open o
+         cross join unnest($3::text[]) k
          cross join lateral (
            select r.work_id
            from generate_series(9, 0, -1) p
@@ -33,20 +38,21 @@ with open as materialized (
                   where i.claimed_by is null and not i.parked and i.kind = k and i.priority = p
                     and i.due_at <= statement_timestamp()
                     and (i.tool is null or i.tool <> all ($4::text[]))
+                    and (not o.paused or (k = 'event' and p = ${steeringPriority}))
                     -- What came earlier in its thread is settled first.
-                    and (i.thread_id is null or i.kind <> 'event' or not exists (
+                    and (i.thread_id is null or i.kind <> 'event' or p = ${steeringPriority} or not exists (
                            select 1 from work e
                            where e.thread_id = i.thread_id and e.kind = 'event' and e.work_id < i.work_id
-                             and not e.parked))
+                             and not e.parked and e.waits_for is distinct from 'approval'))
                   order by i.due_at
                   limit $2::int
                   for update of i skip locked) r
            limit $2::int) f
-    where (select it_is from open)
+    where o.it_is
   ),
   taken as (
     update work w
-    set claimed_by = $1::uuid, fence = nextval('fence_seq'), waits_for = null
+    set claimed_by = $1::uuid, fence = nextval('fence_seq'), waits_for = null, decided = false
     where w.work_id = any (array(select work_id from free))
     returning ${columns("w")}, w.priority, w.due_at
   )

@@ -7,6 +7,7 @@
 import type { Trust } from "../contract/Enums.ts"
 import { unknownKey } from "./Explain.ts"
 import { makeIntentMatcher } from "./IntentMatcher.ts"
+import { notifying } from "./Notifying.ts"
 import { checkChannel, checkIntent, checkRoute, type Mistake, type Phase, Refused } from "./PartChecks.ts"
 import type { Channel, Intent, PluginParts, PluginSpec, Route } from "./Plugin.ts"
 import type { BoundLog } from "./PluginLog.ts"
@@ -104,7 +105,9 @@ const collect = (
         )
       }
       trusts.set(channel.name, { plugin: name, trust: channel.trust })
-      if (channel.send !== undefined) addTool({ ...channel.send, name: `${channel.name}.send` })
+      if (channel.send !== undefined) {
+        addTool(notifying({ ...channel.send, name: sendName(channel.name, connector_id) }))
+      }
     }
     for (const given of listed<Intent>("intents")) {
       const intent = checkIntent(name, given)
@@ -153,11 +156,22 @@ const collect = (
     matchIntent: makeIntentMatcher(lists.intents),
     channels: () => lists.channels,
     connector: (connectorId) => connectors.get(connectorId),
+    sendOf: ({ channel, connector_id }) => {
+      const of = (id: string): RegisteredTool | undefined => {
+        const found = connectors.get(id)?.channel
+        return found?.name === channel && found.send !== undefined ? tools.get(sendName(channel, id)) : undefined
+      }
+      return of(connector_id) ?? of(channel)
+    },
     routes: () => lists.routes,
     trustOf: (channel) => trusts.get(channel)?.trust ?? ownChannels.get(channel) ?? "untrusted",
     plugins: () => lists.plugins
   }
 }
+
+/** One connector speaks for the channel: the one that has its name. */
+const sendName = (channel: string, connectorId: string): string =>
+  connectorId === channel ? `${channel}.send` : `${channel}.${connectorId}.send`
 
 const claim = <A extends { readonly plugin: string }>(
   taken: Map<string, A>,

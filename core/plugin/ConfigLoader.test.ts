@@ -139,7 +139,27 @@ const mistakes: ReadonlyArray<readonly [name: string, text: string, sentence: st
   [
     "ttl.ts",
     "export default { safety: { approvalTtl: \"soon\" } }",
-    "FILE: the setting \"safety.approvalTtl\" must be a duration above zero, such as \"30 seconds\"."
+    "FILE: the setting \"safety.approvalTtl\" must be a duration of 1 second to 7 days, such as \"15 minutes\"."
+  ],
+  [
+    "ttl-long.ts",
+    "export default { safety: { approvalTtl: \"8 days\" } }",
+    "FILE: the setting \"safety.approvalTtl\" must be a duration of 1 second to 7 days, such as \"15 minutes\"."
+  ],
+  [
+    "antiflap.ts",
+    "export default { safety: { antiflapCooldown: -1 } }",
+    "FILE: the setting \"safety.antiflapCooldown\" must be a duration of at most 1 day, such as \"30 seconds\", or \"0 seconds\" for none."
+  ],
+  [
+    "storm.ts",
+    "export default { safety: { notificationsPerHour: 1001 } }",
+    "FILE: the setting \"safety.notificationsPerHour\" must be a whole number from 1 to 1000."
+  ],
+  [
+    "blast.ts",
+    "export default { safety: { blastRadius: 0 } }",
+    "FILE: the setting \"safety.blastRadius\" must be a whole number above zero."
   ],
   [
     "scope.ts",
@@ -155,6 +175,31 @@ const mistakes: ReadonlyArray<readonly [name: string, text: string, sentence: st
     "quiet-missing.ts",
     "export default { safety: { quietHours: [{ start: \"22:00\" }] } }",
     "FILE: the setting \"safety.quietHours[0].end\" is missing."
+  ],
+  [
+    "policy-tool.ts",
+    "export default { policy: [{ tool: \"email\", risk: \"low\" }] }",
+    "FILE: the setting \"policy[0].tool\" must be a tool such as \"email.send\", or all of a prefix such as \"email.*\"."
+  ],
+  [
+    "policy-risk.ts",
+    "export default { policy: [{ tool: \"email.send\" }] }",
+    "FILE: the setting \"policy[0].risk\" is missing."
+  ],
+  [
+    "policy-key.ts",
+    "export default { policy: [{ tool: \"email.send\", risk: \"low\", wen: {} }] }",
+    "FILE: there is no setting \"policy[0].wen\"; did you mean \"when\"?"
+  ],
+  [
+    "policy-op.ts",
+    "export default { policy: [{ tool: \"a.b\", risk: \"low\" }, { tool: \"email.send\", risk: \"low\", when: { all: [{ path: \"input.to\", op: \"endswith\", value: \"x\" }] } }] }",
+    "FILE: the setting \"policy[1].when.all[0].op\" must be one of eq, neq, in, not_in, contains, not_contains, starts_with, ends_with, matches, regex, lt, lte, gt, gte, exists, within, changed; did you mean \"ends_with\"?"
+  ],
+  [
+    "policy-linear.ts",
+    "export default { policy: [{ tool: \"email.send\", risk: \"low\", when: { path: \"input.to\", op: \"regex\", value: \"(?=x)\" } }] }",
+    "FILE: the setting \"policy[0].when.value\" can't be matched in linear time (invalid or unsupported Perl syntax: `(?=`): write it as RE2 has it, without look-around and back references."
   ],
   ["plugins.ts", "export default { plugins: {} }", "FILE: the setting \"plugins\" must be a list."],
   [
@@ -319,6 +364,11 @@ const fine: ReadonlyArray<readonly [name: string, text: string, tools: ReadonlyA
     "fresh-one.hello"
   ]],
   [
+    "safe.ts",
+    "import { defineConfig } from \"syris\"\nexport default defineConfig({ policy: [{ tool: \"email.send\", when: { all: [{ path: \"input.to\", op: \"ends_with\", value: \"@example.org\" }] }, risk: \"low\", reason: \"family\", examples: [{ input: {}, matches: false }] }, { tool: \"lamp.*\", risk: \"medium\" }], safety: { approvalTtl: \"15 minutes\", antiflapCooldown: \"0 seconds\", notificationsPerHour: 1000, blastRadius: 5, quietHours: [{ start: \"22:00\", end: \"07:00\", timezone: \"Europe/London\", days: [\"mon\"] }] } })",
+    []
+  ],
+  [
     "later.ts",
     "export default { rules: [], llm: { provider: \"openai\", model: \"x\", apiKey: \"sk-x\", fallback: [\"y\"], budget: { perDayUsd: 5 } } }",
     []
@@ -346,6 +396,10 @@ describe("ConfigLoader", () => {
       assert.deepStrictEqual(answers[i]!.ok, tools)
     }
   )
+
+  it("ignores nothing of policies and safety", () => {
+    assert.deepStrictEqual(answers.at(-2)!.warnings, [])
+  })
 
   it("says what it ignores", () => {
     const file = path.join(folder, "later.ts")

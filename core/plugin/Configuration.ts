@@ -24,7 +24,6 @@ export interface Configuration {
   readonly policy?: ReadonlyArray<PolicyConfiguration>
 }
 
-/** This version honours `scopes`; for each of the others that is set it says that it is ignored. */
 export interface SafetyConfiguration {
   /**
    * The scopes that a channel is granted: names, `kitchen.*` or `*`. A channel that is not named has the entry `"*"`,
@@ -33,19 +32,22 @@ export interface SafetyConfiguration {
    * @example scopes: { webhook: [], chat: ["*"], "*": ["timers", "kitchen.*"] }
    */
   readonly scopes?: Readonly<Record<string, ReadonlyArray<string>>>
-  /** How long an approval can be given. Default 15 minutes. */
+  /** How long an approval can be given, 1 second to 7 days. Default 15 minutes. */
   readonly approvalTtl?: Duration.Input
-  /** Least time between two writes of one tool to one target. Default 30 seconds. */
+  /** Least time between two writes of one tool to one target, at most 1 day; zero: none. Default 30 seconds. */
   readonly antiflapCooldown?: Duration.Input
-  /** Default 20. */
+  /** 1 to 1000. Default 20. */
   readonly notificationsPerHour?: number
-  /** From how many things on a call counts as one more risk. Default 5. */
+  /** A call that touches more things than this counts as one more risk. Default 5. */
   readonly blastRadius?: number
+  /** When a call counts as one more risk, and one of medium risk or more is asked about. */
   readonly quietHours?: ReadonlyArray<{
     /** `HH:MM`; an end before the start runs over midnight. */
     readonly start: string
     readonly end: string
+    /** IANA name. Default: that of the configuration. */
     readonly timezone?: string
+    /** On which it begins. Default: all. */
     readonly days?: ReadonlyArray<"mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun">
   }>
 }
@@ -103,8 +105,29 @@ export interface McpTrust {
   readonly guarantee?: Guarantee
 }
 
+/** What a leaf can ask of a field. `matches` is a glob of the whole text, `regex` matches anywhere in it. */
+export type ConditionOp =
+  | "eq"
+  | "neq"
+  | "in"
+  | "not_in"
+  | "contains"
+  | "not_contains"
+  | "starts_with"
+  | "ends_with"
+  | "matches"
+  | "regex"
+  | "lt"
+  | "lte"
+  | "gt"
+  | "gte"
+  | "exists"
+  | "within"
+  | "changed"
+
+/** Trees nest 5 deep and hold 20 leaves at most; a dot in a key of a path is written `\\.`. */
 export type Condition =
-  | { readonly path: string; readonly op: string; readonly value?: unknown }
+  | { readonly path: string; readonly op: ConditionOp; readonly value?: unknown }
   | { readonly all: ReadonlyArray<Condition> }
   | { readonly any: ReadonlyArray<Condition> }
   | { readonly none: ReadonlyArray<Condition> }
@@ -123,10 +146,26 @@ export interface RuleConfiguration {
   readonly debounceMs?: number
 }
 
+/** The risk of a tool's calls, in place of the one that its plugin gave it. Of several that fit the strictest holds. */
 export interface PolicyConfiguration {
+  /** A tool's name, or all of a prefix: `email.*`. */
   readonly tool: string
+  /**
+   * Over `{ input, tool, source: { channel, connector_id }, actor: { actor_id }, security: { trust }, state: { autonomy,
+   * time, health } }`. Default: every call.
+   */
   readonly when?: Condition
   readonly risk: Risk
+  /** Shown where a person asks why. */
+  readonly reason?: string
+  /** What `syris policy test` checks: whether a call with this input is one of those that this policy means. */
+  readonly examples?: ReadonlyArray<{
+    /** Needed where `tool` is a prefix and `when` looks at it. */
+    readonly tool?: string
+    readonly input: unknown
+    readonly matches: boolean
+    readonly note?: string
+  }>
 }
 
 /** Identity plus types: `export default defineConfig({ plugins: [timers()] })`. */

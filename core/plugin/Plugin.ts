@@ -78,7 +78,7 @@ export interface Channel {
    * `WebhookRefused` for 400. A `WebhookReply` answers the caller without an event.
    */
   readonly webhook?: (request: WebhookRequest, ctx: ChannelContext) => Awaitable<RawEvent | WebhookReply | undefined>
-  /** Becomes the tool `<channel>.send`. */
+  /** Becomes the tool `<channel>.send`; `<channel>.<connector_id>.send` where the connector has a name of its own. */
   readonly send?: Omit<ToolDefinition, "name"> & { readonly name?: string }
 }
 

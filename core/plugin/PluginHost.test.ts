@@ -94,6 +94,41 @@ describe("PluginHost", () => {
       assert.isDefined(registry.tool("email.send"))
     }))
 
+  it.effect("answers by the connector that an event came from, else by the one that has the channel's name", () =>
+    Effect.gen(function*() {
+      const { name: _, ...send } = brew
+      const trust = "untrusted" as const
+      const { registry } = yield* start(
+        definePlugin({
+          name: "mail",
+          setup: () => ({
+            tools: [{ ...brew, name: "sms.send" }],
+            channels: [
+              { name: "email", trust, send },
+              { name: "email", connector_id: "work", trust, send },
+              { name: "email", connector_id: "list", trust },
+              { name: "letter", connector_id: "post", trust, send },
+              { name: "sms", trust }
+            ]
+          })
+        })()
+      )
+      const by = (channel: string, connector_id: string) => registry.sendOf({ channel, connector_id })?.definition.name
+      assert.deepStrictEqual(
+        [by("email", "email"), by("email", "work"), by("email", "list"), by("email", "unknown")],
+        ["email.send", "email.work.send", "email.send", "email.send"]
+      )
+      // Another channel's connector answers nothing, and a tool that only has the name is no channel's.
+      assert.deepStrictEqual(
+        [by("letter", "post"), by("letter", "letter"), by("letter", "work"), by("sms", "sms"), by("none", "email")],
+        ["letter.post.send", undefined, undefined, undefined, undefined]
+      )
+      assert.deepStrictEqual(
+        registry.tools().map(({ definition, notifies }) => [definition.name, notifies]),
+        [["sms.send", false], ["email.send", true], ["email.work.send", true], ["letter.post.send", true]]
+      )
+    }))
+
   it.effect("gives set-up its options, name, zone and secrets", () =>
     Effect.gen(function*() {
       const seen: Array<unknown> = []

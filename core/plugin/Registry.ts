@@ -4,6 +4,7 @@
  */
 import { Context, type Effect } from "effect"
 import type { Risk, Trust } from "../contract/Enums.ts"
+import type { Steering } from "./OperatorOnly.ts"
 import type { Channel, Intent, Permissions, PluginParts, Route } from "./Plugin.ts"
 import type { BoundLog } from "./PluginLog.ts"
 import type { TaskDefinition } from "./TaskDefinition.ts"
@@ -26,6 +27,10 @@ export interface RegisteredTool {
   readonly riskOf: (input: any) => Risk
   /** Blocked on behalf of anybody but the operator. Only the host's own tools have it. */
   readonly operatorOnly: boolean
+  /** It steers the host: for the operator it is not gated, but where `asks` says so. Only the host's own tools have it. */
+  readonly steering: Steering | undefined
+  /** It says something to people: the `send` of a channel. */
+  readonly notifies: boolean
   readonly log: BoundLog
 }
 
@@ -89,6 +94,8 @@ export class Registry extends Context.Service<Registry, {
   readonly channels: () => ReadonlyArray<RegisteredChannel>
   /** The channel that serves `POST /hooks/<connector_id>` and the like. */
   readonly connector: (connectorId: string) => RegisteredChannel | undefined
+  /** The tool that answers where an event came from: that of its connector, else of the channel as a whole. */
+  readonly sendOf: (source: { readonly channel: string; readonly connector_id: string }) => RegisteredTool | undefined
   readonly routes: () => ReadonlyArray<RegisteredRoute>
   /** Trust of a channel's events: a plugin's word, `chat` and `api` are the operator's, any other is untrusted. */
   readonly trustOf: (channel: string) => Trust

@@ -6,12 +6,18 @@
  */
 import { Context, Effect, Layer, Schema } from "effect"
 import { Autonomy } from "../contract/Enums.ts"
+import type { PolicyRule } from "../safety/Policy.ts"
+import type { TimeWindow } from "../safety/TimeWindow.ts"
 import { isIsolate } from "./Configuration.ts"
 import { toMillis } from "./DurationInput.ts"
 import { check, withStop } from "./Explain.ts"
 import { isPlugin, type Plugin } from "./Plugin.ts"
+import { type PolicyExample, PolicySetting, readPolicy } from "./PolicySettings.ts"
 import { SecretOption } from "./Secret.ts"
+import { systemTimezone, Timezone, TimeWindowSetting } from "./TimeWindowSetting.ts"
 import { maximumTimeoutMs } from "./ToolRegistration.ts"
+
+export { isTimezone } from "./TimeWindowSetting.ts"
 
 /** The configuration can't be used. `detail` is a sentence for the operator, `more` has further mistakes. */
 export class ConfigError extends Schema.TaggedError<ConfigError>()("ConfigError", {
@@ -25,14 +31,7 @@ export class ConfigError extends Schema.TaggedError<ConfigError>()("ConfigError"
 }
 
 /** Settings that exist and that this version does not honour. Shorten it as they come to life. */
-const notYetHonoured = ["mcp", "rules", "policy"] as const
-const safetyNotYetHonoured = [
-  "approvalTtl",
-  "antiflapCooldown",
-  "notificationsPerHour",
-  "blastRadius",
-  "quietHours"
-] as const
+const notYetHonoured = ["mcp", "rules"] as const
 
 /** The model of this host, as the configuration names it. */
 export interface LlmSettings {
@@ -53,16 +52,29 @@ export interface LlmSettings {
   readonly price: { readonly inputPerMillion: number; readonly outputPerMillion: number } | undefined
 }
 
+export interface SafetySettings {
+  /** What a channel is granted: names, `prefix.*` or `*`. */
+  readonly scopesOf: (channel: string) => ReadonlyArray<string>
+  /** How long an approval can be given, milliseconds. */
+  readonly approvalTtlMs: number
+  /** Between two writes of one tool to one target, milliseconds; 0: none. */
+  readonly antiflapCooldownMs: number
+  readonly notificationsPerHour: number
+  /** More things than this count as one more risk. */
+  readonly blastRadius: number
+  readonly quietHours: ReadonlyArray<TimeWindow>
+}
+
 export interface SettingsData {
   /** The file that it came from, for sentences. */
   readonly file: string
   readonly timezone: string
   readonly autonomy: Autonomy
   readonly plugins: ReadonlyArray<Plugin>
-  readonly safety: {
-    /** What a channel is granted: names, `prefix.*` or `*`. */
-    readonly scopesOf: (channel: string) => ReadonlyArray<string>
-  }
+  readonly safety: SafetySettings
+  /** In the order of the configuration: `config.1`, `config.2`, … */
+  readonly policy: ReadonlyArray<PolicyRule>
+  readonly policyExamples: ReadonlyArray<PolicyExample>
   readonly tools: ReadonlyMap<string, { readonly concurrency?: number; readonly timeoutMs?: number }>
   /** None: no model is configured. */
   readonly llm: LlmSettings | undefined
@@ -75,40 +87,28 @@ export class Settings extends Context.Service<Settings, SettingsData>()("syris/p
     Layer.effect(Settings, readConfiguration(configuration, file))
 }
 
-const DurationSetting = Schema.Unknown.check(Schema.makeFilter((value) => {
-  const ms = toMillis(value)
-  return ms !== undefined && Number.isFinite(ms) && ms > 0
-}, { expected: "a duration above zero, such as \"30 seconds\"" }))
 const atMost = (maximumMs: number, shown: string) =>
   Schema.Unknown.check(Schema.makeFilter((value) => {
     const ms = toMillis(value)
     return ms !== undefined && ms > 0 && ms <= maximumMs
   }, { expected: `a duration above zero and of at most ${shown}, such as "30 seconds"` }))
 const TimeoutSetting = atMost(maximumTimeoutMs, "1 hour")
+const between = (minimumMs: number, maximumMs: number, shown: string) =>
+  Schema.Unknown.check(Schema.makeFilter((value) => {
+    const ms = toMillis(value)
+    return ms !== undefined && ms >= minimumMs && ms <= maximumMs
+  }, { expected: `a duration of ${shown}` }))
 
-/** Whether a name is a time zone of the IANA database; an offset such as `+02:00` is not. */
-export const isTimezone = (name: string): boolean => {
-  if (!/^[A-Za-z]/.test(name)) return false
-  try {
-    return new Intl.DateTimeFormat("en", { timeZone: name }).resolvedOptions().timeZone !== ""
-  } catch {
-    return false
-  }
-}
-
-const Timezone = Schema.String.check(
-  Schema.makeFilter(isTimezone, { expected: "an IANA time zone, such as \"Europe/London\"" })
-)
-const TimeOfDay = Schema.String.check(
-  Schema.isPattern(/^([01]\d|2[0-3]):[0-5]\d$/, { expected: "a time such as \"22:00\"" })
-)
 const Scope = Schema.String.check(
   Schema.isPattern(/^(\*|[a-z0-9_-]+(\.[a-z0-9_-]+)*(\.\*)?)$/, {
     expected: "a scope such as \"kitchen.control\", \"kitchen.*\" or \"*\""
   })
 )
 const Count = Schema.Int.check(Schema.isGreaterThan(0, { expected: "a whole number above zero" }))
-const days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"] as const
+const PerHour = Schema.Int.check(
+  Schema.isBetween({ minimum: 1, maximum: 1_000 }, { expected: "a whole number from 1 to 1000" })
+)
+const day = 86_400_000
 const optional = Schema.optional
 
 const openai = "https://api.openai.com/v1"
@@ -142,16 +142,11 @@ const ConfigurationSchema = Schema.Struct({
   plugins: optional(Schema.Array(Schema.Unknown)),
   safety: optional(Schema.Struct({
     scopes: optional(Schema.Record(Schema.String, Schema.Array(Scope))),
-    approvalTtl: optional(DurationSetting),
-    antiflapCooldown: optional(DurationSetting),
-    notificationsPerHour: optional(Count),
+    approvalTtl: optional(between(1_000, 7 * day, "1 second to 7 days, such as \"15 minutes\"")),
+    antiflapCooldown: optional(between(0, day, "at most 1 day, such as \"30 seconds\", or \"0 seconds\" for none")),
+    notificationsPerHour: optional(PerHour),
     blastRadius: optional(Count),
-    quietHours: optional(Schema.Array(Schema.Struct({
-      start: TimeOfDay,
-      end: TimeOfDay,
-      timezone: optional(Timezone),
-      days: optional(Schema.Array(Schema.Literals(days)))
-    })))
+    quietHours: optional(Schema.Array(TimeWindowSetting))
   })),
   tools: optional(Schema.Record(
     Schema.String,
@@ -160,7 +155,7 @@ const ConfigurationSchema = Schema.Struct({
   llm: optional(LlmSchema),
   mcp: optional(Schema.Unknown),
   rules: optional(Schema.Unknown),
-  policy: optional(Schema.Unknown)
+  policy: optional(PolicySetting)
 })
 
 const checkConfiguration = check(ConfigurationSchema, "setting")
@@ -179,16 +174,18 @@ export const readConfiguration = Effect.fnUntraced(function*(configuration: unkn
   const llm = config.llm === undefined ? undefined : asLlm(config.llm)
   if (typeof llm === "string") return yield* refuse(llm)
   const timezone = config.timezone ?? systemTimezone()
-  const scopes = new Map(Object.entries(config.safety?.scopes ?? {}))
-  const everyScope = ["*"]
+  const read = readPolicy(config.policy ?? [], timezone)
+  if (!read.ok) {
+    const [wrong, ...more] = read.mistakes
+    return yield* refuse(wrong ?? "the setting \"policy\" is wrong", ...more)
+  }
   const data: SettingsData = {
     file,
     timezone,
     autonomy: config.autonomy ?? "A2",
     plugins: plugins.filter(isPlugin),
-    safety: {
-      scopesOf: (channel) => scopes.get(channel) ?? scopes.get("*") ?? everyScope
-    },
+    safety: asSafety(config.safety, timezone),
+    ...read.value,
     tools: new Map(
       Object.entries(config.tools ?? {}).map(([name, { concurrency, timeout }]) => [name, {
         ...(concurrency === undefined ? {} : { concurrency }),
@@ -197,7 +194,6 @@ export const readConfiguration = Effect.fnUntraced(function*(configuration: unkn
     ),
     llm,
     warnings: [
-      ...safetyNotYetHonoured.filter((key) => config.safety?.[key] !== undefined).map((key) => `safety.${key}`),
       ...(config.llm?.fallback === undefined ? [] : ["llm.fallback"]),
       ...(config.llm?.budget?.perDayUsd === undefined ? [] : ["llm.budget.perDayUsd"]),
       ...notYetHonoured.filter((key) => config[key] !== undefined)
@@ -223,6 +219,25 @@ const asPlugin = (entry: unknown, index: number): Plugin | string => {
   if (typeof entry === "function") return `${place} is a function: call it, as in timers()`
   if (entry instanceof Promise) return `${place} is a Promise: write await before it`
   return `${place} is not a plugin: list what a plugin's factory gives back, as in timers()`
+}
+
+const everyScope = ["*"]
+
+const asSafety = (config: typeof ConfigurationSchema.Type["safety"] = {}, timezone: string): SafetySettings => {
+  const scopes = new Map(Object.entries(config.scopes ?? {}))
+  return {
+    scopesOf: (channel) => scopes.get(channel) ?? scopes.get("*") ?? everyScope,
+    approvalTtlMs: toMillis(config.approvalTtl ?? "15 minutes")!,
+    antiflapCooldownMs: toMillis(config.antiflapCooldown ?? "30 seconds")!,
+    notificationsPerHour: config.notificationsPerHour ?? 20,
+    blastRadius: config.blastRadius ?? 5,
+    quietHours: (config.quietHours ?? []).map(({ days, end, start, ...given }) => ({
+      start,
+      end,
+      timezone: given.timezone ?? timezone,
+      ...(days === undefined ? {} : { days })
+    }))
+  }
 }
 
 /** The model with its defaults, or what is wrong with it. */
@@ -251,11 +266,6 @@ const asLlm = (config: typeof LlmSchema.Type): LlmSettings | string => {
     bounds: { steps: bounds?.steps ?? 20, seconds: bounds?.seconds ?? 600, usd: bounds?.usd },
     price
   }
-}
-
-const systemTimezone = (): string => {
-  const name = new Intl.DateTimeFormat().resolvedOptions().timeZone
-  return isTimezone(name) ? name : "UTC"
 }
 
 /** `mistake` as a sentence about the file. */

@@ -84,11 +84,14 @@ export interface ToolDefinition<I = any, O = any, G extends Guarantee = Guarante
   readonly guarantee?: G
   /** How far what it returns can be trusted. Default `trusted`. */
   readonly trust?: Trust
-  /** What it acts on, for anti-flap and blast radius. */
+  /**
+   * What it acts on: the same done to it again within the cooldown is refused. One that is many people or everybody (`group:…`,
+   * `public`, `#…`, `@all`, or several with commas) is one more risk.
+   */
   readonly target?: (input: I) => string
-  /** Which of several things it does to the target; default: the tool's name. */
+  /** Which of several things it does to the target; default: the tool's name. `delete`, `wipe` and such are one more risk. */
   readonly action?: (input: I) => string
-  /** How many things it touches. Default 1. */
+  /** How many things it touches; above `safety.blastRadius` it is one more risk. Default 1. */
   readonly blastRadius?: (input: I) => number
   /** Default 30 seconds, at most 1 hour. */
   readonly timeout?: Duration.Input

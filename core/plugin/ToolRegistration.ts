@@ -11,7 +11,8 @@ import { Guarantee, Risk, ToolEffect, Trust } from "../contract/Enums.ts"
 import { toMillis } from "./DurationInput.ts"
 import { unknownKey } from "./Explain.ts"
 import { inputOutput } from "./InputOutput.ts"
-import { isForOperatorOnly } from "./OperatorOnly.ts"
+import { isNotifying } from "./Notifying.ts"
+import { isForOperatorOnly, steeringOf } from "./OperatorOnly.ts"
 import type { BoundLog } from "./PluginLog.ts"
 import type { RegisteredTool } from "./Registry.ts"
 import type { ToolDefinition } from "./Tool.ts"
@@ -46,6 +47,8 @@ export const registerTool = (
     concurrency: override.concurrency ?? definition.concurrency ?? defaultConcurrency,
     riskOf: riskOf(definition),
     operatorOnly: isForOperatorOnly(definition),
+    steering: steeringOf(definition),
+    notifies: isNotifying(definition),
     log: log.with({ tool: definition.name })
   }
 }

@@ -7,6 +7,7 @@ export type { ErrorDetail } from "../contract/ErrorDetail.ts"
 export type { MessageEvent, RawEvent } from "../contract/Event.ts"
 export {
   type Condition,
+  type ConditionOp,
   type Configuration,
   defineConfig,
   type Isolate,

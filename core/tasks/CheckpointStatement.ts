@@ -11,6 +11,7 @@ import { tellAudit } from "../audit/Audit.ts"
 import type { ErrorDetail } from "../contract/ErrorDetail.ts"
 import type { SettlementRow } from "../contract/Rows.ts"
 import { lists } from "../database/Lists.ts"
+import { askFor, consume } from "../safety/ApprovalRows.ts"
 import type { CallRow } from "../tools/ToolCallPlan.ts"
 import { emittedBy, eventsEmitted, schedulesCanceled, schedulesMade } from "../tools/LedgerStatements.ts"
 import { stepChangeLists, stepColumns, stepLists } from "./TaskRows.ts"
@@ -54,9 +55,15 @@ export const advanceLists = lists<AdvanceRow>(
 )
 
 /** A call that is stored for the first time, or attempted again: as an intent, or with its end. */
-export interface PutCall extends Omit<CallRow, "status" | "error"> {
+export interface PutCall extends Omit<CallRow, "status" | "error" | "needs_approval" | "labels"> {
   readonly task_id: string
   readonly step_id: string
+  readonly needs_approval?: boolean | undefined
+  readonly labels?: CallRow["labels"] | undefined
+  /** A person is asked about it: written only while nobody wishes the task to stop. */
+  readonly asks?: boolean | undefined
+  /** It was attempted before, or begins with its approval, which this consumes. */
+  readonly approved?: boolean | undefined
   /** To be attempted, if nothing forbids it: under this policy, in a lease that lives, while nothing is paused. */
   readonly intent: boolean
   readonly policy_version?: number | undefined
@@ -72,7 +79,8 @@ export const callLists = lists<PutCall>(
   "tool_call_id uuid, trace_id uuid, event_id uuid, task_id uuid, step_id uuid, ordinal int, tool text, tool_pin text, " +
     "input jsonb, input_hash text, idempotency_key text, effect text, guarantee text, risk text, autonomy text, " +
     "status text, error jsonb, created_at timestamptz, deadline_ms float8, intent boolean, policy_version bigint, " +
-    "attempts int, output jsonb, latency_ms real, resolved_at timestamptz"
+    "attempts int, output jsonb, latency_ms real, resolved_at timestamptz, needs_approval boolean, labels jsonb, asks boolean, " +
+    "approved boolean"
 )
 
 /** The end of a call that is stored: attempted by this holder, or settled after another. */
@@ -91,15 +99,16 @@ export const endedLists = lists<EndedCall>(
 )
 
 export const settlementLists = lists<SettlementRow & { readonly task_id: string }>(
-  "task_id uuid, event_id uuid, trace_id uuid, lane text, outcome text, reply text, settled_at timestamptz"
+  "task_id uuid, event_id uuid, trace_id uuid, lane text, outcome text, reply text, settled_at timestamptz, answer_by text"
 )
 
-/** What was to be tried again of a task that was canceled in the meantime has failed. Over `m`. */
-const notAgain = (status: string, again: string): string =>
-  `case when m.wish = 'cancel' and ${status} = '${again}' then 'failed' else ${status} end`
+/** What was to be tried again of a task that was canceled in the meantime has failed. Over `m`, or another row with its wish. */
+const notAgain = (status: string, again: string, of = "m"): string =>
+  `case when ${of}.wish = 'cancel' and ${status} = '${again}' then 'failed' else ${status} end`
 
 /** `$1` the host, `$2` advances, `$3` fresh steps, `$4` steps, `$5` calls, `$6` ended calls, `$7` settlements, `$8` and `$9`
- * schedules made and canceled, `$10` and `$11` child events, `$12` the audit, `$13` which child is of which call. */
+ * schedules made and canceled, `$10` and `$11` child events, `$12` the audit, `$13` which child is of which call, `$14` approvals
+ * that are asked for. */
 export const checkpointStatement = `
 with advance as materialized (
     select a.*
@@ -113,11 +122,13 @@ with advance as materialized (
         claimed_by = case when a.put_off or (w.wish is not null and a.idle) then null else w.claimed_by end,
         -- Whoever did not know that it was canceled can't say what is still to be waited for: it is looked at at once.
         parked     = (w.wish = 'pause' and a.idle) is true
-                     or (a.put_off and a.parked and (w.wish = 'cancel' and a.known_wish is distinct from 'cancel') is not true),
+                     or (a.put_off and a.parked and not w.decided and (w.wish = 'cancel' and a.known_wish is distinct from 'cancel') is not true),
         waits_for  = case when w.wish = 'pause' and a.idle then 'pause'
-                          when a.put_off and (w.wish = 'cancel' and a.known_wish is distinct from 'cancel') is not true then a.waits_for end,
+                          when a.put_off and not w.decided and (w.wish = 'cancel' and a.known_wish is distinct from 'cancel') is not true
+                          then a.waits_for end,
         tries      = case when a.put_off then w.tries + a.counts::int else 0 end,
         due_at     = case when w.wish = 'cancel' and a.known_wish is distinct from 'cancel' and a.idle then clock_timestamp()
+                       when a.put_off and w.decided then greatest(clock_timestamp(), w.due_at)
                        when a.put_off
                        then coalesce(a.due_at, clock_timestamp() + make_interval(secs => a.due_in_ms / 1000),
                                      (select quiet_at from tool_calls c where c.tool_call_id = a.quiet_call),
@@ -180,30 +191,48 @@ with advance as materialized (
     where o.task_id = s.task_id and o.position = s.position and (m.wish is null or not s.begins)
       -- Whoever canceled the task has ended it already.
       and (m.wish = 'cancel' and o.status = 'skipped') is not true
+    returning o.step_id
   ),
+  wanted as materialized (
+    select c.*, m.fence, m.wish, m.at,
+           not k.paused and k.policy_version = c.policy_version
+             and exists (select 1 from hosts where host_id = $1::uuid and ended_at is null
+                                               and lease_until > clock_timestamp()) as may
+    from ${callLists.from("$5", "c")} join mine m on m.task_id = c.task_id
+         cross join control k
+    where m.wish is null or not (c.intent or c.asks is true)
+  ),
+  ${consume("(select * from wanted where intent and may and approved and needs_approval) w")},
   put as (
     insert into tool_calls
       (tool_call_id, trace_id, event_id, task_id, step_id, ordinal, tool, tool_pin, input, input_hash, idempotency_key, effect,
-       guarantee, risk, autonomy, status, held_by, fence, attempts, open_attempts, deadline_at, quiet_at, output, error,
-       latency_ms, created_at, resolved_at)
+       guarantee, risk, autonomy, status, needs_approval, labels, held_by, fence, attempts, open_attempts, deadline_at, quiet_at,
+       output, error, latency_ms, created_at, resolved_at)
     select c.tool_call_id, c.trace_id, c.event_id, c.task_id, c.step_id, c.ordinal, c.tool, c.tool_pin, c.input, c.input_hash,
            c.idempotency_key, c.effect, c.guarantee, c.risk, c.autonomy,
-           case when c.intent and not g.go then 'planned' else ${notAgain("c.status", "planned")} end,
-           case when c.intent and g.go then $1::uuid end, m.fence,
+           case when c.intent and not g.go then 'planned' else ${notAgain("c.status", "planned", "c")} end,
+           -- One that begins with its approval is there already, and asks.
+           coalesce(c.needs_approval and not (c.intent and g.go), false), coalesce(c.labels, '{}'),
+           case when c.intent and g.go then $1::uuid end, c.fence,
            case when c.intent and not g.go then 0 else c.attempts end, (c.intent and g.go)::int,
            case when c.intent and g.go then clock_timestamp() + make_interval(secs => c.deadline_ms / 1000) end,
            case when c.intent and g.go then clock_timestamp() + make_interval(secs => c.deadline_ms / 1000) end,
            c.output, c.error, c.latency_ms, c.created_at,
-           case when m.wish = 'cancel' and c.status = 'planned' then m.at else c.resolved_at end
-    from ${callLists.from("$5", "c")} join mine m on m.task_id = c.task_id
-         cross join control k
+           case when c.wish = 'cancel' and c.status = 'planned' then c.at else c.resolved_at end
+    from wanted c
+         -- One that asks goes with its approval, or as the repetition of one that did.
          cross join lateral (
-           select not k.paused and k.policy_version = c.policy_version
-                  and exists (select 1 from hosts where host_id = $1::uuid and ended_at is null
-                                                    and lease_until > clock_timestamp()) as go) g
-    where m.wish is null or not c.intent
+           select c.may and (c.needs_approval is not true
+                             or c.tool_call_id in (select tool_call_id from consumed)
+                             or exists (select 1 from tool_calls b
+                                        where b.tool_call_id = c.tool_call_id and b.attempts > 0
+                                          and b.input_hash = c.input_hash and b.tool_pin = c.tool_pin)) as go) g
     on conflict (tool_call_id) do update
     set status        = excluded.status,
+        needs_approval = tool_calls.needs_approval or excluded.needs_approval,
+        -- As it was asked about.
+        risk          = case when excluded.needs_approval and not tool_calls.needs_approval then excluded.risk else tool_calls.risk end,
+        autonomy      = case when excluded.needs_approval and not tool_calls.needs_approval then excluded.autonomy else tool_calls.autonomy end,
         held_by       = excluded.held_by,
         fence         = excluded.fence,
         attempts      = tool_calls.attempts + excluded.attempts,
@@ -214,9 +243,11 @@ with advance as materialized (
         error         = excluded.error,
         latency_ms    = excluded.latency_ms,
         resolved_at   = excluded.resolved_at
-    where tool_calls.status = 'planned' and (excluded.status <> 'planned' or excluded.attempts > 0)
+    where tool_calls.status = 'planned'
+      and (excluded.status <> 'planned' or excluded.attempts > 0 or (excluded.needs_approval and not tool_calls.needs_approval))
     returning tool_call_id, task_id, status, attempts, open_attempts
   ),
+  ${askFor("$14", "q.work_id in (select task_id from mine where wish is null)")},
   ended as (
     update tool_calls c
     set status        = ${notAgain("d.status", "planned")},
@@ -239,12 +270,12 @@ with advance as materialized (
     select tool_call_id from put union all select tool_call_id from ended
   ),
   settled as (
-    insert into settlements (event_id, trace_id, lane, outcome, reply, settled_at)
-    select s.event_id, s.trace_id, s.lane, s.outcome, s.reply, s.settled_at
+    insert into settlements (event_id, trace_id, lane, outcome, reply, settled_at, answer_by)
+    select s.event_id, s.trace_id, s.lane, s.outcome, s.reply, s.settled_at, s.answer_by
     from ${settlementLists.from("$7", "s")} join mine m on m.task_id = s.task_id
     where m.wish is null
     on conflict (event_id) do update
-    set outcome = excluded.outcome, reply = excluded.reply, settled_at = excluded.settled_at
+    set outcome = excluded.outcome, reply = excluded.reply, settled_at = excluded.settled_at, answer_by = excluded.answer_by
   ),
   ${schedulesMade("$8", "s.made_by in (select tool_call_id from written)")},
   ${schedulesCanceled("$9", "x.tool_call_id in (select tool_call_id from written)")},
@@ -259,6 +290,8 @@ with advance as materialized (
        when 'begun'     then r.event_id in (select task_id from mine where wish is null)
        when 'wanted'    then r.event_id in (select task_id from mine where wish is distinct from 'cancel')
        when 'canceled'  then r.event_id in (select task_id from mine where wish = 'cancel')
+       when 'ended'     then (r.refs->>'tool_call_id')::uuid in (select tool_call_id from written)
+       when 'stepped'   then (r.refs->>'step_id')::uuid in (select step_id from stepped)
        else r.event_id in (select task_id from mine)
      end`
   )

@@ -8,6 +8,7 @@ import { AuditWake } from "../audit/AuditWake.ts"
 import type { SettlementRow } from "../contract/Rows.ts"
 import * as GroupCommit from "../database/GroupCommit.ts"
 import { HostLease } from "../health/HostLease.ts"
+import { approvalLists, type ApprovalRow } from "../safety/ApprovalRows.ts"
 import { childrenTold, leftParameters } from "../tools/LedgerStatements.ts"
 import type { Outcome } from "../tools/ToolLedger.ts"
 import {
@@ -27,9 +28,10 @@ export interface TaskTelling {
   readonly row: AuditRow
   /**
    * `begun`: only while nobody wishes the task to stop; `attempted`: only if this call's intent was written; `wanted`:
-   * unless the task was canceled in the meantime; `canceled`: only then.
+   * unless the task was canceled in the meantime; `canceled`: only then; `ended`, `stepped`: only if this write ended the
+   * call, or changed the step, of its refs, and nobody else had before.
    */
-  readonly told_when: "moved" | "begun" | "attempted" | "wanted" | "canceled"
+  readonly told_when: "moved" | "begun" | "attempted" | "wanted" | "canceled" | "ended" | "stepped"
   readonly tool_call_id?: string | undefined
 }
 
@@ -43,6 +45,8 @@ export interface Advance {
   readonly steps: ReadonlyArray<WrittenStep>
   readonly calls: ReadonlyArray<PutCall>
   readonly ended: ReadonlyArray<EndedCall>
+  /** Approvals that are asked for. */
+  readonly asked: ReadonlyArray<ApprovalRow>
   readonly settlement?: SettlementRow | undefined
   readonly left: ReadonlyArray<Left>
   readonly tellings: ReadonlyArray<TaskTelling>
@@ -124,7 +128,8 @@ export class Checkpoints extends Context.Service<Checkpoints, {
             ),
             ...childrenTold(left.flatMap(({ emitted }) => emitted))
           ]),
-          emitted_by
+          emitted_by,
+          approvalLists.of(advances.flatMap(({ asked }) => asked))
         ])
       }
 

@@ -141,22 +141,25 @@ export const makeCode = ({ commit, direct, fork, services }: Engine) => {
       })
 
     const alone = (of: TaskRun, step: StepRow) =>
-      of.lock.withPermit(Effect.gen(function*() {
-        if (of.gone || held(of) || step.kind !== "tool" || of.steps.has(step.position)) return false
-        const draft = makeDraft(of, new Date())
-        draft.steps.set(step.position, { row: step, fresh: true, begins: true })
-        yield* beginStep(services, of, draft, step)
-        const [first] = draft.starts
-        if (first?._tag === "Direct" && draft.calls.length === 0) {
-          const row = draft.steps.get(step.position)?.row ?? step
-          of.unstored.set(step.position, { row, tellings: draft.tellings })
-          of.flight.add(step.position)
-          direct(of, first)
-          return true
-        }
-        if (first?._tag === "Attempted") yield* services.tools.giveBack(first.work.tool)
-        return false
-      }))
+      of.lock.withPermit(
+        Effect.gen(function*() {
+          if (of.gone || held(of) || step.kind !== "tool" || of.steps.has(step.position)) return false
+          const draft = makeDraft(of, new Date())
+          draft.steps.set(step.position, { row: step, fresh: true, begins: true })
+          yield* beginStep(services, of, draft, step)
+          const [first] = draft.starts
+          if (first?._tag === "Direct" && draft.calls.length === 0) {
+            const row = draft.steps.get(step.position)?.row ?? step
+            of.unstored.set(step.position, { row, tellings: draft.tellings })
+            of.flight.add(step.position)
+            direct(of, first)
+            return true
+          }
+          if (first?._tag === "Attempted") yield* services.tools.giveBack(first.work.tool)
+          return false
+          // What could not be planned is planned with its write, and fails with it.
+        }).pipe(Effect.catch(() => Effect.succeed(false)))
+      )
 
     const ask = (asked: NewStep): Promise<unknown> => {
       if (run.gone || code.result !== undefined) return never

@@ -214,6 +214,8 @@ layer(layerTestDatabase, { timeout: "60 seconds" })("a question", (it) => {
         trace_id: newId(),
         thread_id: undefined,
         channel: "chat",
+        connector_id: "chat",
+        actor_id: "me",
         trust: "operator",
         depth: 0,
         timezone: "UTC"

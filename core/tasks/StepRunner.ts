@@ -6,13 +6,19 @@
  * - A call that was not done is tried again by the step's policy, as the same call under the same key.
  */
 import { Effect } from "effect"
+import type { SqlError } from "effect/sql"
 import type { Audit } from "../audit/Audit.ts"
 import type { ErrorDetail } from "../contract/ErrorDetail.ts"
 import type { Registry } from "../plugin/Registry.ts"
 import type { Settings } from "../plugin/Settings.ts"
+import { requiredFact } from "../pipeline/Preparation.ts"
+import type { Admission } from "../safety/Admission.ts"
+import { type ApprovalRow, askWords } from "../safety/ApprovalRows.ts"
 import type { Control } from "../safety/Control.ts"
+import type { Gates } from "../safety/Gates.ts"
+import type { CallPlanner } from "../tools/CallPlanner.ts"
 import { leavesNoTrace } from "../tools/Ending.ts"
-import * as ToolCallPlan from "../tools/ToolCallPlan.ts"
+import { type Refused, refusal } from "../tools/ToolCallPlan.ts"
 import { attemptedFact, countDown, type ToolExecutor, type Work } from "../tools/ToolExecutor.ts"
 import type { TaskTelling } from "./Checkpoints.ts"
 import type { PutCall } from "./CheckpointStatement.ts"
@@ -21,10 +27,14 @@ import { retryDelayMs } from "./RetryDelay.ts"
 import { callFact, stepFact, stepStartedFact } from "./TaskFacts.ts"
 import type { StepRow } from "./TaskRows.ts"
 import { change, type Draft, type TaskRun } from "./TaskRun.ts"
+import { broughtIn, inputOf, trustOf, wasApproved } from "./TaskTrust.ts"
 
 export interface StepServices {
+  readonly admission: Admission["Service"]
   readonly audit: Audit["Service"]
   readonly control: Control["Service"]
+  readonly gates: Gates["Service"]
+  readonly planner: CallPlanner["Service"]
   readonly registry: Registry["Service"]
   readonly settings: Settings["Service"]
   readonly tools: ToolExecutor["Service"]
@@ -70,7 +80,11 @@ export const endStep = (
       ? failedFact(run, step, draft.at, ending.error)
       : stepFact("task.step_succeeded", run.task, step, draft.at, `${step.name} is done.`),
     // One that had not begun is skipped by whoever cancels the task.
-    stored?.status === "pending" || stored?.kind === "wait" ? "wanted" : "moved"
+    stored?.status === "pending" || stored?.kind === "wait"
+      ? "wanted"
+      : stored?.status === "waiting"
+      ? "stepped"
+      : "moved"
   )
 }
 
@@ -84,6 +98,10 @@ const final = new Set([
   "tool.canceled",
   "scope.violation",
   "gate.denied",
+  "gate.expired",
+  "gate.preview",
+  "gate.antiflap",
+  "gate.storm",
   "llm.budget_exceeded",
   "llm.repeats"
 ])
@@ -139,7 +157,7 @@ export interface CallEnding {
 
 /** What the ending of a step's call means: for the call, and for the step. `stored`: its intent is. */
 export const endCall = (
-  services: Pick<StepServices, "audit">,
+  services: Pick<StepServices, "audit" | "registry">,
   run: TaskRun,
   draft: Draft,
   position: number,
@@ -179,7 +197,11 @@ export const endCall = (
       ...(kept === "planned" ? {} : { resolved_at: at })
     })
   }
-  const known = { tool_call_id: call.tool_call_id }
+  // What comes from outside stays with the task; of a tool that is not there any more nobody knows.
+  const known = {
+    tool_call_id: call.tool_call_id,
+    ...broughtIn(draft.steps.get(position)?.row ?? step, services.registry.tool(call.tool))
+  }
   change(run, draft, position, known)
   if (ending.status === "unknown") {
     change(run, draft, position, { status: "waiting", error: ending.error })
@@ -239,12 +261,12 @@ export const sendCall = Effect.fnUntraced(function*(
   draft.waits.delete(position)
   change(run, draft, position, {}, true)
   const { effect, guarantee = "none" } = work.tool.definition
-  if (leavesNoTrace({ effect, guarantee })) {
+  if (leavesNoTrace({ effect, guarantee }) && !call.approved && work.guarded === undefined) {
     draft.starts.push({ _tag: "Direct", position, work, call })
     return
   }
   change(run, draft, position, { tool_call_id: call.tool_call_id }, true)
-  if (!(yield* services.tools.takeIfFree(work.tool))) {
+  if (work.guarded !== undefined || !(yield* services.tools.takeIfFree(work.tool))) {
     draft.starts.push({ _tag: "Queued", position, work, call })
     return
   }
@@ -257,9 +279,92 @@ export const sendCall = Effect.fnUntraced(function*(
   draft.starts.push({ _tag: "Attempted", position, work, call, leftMs: countDown(call.deadline_ms) })
 })
 
-const beginCall = Effect.fnUntraced(function*(services: StepServices, run: TaskRun, draft: Draft, step: StepRow) {
-  const { control, registry, settings } = services
-  const { event, task } = run
+/** Ends a step whose call the gates do not let run, and the call with it. */
+export const refuseCall = (
+  services: Pick<StepServices, "audit">,
+  run: TaskRun,
+  draft: Draft,
+  step: StepRow,
+  call: PutCall,
+  { error, preview, reasons, type, verdict }: Refused,
+  /** The call is stored: it was attempted, or waits. */
+  known = false
+): void => {
+  draft.calls.push({
+    ...call,
+    intent: false,
+    attempts: 0,
+    error,
+    // A call that was attempted before can't be canceled any more.
+    status: type !== "tool_call.failed" && !known ? "canceled" : "failed",
+    resolved_at: draft.at.toISOString()
+  })
+  tell(services, draft, {
+    type,
+    trace_id: run.task.trace_id,
+    at: draft.at,
+    summary: error.message.slice(0, 300),
+    refs: {
+      event_id: run.event.event_id,
+      task_id: run.task.task_id,
+      step_id: step.step_id,
+      tool_call_id: call.tool_call_id
+    },
+    tool: call.tool,
+    risk: call.risk,
+    autonomy: call.autonomy,
+    data: {
+      reasons,
+      error,
+      ...(verdict === undefined ? {} : { verdict }),
+      ...(preview === undefined ? {} : { preview })
+    }
+  })
+  change(run, draft, step.position, { tool_call_id: call.tool_call_id })
+  endStep(services, run, draft, step.position, { error })
+}
+
+/** Has a person asked about a step's call: the step waits, and the call with it. */
+export const askOf = (
+  services: Pick<StepServices, "audit">,
+  run: TaskRun,
+  draft: Draft,
+  position: number,
+  call: PutCall,
+  approval: ApprovalRow
+): void => {
+  const { autonomy, risk } = approval
+  draft.calls.push({
+    ...call,
+    risk,
+    autonomy,
+    intent: false,
+    attempts: 0,
+    status: "planned",
+    needs_approval: true,
+    asks: true,
+    approved: false
+  })
+  draft.asked.push(approval)
+  draft.flight.delete(position)
+  draft.waits.set(position, {
+    for: "approval",
+    number: approval.number,
+    words: askWords(approval),
+    ms: approval.ttl_ms
+  })
+  change(run, draft, position, { status: "waiting", tool_call_id: call.tool_call_id }, true)
+  tell(services, draft, requiredFact(approval, draft.at), "begun")
+}
+
+const beginCall = Effect.fnUntraced(function*(
+  services: StepServices,
+  run: TaskRun,
+  draft: Draft,
+  step: StepRow
+): Effect.fn.Return<void, SqlError.SqlError> {
+  const { gates, planner, registry } = services
+  const { task } = run
   const name = step.tool ?? ""
   const tool = registry.tool(name)
   if (tool === undefined) {
@@ -267,64 +372,47 @@ const beginCall = Effect.fnUntraced(function*(services: StepServices, run: TaskR
       error: { code: "tool.not_found", message: `There is no tool ${name} any more.`, retryable: false }
     })
   }
-  const { autonomy, policy_version } = control.current()
-  const plan = yield* ToolCallPlan.plan({
-    trace_id: task.trace_id,
-    event_id: event.event_id,
+  const event = { ...run.event, trust: trustOf(run, draft) }
+  const policy_version = gates.policyVersion()
+  const plan = yield* planner.plan({
+    event,
     step: { task_id: task.task_id, step_id: step.step_id },
     tool_call_id: step.tool_call_id,
     ordinal: step.ordinal,
     tool,
-    input: step.input,
+    input: inputOf(step),
     at: draft.at,
-    autonomy,
-    granted: settings.safety.scopesOf(event.channel),
     trust: event.trust,
     by_model: chosenByModel(step)
   })
+  // The same call again, after it was refused by its tool: the yes was to it.
+  const again = step.tool_call_id !== undefined
+  const approved = wasApproved(step)
   const call: PutCall = {
     ...plan.row,
+    needs_approval: approved,
     task_id: task.task_id,
     step_id: step.step_id,
     status: "attempted",
     intent: true,
     policy_version,
-    attempts: 1
+    attempts: 1,
+    approved
   }
-  const { refused } = plan
-  if (refused !== undefined) {
-    const { error } = refused
-    draft.calls.push({
-      ...call,
-      intent: false,
-      attempts: 0,
-      error,
-      // A call that was attempted before can't be canceled any more.
-      status: plan.row.status === "canceled" && step.tool_call_id === undefined ? "canceled" : "failed",
-      resolved_at: draft.at.toISOString()
-    })
-    tell(services, draft, {
-      type: refused.type,
-      trace_id: task.trace_id,
-      at: draft.at,
-      summary: error.message.slice(0, 300),
-      refs: {
-        event_id: event.event_id,
-        task_id: task.task_id,
-        step_id: step.step_id,
-        tool_call_id: call.tool_call_id
-      },
-      tool: name,
-      risk: plan.row.risk,
-      autonomy,
-      data: {
-        reasons: refused.reasons,
-        error,
-        ...(refused.verdict === undefined ? {} : { verdict: refused.verdict })
-      }
-    })
-    change(run, draft, step.position, { tool_call_id: call.tool_call_id })
-    return endStep(services, run, draft, step.position, { error })
+  const { approval, refused } = plan
+  if (refused !== undefined) return refuseCall(services, run, draft, step, call, refused, again)
+  if (approval !== undefined && !approved) {
+    if (!again) return askOf(services, run, draft, step.position, call, approval)
+    const message = `${name} was tried before, and would need your yes now: it is not tried again.`
+    return refuseCall(
+      services,
+      run,
+      draft,
+      step,
+      call,
+      refusal("gate.denied", "gate.denied", message, approval.reasons),
+      again
+    )
   }
   const work: Work = {
     tool_call_id: call.tool_call_id,
@@ -337,8 +425,12 @@ const beginCall = Effect.fnUntraced(function*(services: StepServices, run: TaskR
     input: plan.input,
     idempotency_key: call.idempotency_key,
     risk: call.risk,
-    autonomy,
-    policy_version
+    autonomy: call.autonomy,
+    policy_version,
+    steers: tool.steering !== undefined,
+    approved,
+    // What it has taken of the limits is its own, for all its attempts.
+    guarded: again ? undefined : plan.guarded
   }
   yield* sendCall(services, run, draft, step.position, work, call, step.attempt + 1)
 })

@@ -5,12 +5,20 @@
 import { Effect, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { appendRows, toRow } from "../audit/Audit.ts"
+import type { Trust } from "../contract/Enums.ts"
 import type { EventRow } from "../contract/Rows.ts"
 import { defineTool, ToolRefused } from "../plugin/Tool.ts"
 import { taskFact } from "./TaskFacts.ts"
 
 /** The tool's name. Only the router chooses it. */
 export const answerTool = "task.answer"
+
+/** What an event of this trust may answer: a question is never answered by worse words than the task began with. */
+const mayAnswer: Readonly<Record<Trust, ReadonlyArray<Trust>>> = {
+  operator: ["operator", "trusted", "untrusted"],
+  trusted: ["trusted", "untrusted"],
+  untrusted: ["untrusted"]
+}
 
 /** The task that asked last in the conversation that an event belongs to, if one waits there for an answer. */
 export const askingTask = Effect.fnUntraced(function*(event: EventRow) {
@@ -22,6 +30,7 @@ export const askingTask = Effect.fnUntraced(function*(event: EventRow) {
          join events e on e.event_id = w.event_id
     where w.waits_for = 'answer' and e.channel = ${event.channel} and e.connector_id = ${event.connector_id}
       and e.thread_id is not distinct from ${event.thread_id ?? null} and e.actor_id = ${event.actor_id}
+      and e.trust = any(${mayAnswer[event.trust]})
     order by w.due_at desc
     limit 1`
   return task

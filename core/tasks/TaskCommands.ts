@@ -6,6 +6,7 @@ import { Clock, Context, Effect, Layer, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { appendRows, Audit, type AuditRow, type Fact, toRow } from "../audit/Audit.ts"
 import type { Autonomy, Risk, TaskStatus } from "../contract/Enums.ts"
+import { responseFact } from "../pipeline/Responder.ts"
 import { callFact } from "./TaskFacts.ts"
 import type { TaskRow } from "./TaskRows.ts"
 import { mayFollow, taskMoves } from "./TaskState.ts"
@@ -40,6 +41,7 @@ interface LockedTask {
   readonly kind: TaskRow["kind"]
   readonly priority: number
   readonly held: boolean
+  readonly channel: string
 }
 
 interface EndedCall {
@@ -72,8 +74,10 @@ const lock = Effect.fnUntraced(function*(task_id: string) {
   const [work] = yield* sql<{ readonly held: boolean }>`
     select claimed_by is not null as held from work where work_id = ${task_id} for update`
   const [task] = yield* sql<LockedTask>`
-    select task_id, trace_id, trigger_event_id, name, status, kind, priority, ${work?.held ?? false}::boolean as held
-    from tasks where task_id = ${task_id} for update`
+    select t.task_id, t.trace_id, t.trigger_event_id, t.name, t.status, t.kind, t.priority,
+           ${work?.held ?? false}::boolean as held,
+           coalesce((select e.channel from events e where e.event_id = t.trigger_event_id), '') as channel
+    from tasks t where t.task_id = ${task_id} for update of t`
   if (task === undefined) return yield* new TaskNotFound({ detail: `There is no task ${task_id}.` })
   return task
 })
@@ -141,14 +145,22 @@ export const cancelTask = Effect.fnUntraced(
         update work set wish = 'cancel', parked = false, waits_for = null, due_at = clock_timestamp()
         where work_id = ${task_id}`
       : sql`delete from work where work_id = ${task_id}`
+    // Only the chat is told: whoever wrote from elsewhere did not cancel it.
+    const by = task.channel === "chat" ? "chat" : undefined
     yield* sql`
-      insert into settlements (event_id, trace_id, lane, outcome, reply, settled_at)
+      insert into settlements (event_id, trace_id, lane, outcome, reply, settled_at, answer_by)
       select ${task.trigger_event_id}, ${task.trace_id}, coalesce((select lane from routing_decisions
-               where event_id = ${task.trigger_event_id}), 'task'), 'failed', ${told.summary}, ${told.at}
+               where event_id = ${task.trigger_event_id}), 'task'), 'failed', ${told.summary}, ${told.at}, ${
+      by ?? null
+    }::text
       on conflict (event_id) do update
-      set outcome = excluded.outcome, reply = excluded.reply, settled_at = excluded.settled_at`
+      set outcome = excluded.outcome, reply = excluded.reply, settled_at = excluded.settled_at,
+          answer_by = excluded.answer_by`
+    const settled = { answer_by: by, outcome: "failed" as const, reply: told.summary }
+    const response = responseFact({ ...task, event_id: task.trigger_event_id }, settled, told.at, task_id)
     yield* appendRows([
       rowOf(told),
+      ...(response === undefined ? [] : [rowOf(response)]),
       ...ended.map((call) => rowOf(callFact(`tool_call.${call.status}`, task, call.step_id, call, told.at, error)))
     ])
     yield* sql`select pg_notify(${taskChannel}, ${`cancel ${task_id}`}), pg_notify('syris_work', '')`

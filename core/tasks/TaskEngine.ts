@@ -12,38 +12,40 @@ import { Audit } from "../audit/Audit.ts"
 import { Notifications } from "../database/Notifications.ts"
 import { isTransient } from "../database/Transient.ts"
 import { HostLease } from "../health/HostLease.ts"
-import { childEvents } from "../pipeline/ChildEvents.ts"
 import { Settlements } from "../pipeline/Settlements.ts"
 import { WorkQueue, type WorkRow } from "../pipeline/WorkQueue.ts"
 import { Registry } from "../plugin/Registry.ts"
 import { Settings } from "../plugin/Settings.ts"
+import { Admission } from "../safety/Admission.ts"
 import { Control } from "../safety/Control.ts"
+import { Gates } from "../safety/Gates.ts"
+import { CallPlanner } from "../tools/CallPlanner.ts"
 import { CallRecovery } from "../tools/CallRecovery.ts"
-import { countDown, type Lane, type Origin, ToolExecutor, type Work } from "../tools/ToolExecutor.ts"
+import { type Origin, ToolExecutor } from "../tools/ToolExecutor.ts"
 import { Checkpoints, type Advanced, type AttemptedCall } from "./Checkpoints.ts"
-import type { PutCall } from "./CheckpointStatement.ts"
 import { makeCode } from "./CodeRunner.ts"
 import { LlmRunner } from "./LlmRunner.ts"
-import { attemptedRow, beginStep, beginStored, endCall, endStep, type StepServices } from "./StepRunner.ts"
+import { beginStep, beginStored, endStep, type StepServices } from "./StepRunner.ts"
+import { makeCalls, type Write } from "./TaskCalls.ts"
 import { giveBackClaims, tellInterrupted, wishesOf } from "./TaskClaims.ts"
 import { taskChannel } from "./TaskCommands.ts"
 import { type LoadedTask, loadTasks } from "./TaskLoader.ts"
 import { complete, toAdvance } from "./TaskProgress.ts"
 import type { CreatedTask } from "./TaskRows.ts"
-// dprint-ignore
-import { apply, change, type Draft, makeDraft, makeRun, type Start, store, type TaskConclusion, type TaskRun, type Wait } from "./TaskRun.ts"
-import { takeUp } from "./TaskRecovery.ts"
-
-/** A read or a transactional call that takes longer than this is noted as attempted while it runs, milliseconds. */
-const toldAfterMs = 50
+import { apply, type Draft, makeDraft, makeRun, type Start, type TaskRun, type Wait } from "./TaskRun.ts"
+import { takeUp, takeUpCall } from "./TaskRecovery.ts"
 
 /** The longest time that is waited for here, beside steps that are under way, milliseconds. */
 const longestHereMs = 3_600_000
 
+/** Before an approval that a step waits for is looked at again, beside steps that are under way, milliseconds. */
+const lookAgainMs = 5_000
+
 /** Most tasks that this host holds at once. */
 const capacity = 2_000
 
-type Write = Checkpoints["Service"]["write"]
+/** Of a row of work that is held here, where only its ids matter. */
+const claimedRow = { kind: "task", fence: 0, tries: 0, checkpoint: 0, wish: null } as const
 
 export class TaskEngine extends Context.Service<TaskEngine, {
   /** Takes up a task that was created claimed by this host, under the fence of its creation. */
@@ -60,12 +62,15 @@ export class TaskEngine extends Context.Service<TaskEngine, {
   static readonly layer = Layer.effect(
     TaskEngine,
     Effect.gen(function*() {
+      const admission = yield* Admission
       const audit = yield* Audit
       const checkpoints = yield* Checkpoints
       const control = yield* Control
+      const gates = yield* Gates
       const { hostId } = yield* HostLease
       const llm = yield* LlmRunner
       const notifications = yield* Notifications
+      const planner = yield* CallPlanner
       const queue = yield* WorkQueue
       const recovery = yield* CallRecovery
       const registry = yield* Registry
@@ -73,7 +78,17 @@ export class TaskEngine extends Context.Service<TaskEngine, {
       const settlements = yield* Settlements
       const sql = yield* SqlClient.SqlClient
       const tools = yield* ToolExecutor
-      const services: StepServices = { audit, control, registry, settings, tools, stopping: false }
+      const services: StepServices = {
+        admission,
+        audit,
+        control,
+        gates,
+        planner,
+        registry,
+        settings,
+        tools,
+        stopping: false
+      }
       const runs = new Map<string, TaskRun>()
       const taking = new Set<string>()
       const fibers = yield* FiberSet.make<void>()
@@ -87,18 +102,28 @@ export class TaskEngine extends Context.Service<TaskEngine, {
 
       const draftOf = (run: TaskRun) => Effect.map(Clock.currentTimeMillis, (now) => makeDraft(run, new Date(now)))
 
+      /** What a pause waits for, of the calls whose intents were sent. */
+      const begins = new WeakMap<Start, () => void>()
+
       /** Slots that were taken for calls which are not to run. */
       const giveBack = (starts: ReadonlyArray<Start>) =>
-        Effect.forEach(starts, (start) => start._tag === "Attempted" ? tools.giveBack(start.work.tool) : Effect.void, {
-          discard: true
-        })
+        Effect.forEach(starts, (start) => {
+          begins.get(start)?.()
+          return start._tag === "Attempted" ? tools.giveBack(start.work.tool) : Effect.void
+        }, { discard: true })
 
       /** Completes and writes a draft. The lock is held. Nothing when the task is not ours any more. */
       const write = Effect.fnUntraced(function*(run: TaskRun, draft: Draft, by: Write) {
         yield* complete(services, run, draft)
         const advance = toAdvance(run, draft)
         draft.idle = advance.row.idle
-        return yield* by(advance).pipe(Effect.onError(() => giveBack(draft.starts)))
+        // An intent is in it: a pause waits until its effect has begun, or will not.
+        const intents = draft.starts.filter((start) => start._tag === "Attempted")
+        for (const start of intents) begins.set(start, control.enter())
+        return yield* by(advance).pipe(Effect.onError(() => {
+          for (const start of intents) begins.get(start)?.()
+          return giveBack(draft.starts)
+        }))
       })
 
       /** After the commit: what is so now, and what is to be done. The lock is held. */
@@ -150,6 +175,16 @@ export class TaskEngine extends Context.Service<TaskEngine, {
       /** Waits of steps beside which others are under way; the claim is kept, and the time with it. */
       const waiting = new WeakSet<Wait>()
       const wakeLater = (run: TaskRun, position: number, wait: Wait): void => {
+        if (wait.for === "approval") {
+          waiting.add(wait)
+          const look = lookAt(run, position, wait)
+          // It is told when it is decided; that may be missed, and its time ends by itself.
+          const again = setInterval(() => {
+            if (run.gone || run.waits.get(position) !== wait) return clearInterval(again)
+            fork(look)
+          }, Math.min(wait.ms + 50, lookAgainMs)).unref()
+          return
+        }
         if (wait.for !== "retry" && wait.for !== "time") return
         const ms = wait.ms ?? Date.parse(wait.at ?? "") - Date.now()
         // A later time is seen when the others have ended, or at the next look at the task.
@@ -168,6 +203,24 @@ export class TaskEngine extends Context.Service<TaskEngine, {
         })
         setTimeout(() => run.gone ? undefined : void fork(wake), Math.max(0, ms)).unref()
       }
+
+      /** Looks what became of the approval that a step waits for, beside others that are under way. */
+      const lookAt = (run: TaskRun, position: number, wait: Wait) =>
+        commit(run, (draft) =>
+          Effect.gen(function*() {
+            const { task_id } = run.task
+            if (run.waits.get(position) !== wait || run.wish !== null) return
+            const [loaded] = yield* Effect.provideService(loadTasks([task_id]), SqlClient.SqlClient, sql)
+            const step = loaded?.steps.find((one) => one.position === position)
+            const call = loaded?.calls.get(position)
+            if (step === undefined || call === undefined) return
+            // An edit put another call in the place of the one that was asked about.
+            run.steps.set(position, step)
+            if (control.current().paused && call.approval?.status === "approved") return
+            draft.waits.delete(position)
+            const row = { ...claimedRow, work_id: task_id, event_id: run.event.event_id, trace_id: run.task.trace_id }
+            yield* takeUpCall({ services, recovery }, run, draft, step, call, row)
+          }))
 
       /** Writes a draft and does what follows. */
       const commit = (run: TaskRun, change: (draft: Draft) => Effect.Effect<void, SqlError.SqlError> | void) =>
@@ -198,115 +251,6 @@ export class TaskEngine extends Context.Service<TaskEngine, {
           Effect.ignore
         )
 
-      /** An attempted call, as the executor runs it. */
-      const runCall = Effect.fnUntraced(function*(
-        run: TaskRun,
-        position: number,
-        work: Work,
-        call: PutCall,
-        known: AttemptedCall | undefined,
-        leftMs = countDown(call.deadline_ms)
-      ) {
-        const hold: { taken: boolean; stored: boolean; ended: boolean; busy?: boolean } = {
-          taken: false,
-          stored: known !== undefined,
-          ended: false
-        }
-        const began = new Date(yield* Clock.currentTimeMillis)
-        const conclude: Lane<TaskConclusion>["conclude"] = Effect.fnUntraced(function*(attempted, _, left, at) {
-          if (!hold.taken) {
-            hold.ended = true
-            yield* run.lock.take(1)
-            hold.taken = true
-          }
-          const { emitted, rows } = yield* childEvents(services, attempted, left, at)
-          return { settlement: undefined, emitted, rows, draft: undefined, advanced: undefined }
-        })
-        const settle = (by: Write): Lane<TaskConclusion>["settle"] => (outcome, conclusion) =>
-          Effect.gen(function*() {
-            if (run.gone) return false
-            const draft = makeDraft(run, new Date(outcome.at))
-            store(run, draft, position)
-            const rows = hold.stored
-              ? outcome.rows
-              : [audit.row(attemptedRow(work, run, position, began)), ...outcome.rows]
-            for (const row of rows) draft.tellings.push({ row, told_when: "moved" })
-            draft.left.push(outcome)
-            endCall(services, run, draft, position, call, hold.stored, outcome)
-            if (run.code !== undefined) {
-              // Its end is an answer, and what the code does with it is not known yet; a delay or a wait is none, and may
-              // take the place of an end that could not be written.
-              hold.busy ??= run.code.busy
-              run.code.busy = hold.busy || draft.steps.get(position)?.row.ended_at !== undefined
-            }
-            conclusion.draft = draft
-            conclusion.advanced = yield* write(run, draft, by)
-            return conclusion.advanced !== undefined
-          })
-        const lane: Lane<TaskConclusion> = {
-          conclude,
-          settle: settle(checkpoints.write),
-          settleHere: settle(checkpoints.writeHere),
-          settled: (_, conclusion) => {
-            done = conclusion
-          },
-          lost: () => {
-            drop(run)
-            fork(releaseClaims([{ work_id: run.task.task_id, fence: run.fence }]))
-          }
-        }
-        let done: TaskConclusion | undefined
-        const attempted = {
-          ...work,
-          attempt: known?.attempts ?? 1,
-          open_attempts: known?.open_attempts ?? 1,
-          leftMs,
-          signal: run.abort.signal
-        }
-        const noting = known === undefined
-          ? setTimeout(() => void fork(note(run, position, work, call, hold)), toldAfterMs)
-          : undefined
-        yield* tools.run(attempted, lane).pipe(
-          Effect.andThen(Effect.suspend(() => {
-            if (done?.draft !== undefined) return after(run, done.draft, done.advanced)
-            return Effect.sync(() => drop(run))
-          })),
-          Effect.ensuring(Effect.suspend(() => {
-            clearTimeout(noting)
-            return hold.taken ? run.lock.release(1) : Effect.void
-          })),
-          Effect.catchCause((cause) => lost(run, cause))
-        )
-      }, Effect.uninterruptible)
-
-      /** Notes a call without an intent as attempted, while it runs. */
-      const note = (
-        run: TaskRun,
-        position: number,
-        work: Work,
-        call: PutCall,
-        hold: { stored: boolean; ended: boolean }
-      ) =>
-        run.lock.withPermit(Effect.gen(function*() {
-          if (run.gone || hold.ended || run.wish !== null) return
-          const draft = yield* draftOf(run)
-          store(run, draft, position)
-          const step = change(run, draft, position, { tool_call_id: call.tool_call_id }, true)
-          if (step.status === "pending") change(run, draft, position, { status: "running" }, true)
-          draft.calls.push(call)
-          draft.tellings.push({
-            row: audit.row(attemptedRow(work, run, position, draft.at)),
-            told_when: "attempted",
-            tool_call_id: call.tool_call_id
-          })
-          const advanced = yield* checkpoints.write(toAdvance(run, draft))
-          if (advanced === undefined) return drop(run)
-          apply(run, draft, advanced.wish)
-          // Something is under way, whatever is wished.
-          run.flight.add(position)
-          hold.stored = advanced.attempted.length > 0
-        })).pipe(Effect.uninterruptible, Effect.catchCause((cause) => lost(run, cause)))
-
       /** Does what a commit has begun. */
       const go = Effect.fnUntraced(function*(
         run: TaskRun,
@@ -318,57 +262,24 @@ export class TaskEngine extends Context.Service<TaskEngine, {
           case "Decide":
             return void fork(decide(run, position))
           case "Direct":
-            return void fork(direct(run, start))
+            return void fork(calls.direct(run, start))
           case "Queued":
-            return void fork(Effect.andThen(tools.take(start.work.tool), attempt(run, start)))
+            return void fork(Effect.andThen(tools.take(start.work.tool), calls.attempt(run, start)))
           case "Attempted": {
             const { call, leftMs, work } = start
             const known = attempted.get(call.tool_call_id)
-            if (known !== undefined) return void fork(runCall(run, position, work, call, known, leftMs))
+            const begun = begins.get(start)
+            if (known !== undefined) return void fork(calls.runCall(run, position, work, call, known, leftMs, begun))
+            begun?.()
             yield* tools.giveBack(work.tool)
             return void fork(holdBack(run, position))
           }
         }
       })
 
-      /** A call without an intent, once there is a slot. What the operator wished meanwhile comes first. */
-      const direct = (run: TaskRun, { call, position, work }: Extract<Start, { _tag: "Direct" }>) =>
-        Effect.andThen(
-          tools.take(work.tool),
-          Effect.suspend(() => {
-            if (!run.gone && run.wish === null) return runCall(run, position, work, call, undefined)
-            return Effect.andThen(
-              tools.giveBack(work.tool),
-              commit(run, (draft) => {
-                draft.flight.delete(position)
-                run.unstored.delete(position)
-                if (run.steps.get(position)?.status === "running") change(run, draft, position, { status: "pending" })
-              })
-            )
-          })
-        )
-
-      /** A call whose slot has come: its intent, then the call. */
-      const attempt = (run: TaskRun, { call, position, work }: Extract<Start, { _tag: "Queued" }>) => {
-        let begun = false
-        const begin = commit(run, (draft) => {
-          begun = true
-          change(run, draft, position, { tool_call_id: call.tool_call_id }, true)
-          draft.calls.push(call)
-          draft.tellings.push({
-            row: audit.row(attemptedRow(work, run, position, draft.at)),
-            told_when: "attempted",
-            tool_call_id: call.tool_call_id
-          })
-          draft.starts.push({ _tag: "Attempted", position, work, call, leftMs: countDown(call.deadline_ms) })
-        })
-        // The claim may have been lost while the slot was waited for, or the turn to write.
-        return Effect.andThen(begin, Effect.suspend(() => begun ? Effect.void : tools.giveBack(work.tool)))
-      }
-
       /** Pause, policy or a lapsed lease held the intent back: it is judged again in a moment. */
       const holdBack = Effect.fnUntraced(function*(run: TaskRun, position: number) {
-        yield* Effect.ignore(control.refresh)
+        yield* Effect.ignore(gates.refresh)
         yield* commit(run, (draft) => {
           draft.flight.delete(position)
           draft.waits.set(position, { for: "retry", ms: 1_000 })
@@ -380,11 +291,23 @@ export class TaskEngine extends Context.Service<TaskEngine, {
         yield* commit(run, (draft) => llm.apply(run, draft, position, decided))
       })
 
+      const calls = makeCalls({
+        services,
+        checkpoints,
+        commit,
+        write,
+        after,
+        lost,
+        drop,
+        fork: (effect) => void fork(effect),
+        release: (run) => releaseClaims([{ work_id: run.task.task_id, fence: run.fence }])
+      })
+
       const code = makeCode({
         services,
         commit,
         fork: (effect) => void fork(effect),
-        direct: (run, start) => void fork(direct(run, start))
+        direct: (run, start) => void fork(calls.direct(run, start))
       })
 
       /** Does the steps that were stored as begun with their task: most need no write before they run. */
@@ -470,11 +393,19 @@ export class TaskEngine extends Context.Service<TaskEngine, {
         Effect.ignore
       )
 
+      const lookAtAll = (run: TaskRun): void => {
+        for (const [position, wait] of run.waits) if (wait.for === "approval") fork(lookAt(run, position, wait))
+      }
+
       const hear = (message: string): void => {
-        if (message === "") return void fork(readWishes)
+        if (message === "") {
+          for (const run of runs.values()) lookAtAll(run)
+          return void fork(readWishes)
+        }
         const [verb, task_id = ""] = message.split(" ")
         const run = runs.get(task_id)
         if (run === undefined) return
+        if (verb === "decided") return lookAtAll(run)
         if (verb === "cancel") {
           run.wish = "cancel"
           run.abort.abort()

@@ -87,7 +87,7 @@ export const loadTasks = Effect.fnUntraced(function*(ids: ReadonlyArray<string>)
     select t.task_id, t.trace_id, t.trigger_event_id, t.thread_id, t.name, t.kind, t.definition, t.input, t.status, t.priority,
            t.labels, t.autonomy_at_start, t.created_at,
            jsonb_build_object('event_id', e.event_id, 'trace_id', e.trace_id, 'thread_id', e.thread_id, 'channel', e.channel,
-                              'trust', e.trust, 'depth', e.depth, 'timezone', e.timezone, 'text', e.text) as event,
+                              'connector_id', e.connector_id, 'actor_id', e.actor_id, 'trust', e.trust, 'depth', e.depth, 'timezone', e.timezone, 'text', e.text) as event,
            -- Of its steps none need be running: code may have been between two calls.
            coalesce(t.status = 'pending' and (
              select a.type = 'task.interrupted'

@@ -7,6 +7,7 @@ import type { SettlementRow } from "../contract/Rows.ts"
 import type { Advance } from "./Checkpoints.ts"
 import { interrupted } from "../tools/Ending.ts"
 import { decisionOf } from "./LlmSteps.ts"
+import { answerBy, responseFact } from "../pipeline/Responder.ts"
 import { nextSteps } from "./StepOrder.ts"
 import { beginStep, endStep, type StepServices, tell } from "./StepRunner.ts"
 import { callFact, stepFact, taskFact } from "./TaskFacts.ts"
@@ -17,17 +18,21 @@ import type { StepRow } from "./TaskRows.ts"
 const heldMs = 1_000
 
 const settlement = (
+  { registry }: Pick<StepServices, "registry">,
   run: TaskRun,
   draft: Draft,
   outcome: SettlementRow["outcome"],
-  reply: string | undefined
+  reply: string | undefined,
+  /** Where it waits: whether for an answer on the channel, and whether that was said already. */
+  waits: { readonly asks: boolean; readonly said: boolean } = { asks: false, said: false }
 ): SettlementRow => ({
   event_id: run.task.trigger_event_id,
   trace_id: run.task.trace_id,
   lane: run.task.kind === "llm_plan" ? "llm_plan" : "task",
   outcome,
   reply,
-  settled_at: draft.at.toISOString()
+  settled_at: draft.at.toISOString(),
+  answer_by: waits.said ? undefined : answerBy(registry, run.event, outcome, waits.asks)
 })
 
 /** What an output says to a person, where it says something. */
@@ -67,7 +72,9 @@ const endTask = (services: StepServices, run: TaskRun, draft: Draft, end: Ended)
     change(run, draft, step.position, { status: "skipped", wake_at: undefined, ended_at: draft.at.toISOString() })
   }
   draft.row = { ...draft.row, status: end.status, next_wake_at: undefined }
-  draft.settlement = settlement(run, draft, end.status, end.reply)
+  draft.settlement = settlement(services, run, draft, end.status, end.reply)
+  const response = responseFact(run.event, draft.settlement, draft.at, run.task.task_id)
+  if (response !== undefined) tell(services, draft, response, "begun")
   tell(
     services,
     draft,
@@ -80,13 +87,13 @@ const endTask = (services: StepServices, run: TaskRun, draft: Draft, end: Ended)
   )
 }
 
-type Timed = Wait & { readonly at?: string; readonly ms?: number }
+type Timed = Exclude<Wait, { readonly for: "person" | "quiet" }> & { readonly at?: string; readonly ms?: number }
 
 /** Gives the claim back until the first of the waits is over. */
 const putOff = (services: StepServices, run: TaskRun, draft: Draft): void => {
   const waits = [...draft.waits]
   const timed = waits.flatMap(([, wait]): ReadonlyArray<Timed> =>
-    wait.for === "time" || wait.for === "retry" || wait.for === "answer" ? [wait] : []
+    wait.for === "person" || wait.for === "quiet" ? [] : [wait]
   )
   const msOf = (wait: Timed): number => wait.ms ?? Math.max(0, Date.parse(wait.at ?? "") - draft.at.getTime())
   const first = timed.toSorted((a, b) => msOf(a) - msOf(b))[0]
@@ -95,8 +102,17 @@ const putOff = (services: StepServices, run: TaskRun, draft: Draft): void => {
   // While something goes on by itself the task does not count as waiting for anybody.
   const goesOn = waits.some(([, wait]) => wait.for === "retry" || wait.for === "quiet")
   const asks = goesOn ? undefined : waits.find(([, wait]) => wait.for === "answer")
+  const approvals = goesOn ? [] : waits.filter(([, wait]) => wait.for === "approval")
   const person = waits.find(([, wait]) => wait.for === "person")
-  const waits_for = goesOn ? undefined : asks !== undefined ? "answer" : parked ? "person" : "time"
+  const waits_for = goesOn
+    ? undefined
+    : asks !== undefined
+    ? "answer"
+    : approvals.length > 0
+    ? "approval"
+    : parked
+    ? "person"
+    : "time"
   draft.row = {
     ...draft.row,
     status: "waiting",
@@ -109,19 +125,23 @@ const putOff = (services: StepServices, run: TaskRun, draft: Draft): void => {
     next_wake_at: first === undefined ? undefined : first.at ?? new Date(draft.at.getTime() + msOf(first)).toISOString()
   }
   if (waits_for === undefined) return
-  const [position, wait] = asks ?? person ?? waits.find(([, one]) => one === first) ?? []
+  const [position, wait] = asks ?? approvals[0] ?? person ?? waits.find(([, one]) => one === first) ?? []
   const step = stepsOf(run, draft).find((one) => one.position === position)
   if (step === undefined || wait === undefined) return
   const { name } = run.task
   const words = wait.for === "answer"
     ? wait.question
+    : wait.for === "approval"
+    ? approvals.map(([, one]) => one.for === "approval" ? one.words : "").join("\n\n")
     : wait.for === "person"
     ? `${name} waits for you: it is not known whether ${step.tool ?? step.name} was done. ` +
       `See: syris settle ${step.tool_call_id ?? ""}`.trimEnd()
     : `${name} waits until ${draft.row.next_wake_at}.`
-  draft.settlement = settlement(run, draft, waits_for === "person" ? "unknown" : "waiting", words)
   // Said once, however often it is looked at.
-  if (run.status === "waiting" && run.steps.get(step.position)?.status === "waiting") return
+  const said = run.status === "waiting" && run.steps.get(step.position)?.status === "waiting"
+  const outcome = waits_for === "person" ? "unknown" : "waiting"
+  draft.settlement = settlement(services, run, draft, outcome, words, { asks: waits_for === "answer", said })
+  if (said) return
   tell(
     services,
     draft,
@@ -138,7 +158,9 @@ const keepOwed = (run: TaskRun, draft: Draft): void => {
   const steps = new Map(stepsOf(run, draft).map((step) => [step.position, step]))
   for (const position of draft.waits.keys()) {
     const step = steps.get(position)
-    if (step?.kind !== "tool" || step.status !== "waiting") draft.waits.delete(position)
+    // Whoever canceled it has ended what waited for a yes.
+    const asked = draft.waits.get(position)?.for === "approval"
+    if (step?.kind !== "tool" || step.status !== "waiting" || asked) draft.waits.delete(position)
   }
 }
 
@@ -235,6 +257,7 @@ export const toAdvance = (run: TaskRun, draft: Draft): Advance => {
     steps: written.flatMap(({ fresh, row }) => fresh ? [] : [row]),
     calls: draft.calls,
     ended: draft.ended,
+    asked: draft.asked,
     settlement: draft.settlement,
     left: draft.left,
     tellings: draft.tellings

@@ -7,14 +7,16 @@ import type { SqlError } from "effect/sql"
 import type { ErrorDetail } from "../contract/ErrorDetail.ts"
 import type { WorkRow } from "../pipeline/WorkQueue.ts"
 import type { CallRecovery, StoredCall } from "../tools/CallRecovery.ts"
+import { askWords } from "../safety/ApprovalRows.ts"
 import { leavesNoTrace } from "../tools/Ending.ts"
 import type { PutCall } from "./CheckpointStatement.ts"
 import { chosenByModel } from "./LlmSteps.ts"
-import { endStep, sendCall, type StepServices, tell, type WaitInput } from "./StepRunner.ts"
+import { askOf, endStep, sendCall, type StepServices, tell, type WaitInput } from "./StepRunner.ts"
 import { callFact, startedFact, taskFact } from "./TaskFacts.ts"
 import type { LoadedTask } from "./TaskLoader.ts"
 import type { StepRow } from "./TaskRows.ts"
 import { change, type Draft, type TaskRun } from "./TaskRun.ts"
+import { broughtIn, noted, trustOf } from "./TaskTrust.ts"
 
 interface Services {
   readonly services: StepServices
@@ -50,11 +52,11 @@ const notSent = ({ services }: Services, run: TaskRun, draft: Draft, step: StepR
     error: canceled,
     at: draft.at.toISOString()
   })
-  tell(services, draft, callFact(`tool_call.${status}`, run.task, step.step_id, call, draft.at, canceled))
+  tell(services, draft, callFact(`tool_call.${status}`, run.task, step.step_id, call, draft.at, canceled), "ended")
   endStep(services, run, draft, step.position, { error: canceled })
 }
 
-const takeUpCall = Effect.fnUntraced(function*(
+export const takeUpCall = Effect.fnUntraced(function*(
   { recovery, services }: Services,
   run: TaskRun,
   draft: Draft,
@@ -70,20 +72,44 @@ const takeUpCall = Effect.fnUntraced(function*(
     tries: row.tries,
     task_id: run.task.task_id,
     step_id: step.step_id,
-    by_model: chosenByModel(step)
+    by_model: chosenByModel(step),
+    trust: trustOf(run, draft)
   })
   switch (answer._tag) {
     case "Attempt": {
       if (run.wish === "cancel") return notSent({ services, recovery }, run, draft, step, call)
-      const { policy_version } = services.control.current()
-      const { work } = answer
-      if (step.status !== "running") change(run, draft, position, { status: "running", wake_at: undefined }, true)
-      const put = putAgain(call, run, policy_version, work.tool.timeoutMs + allowanceMs)
+      const { policy_version } = answer.work
+      const work = { ...answer.work, event: { ...run.event, trust: trustOf(run, draft) } }
+      if (step.status !== "running" || work.approved) {
+        const checkpoint = work.approved ? { checkpoint: noted(step, { approved: call.tool_call_id }) } : {}
+        change(run, draft, position, { status: "running", wake_at: undefined, ...checkpoint }, true)
+      }
+      const put: PutCall = {
+        ...putAgain(call, run, policy_version, work.tool.timeoutMs + allowanceMs),
+        needs_approval: call.needs_approval,
+        approved: call.needs_approval
+      }
       return yield* sendCall(services, run, draft, position, work, put, answer.attempt)
+    }
+    case "Ask": {
+      const put = putAgain(call, run, services.gates.policyVersion(), 0)
+      askOf(services, run, draft, position, put, answer.approval)
+      return
+    }
+    case "Asked": {
+      const { approval } = answer
+      if (step.status !== "waiting") change(run, draft, position, { status: "waiting" })
+      draft.waits.set(position, {
+        for: "approval",
+        number: approval.number,
+        words: askWords({ ...approval, ttl_ms: approval.left_ms }),
+        ms: approval.left_ms
+      })
+      return
     }
     case "Ended": {
       if (answer.fact !== undefined) {
-        tell(services, draft, answer.fact)
+        tell(services, draft, answer.fact, "ended")
         draft.ended.push({
           task_id: run.task.task_id,
           tool_call_id: call.tool_call_id,
@@ -93,6 +119,7 @@ const takeUpCall = Effect.fnUntraced(function*(
           at: draft.at.toISOString()
         })
       }
+      change(run, draft, position, broughtIn(step, services.registry.tool(call.tool)))
       // What the call had as an error before it was settled is no error of its end.
       const { error } = answer
       return endStep(

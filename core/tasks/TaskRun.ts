@@ -5,6 +5,7 @@ import { Semaphore } from "effect"
 import type { TaskStatus } from "../contract/Enums.ts"
 import type { ErrorDetail } from "../contract/ErrorDetail.ts"
 import type { SettlementRow } from "../contract/Rows.ts"
+import type { ApprovalRow } from "../safety/ApprovalRows.ts"
 import type { Conclusion, Origin, Work } from "../tools/ToolExecutor.ts"
 import type { Advanced, Left, TaskTelling } from "./Checkpoints.ts"
 import type { AdvanceRow, EndedCall, PutCall } from "./CheckpointStatement.ts"
@@ -18,6 +19,8 @@ export type Wait =
   | { readonly for: "quiet"; readonly tool_call_id: string }
   /** The operator's word on a call whose outcome nobody knows. */
   | { readonly for: "person" }
+  /** A person's yes to a call, until a moment. `words` is what a chat is told. */
+  | { readonly for: "approval"; readonly number: number; readonly words: string; readonly ms: number }
   /** A person's answer to a question, until a moment. */
   | { readonly for: "answer"; readonly question: string; readonly at?: string; readonly ms?: number }
 
@@ -135,6 +138,8 @@ export interface Draft {
   readonly starts: Array<Start>
   readonly calls: Array<PutCall>
   readonly ended: Array<EndedCall>
+  /** Approvals that are asked for. */
+  readonly asked: Array<ApprovalRow>
   readonly left: Array<Left>
   readonly tellings: Array<TaskTelling>
   /** Whether it was written that nothing is under way. */
@@ -155,6 +160,7 @@ export const makeDraft = (run: TaskRun, at: Date): Draft => ({
   starts: [],
   calls: [],
   ended: [],
+  asked: [],
   left: [],
   tellings: [],
   idle: false,

@@ -51,6 +51,8 @@ const status = (timeZone: string) =>
     risk: "low",
     scopes: ["tasks.read"],
     guarantee: "transactional",
+    // Tasks are called by the words that they came from, whoever wrote them.
+    trust: "untrusted",
     run: ({ which = "" }, ctx) =>
       Effect.gen(function*() {
         const open = yield* openTasks(which)

@@ -100,7 +100,7 @@ const rowsOf = `
 select coalesce((select w.due_at <= clock_timestamp() + interval '1 minute' and not w.parked from work w where w.work_id = t.task_id), false) as due,
   t.status, t.fence::int as fence,
   (select jsonb_build_object('holder', w.claimed_by, 'fence', w.fence, 'checkpoint', w.checkpoint, 'wish', w.wish,
-                             'parked', w.parked, 'waits_for', w.waits_for) from work w where w.work_id = t.task_id) as work,
+                             'parked', w.parked, 'waits_for', w.waits_for, 'decided', w.decided) from work w where w.work_id = t.task_id) as work,
   (select coalesce(jsonb_object_agg(s.position, jsonb_build_object('status', s.status, 'attempt', s.attempt,
             'ordinal', s.ordinal, 'call', s.tool_call_id, 'asleep', s.wake_at is not null,
             'ended', s.ended_at is not null)), '{}') from steps s where s.task_id = t.task_id) as steps,
@@ -194,7 +194,8 @@ class Play {
           checkpoint: 0,
           wish: null,
           parked: false,
-          waits_for: null
+          waits_for: null,
+          decided: false
         },
         told: {}
       })

@@ -18,6 +18,8 @@ import { fromUrl, layerPool, migrate } from "../database/Database.ts"
 import { Environment } from "../database/Environment.ts"
 import { newId } from "../database/Ids.ts"
 import { Notifications } from "../database/Notifications.ts"
+import { Alarms } from "../health/Alarms.ts"
+import { Health } from "../health/Health.ts"
 import { HostLease } from "../health/HostLease.ts"
 import { Intake } from "../pipeline/Intake.ts"
 import { Settlements } from "../pipeline/Settlements.ts"
@@ -28,12 +30,18 @@ import { definePlugin } from "../plugin/Plugin.ts"
 import { Registry } from "../plugin/Registry.ts"
 import { Settings } from "../plugin/Settings.ts"
 import { defineTool, type ToolContext, ToolRefused, ToolUnknown, type TransactionalContext } from "../plugin/Tool.ts"
+import { Admission } from "../safety/Admission.ts"
 import { Control } from "../safety/Control.ts"
+import { Gates } from "../safety/Gates.ts"
+import { QuietHours } from "../safety/QuietHours.ts"
+import { Standing } from "../safety/Standing.ts"
 import { Redactor } from "../secrets/Redactor.ts"
 import { SecretsStore } from "../secrets/SecretsStore.ts"
 import { emptyDatabase } from "../testing/TestDatabase.ts"
+import { CallPlanner } from "../tools/CallPlanner.ts"
 import { CallRecovery } from "../tools/CallRecovery.ts"
 import { CallSettlement } from "../tools/CallSettlement.ts"
+import { Previews } from "../tools/Previews.ts"
 import { ToolExecutor } from "../tools/ToolExecutor.ts"
 import { ToolLedger } from "../tools/ToolLedger.ts"
 import { type Advanced, Checkpoints } from "./Checkpoints.ts"
@@ -56,6 +64,12 @@ import {
 export * from "./TestWorld.ts"
 
 class Vanished extends Error {}
+
+/** The one row of `control`, as the first start of a host makes it. */
+const beginControl = Effect.flatMap(
+  SqlClient.SqlClient,
+  (sql) => sql.unsafe("insert into control default values on conflict do nothing")
+)
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve))
 
@@ -144,31 +158,42 @@ export const openWorld = async ({ tasks = [], weaken }: WorldOptions = {}): Prom
   ).pipe(Layer.provide(layerPool(fromUrl(url))))
 
   const shared = ManagedRuntime.make(
-    Layer.mergeAll(PluginHost.layer, TaskCommands.layer, CallSettlement.layer, Intake.layer).pipe(
-      Layer.provideMerge(Audit.layer),
-      Layer.provideMerge([
-        AuditWake.layer,
-        SecretsStore.layer,
-        Redactor.layerEmpty,
-        Settings.layerOf({ plugins: [plugin()], timezone: "UTC" }),
-        Layer.succeed(Notifications, { listen: () => Effect.void, notify: () => Effect.void }),
-        Layer.succeed(HostLease, { hostId: newId(), restartReason: undefined, lost: Effect.never }),
-        Layer.succeed(Control, {
-          current: () => ({ autonomy: "A2" as const, paused: false, policy_version: 1 }),
-          refresh: Effect.succeed({ autonomy: "A2" as const, paused: false, policy_version: 1 })
-        })
-      ]),
-      Layer.provideMerge([
-        Layer.succeed(Environment, { home, host: "127.0.0.1", port: 0, config: "", databaseUrl: undefined }),
-        Layer.effectDiscard(migrate).pipe(Layer.provideMerge(layerSql))
-      ]),
-      Layer.provideMerge(process.env["SYRIS_TEST_VERBOSE"] === undefined ? Logger.layer([]) : Layer.empty)
+    Layer.mergeAll(
+      PluginHost.layer,
+      TaskCommands.layer,
+      CallSettlement.layer,
+      Intake.layer,
+      Gates.layer,
+      Previews.layer
     )
+      .pipe(
+        Layer.provideMerge([Admission.layer({ cooldownMs: 30_000, notificationsPerHour: 20 }), Standing.layer]),
+        Layer.provideMerge([Alarms.layer, QuietHours.layer([])]),
+        Layer.provideMerge(Audit.layer),
+        Layer.provideMerge([
+          AuditWake.layer,
+          Health.layer,
+          SecretsStore.layer,
+          Redactor.layerEmpty,
+          Settings.layerOf({ plugins: [plugin()], timezone: "UTC" }),
+          Layer.succeed(Notifications, { listen: () => Effect.void, notify: () => Effect.void }),
+          Layer.succeed(HostLease, { hostId: newId(), restartReason: undefined, lost: Effect.never }),
+          Layer.succeed(Control, {
+            current: () => ({ autonomy: "A2" as const, paused: false, policy_version: 1 }),
+            enter: () => () => {},
+            refresh: Effect.succeed({ autonomy: "A2" as const, paused: false, policy_version: 1 })
+          })
+        ]),
+        Layer.provideMerge([
+          Layer.succeed(Environment, { home, host: "127.0.0.1", port: 0, config: "", databaseUrl: undefined }),
+          Layer.effectDiscard(Effect.andThen(migrate, beginControl)).pipe(Layer.provideMerge(layerSql))
+        ]),
+        Layer.provideMerge(process.env["SYRIS_TEST_VERBOSE"] === undefined ? Logger.layer([]) : Layer.empty)
+      )
   )
   const context = await shared.runPromise(Effect.context<ManagedRuntime.ManagedRuntime.Services<typeof shared>>())
   const registry = Context.get(context, Registry)
 
-  await query("insert into control default values on conflict do nothing")
   await query("create table effects (key text)")
 
   const quiet = async () => {
@@ -333,6 +358,7 @@ export const openWorld = async ({ tasks = [], weaken }: WorldOptions = {}): Prom
 
     const layer = Layer.mergeAll(TaskEngine.layer, Intake.layer).pipe(
       Layer.provideMerge(CallRecovery.layer),
+      Layer.provideMerge(CallPlanner.layer),
       Layer.provideMerge([layerExecutor, layerCheckpoints]),
       Layer.provideMerge(layerLedger),
       Layer.provideMerge([

@@ -38,6 +38,8 @@ export interface ModelWork {
   wish: "pause" | "cancel" | null
   parked: boolean
   waits_for: string | null
+  /** The operator has spoken since it was claimed. */
+  decided: boolean
 }
 
 export interface ModelTask {
@@ -89,7 +91,7 @@ export const openCalls = (task: ModelTask): ReadonlyArray<ModelCall> =>
 export const claim = (task: ModelTask, holder: string, fence: number): void => {
   const { work } = task
   if (work === null || work.holder !== null || work.parked) throw new Illegal("It is not free.")
-  Object.assign(work, { holder, fence, waits_for: null })
+  Object.assign(work, { holder, fence, waits_for: null, decided: false })
 }
 
 /** The work of a host that has ended, or whose lease has lapsed, is free again, unless it is paused. */
@@ -192,8 +194,8 @@ export const write = (
     if (paused || deaf || row.put_off) {
       Object.assign(work, {
         holder: null,
-        parked: paused || (row.put_off && row.parked && !deaf),
-        waits_for: paused ? "pause" : deaf ? null : row.waits_for ?? null
+        parked: paused || (row.put_off && row.parked && !deaf && !work.decided),
+        waits_for: paused ? "pause" : deaf || work.decided ? null : row.waits_for ?? null
       })
     }
   }
@@ -237,7 +239,9 @@ export const settle = (
     Object.assign(call, { status: outcome === "happened" ? "succeeded" : "failed", open: 0 })
     tell(task, `end ${id}`)
   }
-  if (work !== null && work.waits_for !== "pause") Object.assign(work, { parked: false, waits_for: null })
+  if (work !== null && work.waits_for !== "pause") {
+    Object.assign(work, { parked: false, waits_for: null, decided: true })
+  }
   return true
 }
 
@@ -301,7 +305,7 @@ export const command = (task: ModelTask, name: Command): boolean => {
         Object.assign(step, { status: "pending", attempt: 0, asleep: false, ended: false })
         if (failed) Object.assign(step, { ordinal: step.ordinal + 1, call: null })
       }
-      task.work = { holder: null, fence: 0, checkpoint: 0, wish: null, parked: false, waits_for: null }
+      task.work = { holder: null, fence: 0, checkpoint: 0, wish: null, parked: false, waits_for: null, decided: false }
       return true
   }
 }

@@ -4,7 +4,7 @@
  *
  * The server is `SYRIS_TEST_DATABASE_URL` where it is set, else a PostgreSQL of its own in a temporary folder.
  */
-import { Clock, Effect, Layer, Logger, ManagedRuntime, Option } from "effect"
+import { Clock, Effect, Layer, Logger, ManagedRuntime, Option, Redacted } from "effect"
 import { SqlClient } from "effect/sql"
 import * as fs from "node:fs"
 import * as os from "node:os"
@@ -29,6 +29,8 @@ export interface TestHostOptions extends Configuration {
   readonly http?: boolean
   /** `SYRIS_HOME` of the host, kept at the end. Default: a temporary folder that goes with the host. */
   readonly home?: string
+  /** The database that it runs on, kept at the end: a second host, or the same one started again. Default: one of its own. */
+  readonly databaseUrl?: string
   /** Show the host's log. Default: it is thrown away. */
   readonly verbose?: boolean
 }
@@ -60,15 +62,16 @@ export interface TestHost {
 /** What a test can ask the host for. */
 type Services = Layer.Success<typeof layerCore> | SqlClient.SqlClient
 
-const layerDatabase = (home: string) =>
+const layerDatabase = (home: string, url: string | undefined) =>
   Layer.unwrap(Effect.gen(function*() {
+    if (url !== undefined) return layerPool(fromUrl(Redacted.make(url)))
     if (process.env["SYRIS_TEST_DATABASE_URL"] !== undefined) return layerPool(fromUrl(yield* emptyDatabase))
     const running = yield* EmbeddedPostgres.start({ home })
     return layerPool(running.connection)
   }))
 
 const layerOf = (
-  { http: listens = false, verbose = false, ...configuration }: Omit<TestHostOptions, "home">,
+  { databaseUrl, http: listens = false, verbose = false, ...configuration }: Omit<TestHostOptions, "home">,
   home: string,
   clock: Clock.Clock
 ): Layer.Layer<Services, unknown> => {
@@ -76,7 +79,7 @@ const layerOf = (
     ? layerHost
     : layerCore
   return host.pipe(
-    Layer.provideMerge([Settings.layerOf(configuration), layerDatabase(home)]),
+    Layer.provideMerge([Settings.layerOf(configuration), layerDatabase(home, databaseUrl)]),
     Layer.provide(Layer.succeed(Environment, { home, host: "127.0.0.1", port: 0, config: "", databaseUrl: undefined })),
     Layer.provide([Layer.succeed(Clock.Clock, clock), verbose ? Layer.empty : Logger.layer([])])
   )

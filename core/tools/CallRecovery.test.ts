@@ -8,15 +8,18 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
-import type { Guarantee, ToolEffect } from "../contract/Enums.ts"
+import type { Fact } from "../audit/Audit.ts"
+import type { Guarantee, ToolEffect, Trust } from "../contract/Enums.ts"
 import { Environment } from "../database/Environment.ts"
 import { newId } from "../database/Ids.ts"
 import { HostLease } from "../health/HostLease.ts"
 import { layerCore } from "../main.ts"
 import { definePlugin, defineTool, Schema } from "../plugin/index.ts"
+import { Registry } from "../plugin/Registry.ts"
 import { Settings } from "../plugin/Settings.ts"
 import { layerTestDatabase } from "../testing/TestDatabase.ts"
-import { CallRecovery, type Recovered, type StoredCall, storedCall } from "./CallRecovery.ts"
+import { CallRecovery, type Recovered, type StoredApproval, type StoredCall, storedCall } from "./CallRecovery.ts"
+import { hashOf } from "./InputHash.ts"
 
 let answer: "done" | "not_done" | "unknown" = "unknown"
 
@@ -35,7 +38,7 @@ const tool = (name: Name, { effect, guarantee }: { readonly effect: ToolEffect; 
     description: "Does it.",
     input: Schema.Struct({ cups: Schema.Int }),
     effect,
-    risk: name === "r.keyed" ? "medium" : "low",
+    risk: name === "r.keyed" ? ({ cups }) => cups > 10 ? "critical" : "low" : "low",
     scopes: [],
     guarantee,
     ...(guarantee === "probe" ? { probe: () => answer } : {}),
@@ -110,6 +113,8 @@ const leave = async (
       idempotency_key: `key ${tool_call_id}`,
       risk: "low",
       autonomy: "A3",
+      needs_approval: false,
+      labels: { trust: "operator", confidentiality: "public" },
       ...kind,
       fence: 1,
       held_by: tried ? host : null,
@@ -141,14 +146,28 @@ const load = async ({ tool_call_id }: Left): Promise<StoredCall> => {
   return row?.["call"]
 }
 
-const recover = async (left: Left, call?: StoredCall, tries = 0): Promise<Recovered> => {
+const recover = async (
+  left: Left,
+  call?: StoredCall,
+  tries = 0,
+  trust: Trust = "operator"
+): Promise<Recovered> => {
   const stored = call ?? await load(left)
   const { event_id, fence, step_id, task_id, tool_call_id, trace_id } = left
   return runtime.runPromise(Effect.flatMap(CallRecovery, (recovery) =>
     recovery.recover({
       call: stored,
       held: { tool_call_id, work_id: task_id, fence },
-      event: { event_id, trace_id, channel: "chat", trust: "operator", depth: 0, timezone: "UTC" },
+      event: {
+        event_id,
+        trace_id,
+        channel: "chat",
+        connector_id: "chat",
+        actor_id: "me",
+        trust,
+        depth: 0,
+        timezone: "UTC"
+      },
       tries,
       task_id,
       step_id
@@ -161,6 +180,56 @@ const told = (left: Left) =>
   query("select type, refs from audit_events where trace_id = $1 order by seq", left.trace_id).then((rows) =>
     rows.map((row) => ({ ...row }))
   )
+
+/** What was approved, as the database has it; `extra` is what somebody changed behind the host's back. */
+const ask = async (
+  left: Left,
+  status: StoredApproval["status"],
+  extra: Record<string, unknown> = {}
+): Promise<string> => {
+  const call = await load(left)
+  const approval_id = newId()
+  const made = {
+    approval_id,
+    number: Date.now() % 1_000_000_000 + numbers++,
+    trace_id: left.trace_id,
+    event_id: left.event_id,
+    task_id: left.task_id,
+    step_id: left.step_id,
+    tool_call_id: left.tool_call_id,
+    work_id: left.task_id,
+    status: "pending",
+    tool: call.tool,
+    what: call.input,
+    what_hash: call.input_hash,
+    tool_pin: call.tool_pin,
+    why: "It asks.",
+    reasons: [],
+    risk: call.risk,
+    autonomy: "A3",
+    basis: "tool low",
+    question: "Yes?",
+    labels: { trust: "operator", confidentiality: "public" },
+    created_at: new Date().toISOString(),
+    expires_at: soon,
+    ...extra
+  }
+  await query(
+    "insert into approvals select * from json_populate_record(null::approvals, $1::json)",
+    JSON.stringify(made)
+  )
+  const path = status === "pending" ? [] : status === "consumed" ? ["approved", "consumed"] : [status]
+  for (const next of path) {
+    await query(
+      `update approvals set status = $2, reason = 'not now',
+              consumed_at = case when $2 = 'consumed' then now() end where approval_id = $1`,
+      approval_id,
+      next
+    )
+  }
+  return approval_id
+}
+let numbers = 0
 
 const soon = new Date(Date.now() + 60_000).toISOString()
 
@@ -275,11 +344,11 @@ describe("a call that is still to be made", () => {
     const ended = await recover(gone)
     assert.deepInclude(ended, { _tag: "Ended", status: "failed", from: "planned" })
     assert.strictEqual(ended._tag === "Ended" ? ended.error?.code : "", "tool.not_found")
-    const forbidden = await recover(await leave("r.keyed", "planned", { risk: "critical" }))
+    const forbidden = await recover(await leave("r.keyed", "planned", { input: { cups: 11 } }))
     assert.deepInclude(forbidden, { _tag: "Ended", status: "canceled", from: "planned" })
     assert.strictEqual(forbidden._tag === "Ended" ? forbidden.fact?.type : "", "gate.hard_blocked")
     assert.strictEqual(await statusOf(gone), "planned", "the lane writes the end")
-    const open = await leave("r.keyed", "planned", { risk: "critical", attempts: 1, open_attempts: 1 })
+    const open = await leave("r.keyed", "planned", { input: { cups: 11 }, attempts: 1, open_attempts: 1 })
     assert.deepEqual(await recover(open), { _tag: "PutOff", until: "person", counts: false })
   })
 
@@ -289,5 +358,113 @@ describe("a call that is still to be made", () => {
     assert.strictEqual(read._tag === "Ended" ? read.error?.code : "", "tool.interrupted")
     const keyed = await recover(await leave("r.keyed", "unknown", { attempts: 5 }))
     assert.deepEqual(keyed, { _tag: "PutOff", until: "person", counts: false })
+  })
+})
+
+describe("a call that asks", () => {
+  const input = { cups: 1 }
+  const pinOf = (name: Name) => runtime.runPromise(Effect.map(Registry, (registry) => registry.tool(name)?.pin))
+  /** A call that waits for its approval; `call` is what is stored of it. */
+  const asks = async (name: Name = "r.plain", call: Record<string, unknown> = {}) =>
+    leave(name, "planned", {
+      needs_approval: true,
+      input,
+      input_hash: hashOf(input),
+      tool_pin: await pinOf(name),
+      ...call
+    })
+  const endOf = (recovered: Recovered) =>
+    recovered._tag === "Ended"
+      ? { status: recovered.status, type: recovered.fact?.type, code: recovered.error?.code, says: recovered.reply }
+      : assert.fail(recovered._tag)
+
+  it("waits until somebody answers, and begins with a yes, under exactly what was shown", async () => {
+    const left = await asks()
+    const approval_id = await ask(left, "pending")
+    const waiting = await recover(left)
+    assert.strictEqual(waiting._tag === "Asked" ? waiting.approval.approval_id : "", approval_id)
+    await query("update approvals set status = 'approved' where approval_id = $1", approval_id)
+    const begins = await recover(left)
+    assert.deepInclude(begins, { _tag: "Attempt", attempt: 1 })
+    assert.isTrue(begins._tag === "Attempt" && begins.work.approved)
+    assert.deepEqual(await told(left), [], "nothing is written here")
+  })
+
+  it("does not begin without a yes, and says why", async () => {
+    const without = (status: "denied" | "expired" | "superseded" | "revoked" | "consumed") => async () => {
+      const left = await asks()
+      await ask(left, status)
+      return endOf(await recover(left))
+    }
+    const cases: ReadonlyArray<readonly [ReturnType<typeof without>, type: Fact["type"], code: string, says: string]> =
+      [
+        [async () => endOf(await recover(await asks())), "gate.hard_blocked", "gate.denied", "there is none"],
+        [without("denied"), "gate.denied", "gate.denied", "you said no (not now)"],
+        [without("expired"), "gate.expired", "gate.expired", "nobody said yes in time"],
+        [without("superseded"), "gate.hard_blocked", "gate.denied", "its approval was superseded"],
+        [without("revoked"), "gate.hard_blocked", "gate.denied", "its approval was revoked"],
+        [without("consumed"), "gate.hard_blocked", "gate.denied", "its approval was consumed"]
+      ]
+    for (const [end, type, code, says] of cases) {
+      const ended = await end()
+      assert.deepInclude(ended, { status: "canceled", type, code })
+      assert.include(ended.says, says)
+    }
+    for (const status of ["pending", "approved"] as const) {
+      const late = await asks()
+      await ask(late, status, { expires_at: new Date(Date.now() - 1_000).toISOString() })
+      assert.deepInclude(endOf(await recover(late)), { status: "canceled", type: "gate.expired", code: "gate.expired" })
+    }
+  })
+
+  it("runs only as it was shown: whatever was changed in between, it does not run and says what", async () => {
+    const other = hashOf({ cups: 2 })
+    const changes: ReadonlyArray<
+      readonly [says: string, approval: Record<string, unknown>, call?: Record<string, unknown>]
+    > = [
+      ["the approval belongs to another trace", { trace_id: newId() }],
+      ["the approval is for another tool", { tool: "r.read" }],
+      ["its input was changed", {}, { input: { cups: 2 } }],
+      ["what was shown for approval was changed", { what: { cups: 2 } }],
+      ["what was shown for approval was changed", { what_hash: other }],
+      ["its input is not the one that was shown", { what: { cups: 2 }, what_hash: other }],
+      ["it was planned for another version of the tool", { tool_pin: "other" }],
+      ["the definition of r.plain has changed", {}, { tool_pin: "other" }],
+      ["its risk was changed", { risk: "high" }],
+      ["the policy for it has changed since it was approved", { basis: "tool low; policy x" }]
+    ]
+    for (const [says, approval, call] of changes) {
+      const left = await asks("r.plain", call)
+      await ask(left, "approved", approval)
+      const ended = endOf(await recover(left))
+      assert.deepInclude(ended, { status: "canceled", type: "gate.hard_blocked", code: "gate.denied" })
+      assert.include(ended.says, says)
+    }
+    const same = await asks()
+    await ask(same, "approved")
+    assert.strictEqual((await recover(same))._tag, "Attempt", "and where nothing was changed it does")
+  })
+
+  it("is asked about where today's policy would ask, though it was planned when nobody had to be", async () => {
+    const left = await leave("r.plain", "planned", { input_hash: hashOf(input) })
+    const stored = await load(left)
+    const ask = await recover(left, undefined, 0, "untrusted")
+    assert.strictEqual(ask._tag, "Ask")
+    if (ask._tag !== "Ask") return
+    assert.deepInclude({ ...ask.approval }, {
+      tool_call_id: left.tool_call_id,
+      work_id: left.task_id,
+      what_hash: stored.input_hash,
+      risk: "medium"
+    })
+    assert.strictEqual(ask.fact.type, "gate.required")
+    assert.strictEqual(ask.fact.refs?.approval_id, ask.approval.approval_id)
+    assert.strictEqual(await statusOf(left), "planned", "the lane writes it")
+  })
+
+  it("and was begun before is not asked about again", async () => {
+    const left = await asks("r.keyed", { attempts: 1, open_attempts: 1 })
+    await ask(left, "consumed")
+    assert.deepInclude(await recover(left, undefined, 0, "untrusted"), { _tag: "Attempt", attempt: 2 })
   })
 })

@@ -10,12 +10,14 @@ import * as path from "node:path"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { Environment } from "../database/Environment.ts"
 import { newId } from "../database/Ids.ts"
+import { HostLease } from "../health/HostLease.ts"
 import { layerCore } from "../main.ts"
 import { Pipeline } from "../pipeline/Pipeline.ts"
 import { definePlugin, defineTool, Schema, ToolRefused, ToolUnknown } from "../plugin/index.ts"
 import { Settings } from "../plugin/Settings.ts"
 import { layerTestDatabase } from "../testing/TestDatabase.ts"
 import { CallSettlement, type Verdict } from "./CallSettlement.ts"
+import { ToolLedger } from "./ToolLedger.ts"
 
 /** What the next run does. */
 let ending: "unknown" | "done" | "refused" = "unknown"
@@ -220,6 +222,31 @@ describe("the operator is told", () => {
     assert.deepEqual(await told(left), [])
     await query("update hosts set lease_until = now() where host_id = $1", host_id)
     assert.strictEqual(tagOf(await settle(left.tool_call_id, { outcome: "happened" })), "settled")
+    await until(() => settled(left), ({ outcome }) => outcome === "succeeded")
+  })
+
+  it("once: a host that stood still and gives the call to a person after that does not make it wait again", async () => {
+    const left = await leave("ask late")
+    const hostId = newId()
+    await query(
+      `insert into hosts (host_id, home_id, machine, pid, pid_started, version, lease_until)
+       values ($1, $1, 'm', 1, '1', '0', now())`,
+      hostId
+    )
+    const [row] = await query(
+      "update work set claimed_by = $1, fence = nextval('fence_seq'), decided = false where work_id = $2 returning fence",
+      hostId,
+      left.event_id
+    )
+    assert.strictEqual(tagOf(await settle(left.tool_call_id, { outcome: "happened" })), "settled")
+    const late = Layer.fresh(ToolLedger.layer).pipe(
+      Layer.provide(Layer.succeed(HostLease, { hostId, restartReason: undefined, lost: Effect.never }))
+    )
+    const held = { tool_call_id: left.tool_call_id, work_id: left.event_id, fence: Number(row?.["fence"]) }
+    await runtime.runPromise(
+      Effect.flatMap(ToolLedger, (ledger) => ledger.putOff(held, "person")).pipe(Effect.provide(late))
+    )
+    assert.notStrictEqual((await workOf(left))?.["parked"], true)
     await until(() => settled(left), ({ outcome }) => outcome === "succeeded")
   })
 

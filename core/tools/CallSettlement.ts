@@ -65,6 +65,8 @@ interface CallRow {
   readonly autonomy: Autonomy
   readonly status: ToolCallStatus
   readonly attempts: number
+  /** The row of `work` that goes on from it: of its task, of the answer that it is, or of its event. */
+  readonly work_id: string | null
 }
 
 const standing: Record<Exclude<ToolCallStatus, "unknown">, string> = {
@@ -98,9 +100,14 @@ const make = Effect.gen(function*() {
   /** In a snapshot of its own, after the row of work was locked. */
   const read = (tool_call_id: string) =>
     sql<CallRow>`
-      select tool_call_id, trace_id, event_id, task_id, step_id, tool, risk, autonomy, status, attempts
-      from tool_calls
-      where tool_call_id = ${tool_call_id}::uuid`
+      select c.tool_call_id, c.trace_id, c.event_id, c.task_id, c.step_id, c.tool, c.risk, c.autonomy, c.status, c.attempts,
+             coalesce(c.task_id, (
+               select w.work_id
+               from replies r
+               join work w on w.work_id = r.reply_id
+               where r.event_id = c.event_id and w.tool_call_id = c.tool_call_id), c.event_id) as work_id
+      from tool_calls c
+      where c.tool_call_id = ${tool_call_id}::uuid`
 
   const lockWork = (work_id: string | null) =>
     sql<{ readonly held: boolean }>`
@@ -137,11 +144,11 @@ const make = Effect.gen(function*() {
       where ${unknown}`
   }
 
-  /** A task that the operator has paused stays so. */
+  /** A task that the operator has paused stays so. A host whose lease has lapsed may still hold it, and give it back later. */
   const release = (work_id: string | null, tool_call_id: string, outcome: Verdict["outcome"]) =>
     sql`
       update work
-      set parked = false, waits_for = null, tries = 0,
+      set parked = false, waits_for = null, tries = 0, decided = true,
           due_at = greatest(clock_timestamp(), (
             select quiet_at from tool_calls
             where tool_call_id = ${tool_call_id}::uuid and open_attempts > 0 and ${outcome === "retry"}))
@@ -150,7 +157,7 @@ const make = Effect.gen(function*() {
   const settle = Effect.fnUntraced(function*(tool_call_id: string, { note, outcome }: Verdict) {
     const [found] = yield* read(tool_call_id)
     if (found === undefined) return yield* new CallNotFound({ tool_call_id })
-    const work_id = found.task_id ?? found.event_id
+    const { work_id } = found
     const [work] = yield* lockWork(work_id)
     const [call = found] = yield* read(tool_call_id)
     if (call.status !== "unknown") {

@@ -6,18 +6,21 @@
  */
 import { tellAudit, type Told } from "../audit/Audit.ts"
 import { keyRow, storeEvents } from "../database/EventStatements.ts"
+import { consume } from "../safety/ApprovalRows.ts"
 import type { Outcome } from "./ToolLedger.ts"
 
 export const attemptStatement = `
 with wanted as materialized (
-    select w.*, i.work_id is not null and not k.paused and k.policy_version = w.policy_version
+    select w.*, i.work_id is not null and (not k.paused or w.steers) and k.policy_version = w.policy_version
              and exists (select 1 from hosts where host_id = $2::uuid and ended_at is null
                                                and lease_until > clock_timestamp()) as go
     from json_to_recordset($1::json) as w(
-           tool_call_id uuid, work_id uuid, fence bigint, deadline_ms float8, policy_version bigint)
+           tool_call_id uuid, work_id uuid, fence bigint, deadline_ms float8, policy_version bigint, steers boolean,
+           approved boolean)
          cross join control k
          left join work i on i.work_id = w.work_id and i.claimed_by = $2::uuid and i.fence = w.fence
   ),
+  ${consume("(select * from wanted where go and approved) w")},
   moved as (
     update tool_calls c
     set status        = 'attempted',
@@ -29,6 +32,7 @@ with wanted as materialized (
         quiet_at      = clock_timestamp() + make_interval(secs => w.deadline_ms / 1000)
     from wanted w
     where c.tool_call_id = w.tool_call_id and c.status = 'planned' and w.go
+      and (not c.needs_approval or c.attempts > 0 or c.tool_call_id in (select tool_call_id from consumed))
     returning c.tool_call_id, c.attempts, c.open_attempts
   ),
   ${tellAudit("$3", "r.tool_call_id in (select tool_call_id from moved)")}
@@ -112,6 +116,12 @@ export const childrenTold = (emitted: Outcome["emitted"]): ReadonlyArray<Told> =
     ...(again === undefined ? [] : [{ ...again, event_id: event.event_id, told_when: "duplicate" }])
   ])
 
+/** What waited before ends now. */
+export const settledAnew = `
+    on conflict (event_id) do update
+    set lane = excluded.lane, outcome = excluded.outcome, reply = excluded.reply, settled_at = excluded.settled_at,
+        answer_by = excluded.answer_by`
+
 /** The outcome of calls of the fast lane. */
 export const settleStatement = `
 with done as materialized (
@@ -150,6 +160,7 @@ with done as materialized (
     insert into settlements
     select s.* from json_populate_recordset(null::settlements, $2::json) s
     where s.event_id in (select event_id from moved)
+    ${settledAnew}
   ),
   ${schedulesMade("$3", "s.made_by in (select tool_call_id from moved)")},
   ${schedulesCanceled("$4", "x.tool_call_id in (select tool_call_id from moved)")},

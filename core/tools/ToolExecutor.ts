@@ -14,18 +14,20 @@ import { isRefusal, isTransient } from "../database/Transient.ts"
 import type { RegisteredTool } from "../plugin/Registry.ts"
 import type { SecretOption } from "../plugin/Secret.ts"
 import { readSecret } from "../plugin/SecretAccess.ts"
+import { Admission } from "../safety/Admission.ts"
+import { worst } from "../safety/Provenance.ts"
 import { Redactor } from "../secrets/Redactor.ts"
 import { SecretsStore } from "../secrets/SecretsStore.ts"
 import { type Ending, leavesNoTrace } from "./Ending.ts"
 import * as OutcomeTransaction from "./OutcomeTransaction.ts"
-import type { Plan } from "./ToolCallPlan.ts"
+import type { Guarded, Plan } from "./ToolCallPlan.ts"
 import { type Held, type Outcome, ToolLedger } from "./ToolLedger.ts"
 import * as ToolRun from "./ToolRun.ts"
 
 /** What a call needs of the event that led to it. */
 export type Origin = Pick<
   EventRow,
-  "event_id" | "trace_id" | "thread_id" | "channel" | "trust" | "depth" | "timezone"
+  "event_id" | "trace_id" | "thread_id" | "channel" | "connector_id" | "actor_id" | "trust" | "depth" | "timezone"
 >
 
 export interface Work extends Held {
@@ -41,6 +43,12 @@ export interface Work extends Held {
   readonly autonomy: Autonomy
   /** The policy that the call was judged by. */
   readonly policy_version: number
+  /** It steers the system: a pause does not hold it. */
+  readonly steers: boolean
+  /** It begins with the approval that its attempt consumes. */
+  readonly approved: boolean
+  /** What is counted in the database before it begins: anti-flap, and the limit of notifications. */
+  readonly guarded: Guarded | undefined
 }
 
 export interface Attempted extends Work {
@@ -50,6 +58,8 @@ export interface Attempted extends Work {
   readonly open_attempts: number
   /** What is left until the deadline that the intent has, milliseconds. Counted from before the intent was sent. */
   readonly leftMs: () => number
+  /** Called when the effect begins, or does not: a pause waits for it. */
+  readonly begun?: (() => void) | undefined
   /** Aborted when nobody wants it any more: a run that leaves no trace is cut short, any other goes on to its end. */
   readonly signal?: AbortSignal | undefined
 }
@@ -65,7 +75,10 @@ export const plannedWork = (event: Origin, plan: Plan, fence: number, policy_ver
   idempotency_key: plan.row.idempotency_key,
   risk: plan.row.risk,
   autonomy: plan.row.autonomy,
-  policy_version
+  policy_version,
+  steers: plan.tool.steering !== undefined,
+  approved: false,
+  guarded: plan.guarded
 })
 
 /** Counts down from now, through a suspend of the machine too. */
@@ -180,6 +193,7 @@ export class ToolExecutor extends Context.Service<ToolExecutor, {
   static readonly layer = Layer.effect(
     ToolExecutor,
     Effect.gen(function*() {
+      const admission = yield* Admission
       const audit = yield* Audit
       const ledger = yield* ToolLedger
       const secrets = yield* SecretsStore
@@ -248,7 +262,7 @@ export class ToolExecutor extends Context.Service<ToolExecutor, {
             spec: schedule.at.toISOString(),
             timezone: work.event.timezone,
             payload: schedule.payload,
-            trust: work.event.trust,
+            trust: worst(work.event.trust, work.tool.definition.trust ?? "operator"),
             trace_id: work.event.trace_id,
             made_by: work.tool_call_id,
             next_run_at: schedule.at.toISOString(),
@@ -327,6 +341,8 @@ export class ToolExecutor extends Context.Service<ToolExecutor, {
           conclusion = second.conclusion
           mine = yield* lane.settle(second.outcome, conclusion)
         }
+        // What was not done may be done again at once.
+        if (mine && ran.ending.status === "failed") admission.forget(work.tool_call_id)
         if (mine) return lane.settled(work, conclusion)
         lane.lost?.(work)
         yield* ledger.keepEvidence(work, { ending: ran.ending, latency_ms: ran.latencyMs, attempt: work.attempt })
@@ -348,8 +364,14 @@ export class ToolExecutor extends Context.Service<ToolExecutor, {
             ? yield* Effect.provideService(OutcomeTransaction.make(room), SqlClient.SqlClient, sql)
             : undefined
           const ran = yield* Effect.ensuring(
-            ToolRun.run({ ...requestOf(work), leftMs: work.leftMs, canceled: work.signal, transaction }),
-            giveBack(work.tool)
+            ToolRun.run({
+              ...requestOf(work),
+              leftMs: work.leftMs,
+              canceled: work.signal,
+              transaction,
+              begun: work.begun
+            }),
+            Effect.andThen(Effect.sync(() => work.begun?.()), giveBack(work.tool))
           )
           transaction?.close()
           const { ending, left } = ran

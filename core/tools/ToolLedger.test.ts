@@ -18,6 +18,7 @@ import { fromUrl, layerPool, migrate } from "../database/Database.ts"
 import { Environment } from "../database/Environment.ts"
 import { Notifications } from "../database/Notifications.ts"
 import { newId } from "../database/Ids.ts"
+import { Alarms } from "../health/Alarms.ts"
 import { Health } from "../health/Health.ts"
 import { HostLease } from "../health/HostLease.ts"
 import { Executor } from "../pipeline/Executor.ts"
@@ -31,11 +32,17 @@ import * as PluginHost from "../plugin/PluginHost.ts"
 import { definePlugin } from "../plugin/Plugin.ts"
 import { defineTool, type ToolContext, ToolRefused } from "../plugin/Tool.ts"
 import { Settings } from "../plugin/Settings.ts"
+import { Admission } from "../safety/Admission.ts"
 import { Control } from "../safety/Control.ts"
+import { Gates } from "../safety/Gates.ts"
+import { QuietHours } from "../safety/QuietHours.ts"
+import { Standing } from "../safety/Standing.ts"
 import { Redactor } from "../secrets/Redactor.ts"
 import { SecretsStore } from "../secrets/SecretsStore.ts"
 import { emptyDatabase } from "../testing/TestDatabase.ts"
+import { CallPlanner } from "./CallPlanner.ts"
 import { CallRecovery } from "./CallRecovery.ts"
+import { Previews } from "./Previews.ts"
 import { ToolExecutor } from "./ToolExecutor.ts"
 import { type Held, type Outcome, ToolLedger } from "./ToolLedger.ts"
 
@@ -180,6 +187,8 @@ const intentOf = (audit: typeof Audit.Service, kind: Kind, attempt: boolean, dea
       risk: "low",
       autonomy: "A2",
       status: "planned",
+      needs_approval: false,
+      labels: { trust: "operator", confidentiality: "public" },
       created_at: at,
       deadline_ms
     },
@@ -320,6 +329,8 @@ describe("the database", () => {
       guarantee: "none",
       risk: "low",
       autonomy: "A2",
+      needs_approval: false,
+      labels: { trust: "operator", confidentiality: "public" },
       status,
       held_by: tried ? newId() : null,
       fence: 5,
@@ -389,6 +400,7 @@ describe("the database", () => {
       ["ordinal", 1],
       ["trace_id", newId()],
       ["event_id", newId()],
+      ["needs_approval", true],
       ["task_id", newId()],
       ["step_id", newId()]
     ]
@@ -400,6 +412,7 @@ describe("the database", () => {
       )
     }
     assert.strictEqual(await refusal(`update tool_calls set input = '{"a": 2}' where tool_call_id = $1`, id), "SY001")
+    assert.strictEqual(await refusal("update tool_calls set labels = '{}' where tool_call_id = $1", id), "SY001")
     assert.strictEqual(await refusal("update tool_calls set event_id = null where tool_call_id = $1", id), "SY001")
     assert.strictEqual(await refusal("update tool_calls set fence = 4 where tool_call_id = $1", id), "SY002")
     assert.strictEqual(await refusal("update tool_calls set fence = 6 where tool_call_id = $1", id), "ok")
@@ -528,8 +541,8 @@ describe("the ledger", () => {
       assert.isFalse(await ledger(late, (one) => one.lose(held(old), factOf("tool_call.unknown", old))))
       for (const status of ["succeeded", "failed"] as const) {
         const [fact, settlement] = [factOf("tool_call.reconciled", old), settlementOf(old, status)]
-        assert.isFalse(await ledger(late, (one) => one.reconcile(held(old), status, fact, settlement)), when)
-        assert.isFalse(await ledger(late, (one) => one.abandon(held(old), "failed", fact, settlement)), when)
+        assert.isFalse(await ledger(late, (one) => one.reconcile(held(old), status, [fact], settlement)), when)
+        assert.isFalse(await ledger(late, (one) => one.abandon(held(old), "failed", [fact], settlement)), when)
       }
       assert.deepEqual(await all(call), before, when)
     }
@@ -639,8 +652,11 @@ describe("after the death of a host, another one", () => {
     const layer = WorkQueue.layerLoop.pipe(
       Layer.provideMerge(Inbox.layer),
       Layer.provideMerge([Executor.layer, Preparation.layer, CallRecovery.layer]),
-      Layer.provideMerge([Intake.layer, Router.layer, Settlements.layer, ToolExecutor.layer, WorkQueue.layer]),
-      Layer.provideMerge(ToolLedger.layer),
+      Layer.provideMerge([CallPlanner.layer, Intake.layer, Router.layer]),
+      Layer.provideMerge([Settlements.layer, ToolExecutor.layer, WorkQueue.layer]),
+      Layer.provideMerge([ToolLedger.layer, Gates.layer, Previews.layer]),
+      Layer.provideMerge([Admission.layer({ cooldownMs: 30_000, notificationsPerHour: 20 }), Standing.layer]),
+      Layer.provideMerge([Alarms.layer, QuietHours.layer([])]),
       Layer.provideMerge([Audit.layer, Control.layer("A2")]),
       Layer.provideMerge([leaseOf(hostId), AuditWake.layer, Notifications.layer]),
       Layer.provideMerge(PluginHost.layer),

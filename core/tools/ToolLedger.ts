@@ -11,6 +11,7 @@
  * - The intent is committed before the effect, the outcome after it.
  * - What was in flight when its holder ended is `unknown`: never taken as done, never blindly repeated.
  * - A holder whose fence is stale writes nothing.
+ * - A call that asks is attempted in the statement that consumes its approval, or not at all.
  */
 import { Context, Effect, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
@@ -21,11 +22,13 @@ import type { EventRow, SettlementRow } from "../contract/Rows.ts"
 import * as GroupCommit from "../database/GroupCommit.ts"
 import { newId } from "../database/Ids.ts"
 import { HostLease } from "../health/HostLease.ts"
+import { approvalLists, type ApprovalRow, askFor } from "../safety/ApprovalRows.ts"
 import {
   attemptedStatement,
   attemptStatement,
   childrenTold,
   leftParameters,
+  settledAnew,
   settledStatement,
   settleStatement
 } from "./LedgerStatements.ts"
@@ -51,6 +54,10 @@ export interface AttemptRequest extends Held {
   readonly deadline_ms: number
   /** The policy that the call was judged by. */
   readonly policy_version: number
+  /** It steers the system: a pause does not hold it. */
+  readonly steers?: boolean
+  /** It is begun with its approval, which this consumes. */
+  readonly approved?: boolean
   readonly row: AuditRow
 }
 
@@ -89,6 +96,9 @@ export interface Outcome extends Held {
   readonly rows: ReadonlyArray<AuditRow>
 }
 
+/** The fact of an end, with the error in its data where there is one; and what is told besides. */
+export type Told = readonly [Fact, ...ReadonlyArray<Fact>]
+
 interface AttemptedRow {
   readonly tool_call_id: string
   readonly attempts: number
@@ -110,18 +120,34 @@ export class ToolLedger extends Context.Service<ToolLedger, {
   readonly reconcile: (
     held: Held,
     status: "succeeded" | "failed",
-    fact: Fact,
-    settlement: SettlementRow
+    told: Told,
+    settlement: SettlementRow | undefined
   ) => Effect.Effect<boolean, SqlError.SqlError>
   /** planned → failed or, where no attempt was made, canceled; for a call that can't be made any more. No attempt may be open. */
   readonly abandon: (
     held: Held,
     status: "failed" | "canceled",
-    fact: Fact,
-    settlement: SettlementRow
+    told: Told,
+    settlement: SettlementRow | undefined
   ) => Effect.Effect<boolean, SqlError.SqlError>
+  /** A planned call that a person is to be asked about after all: its work waits for the approval. */
+  readonly ask: (
+    held: Held,
+    approval: ApprovalRow,
+    fact: Fact,
+    settlement: SettlementRow | undefined
+  ) => Effect.Effect<boolean, SqlError.SqlError>
+  /**
+   * Gives the claim back until the approval of its call is decided or ends. Answers whether somebody has decided since it
+   * was claimed: then it is due at once.
+   */
+  readonly awaitApproval: (held: Held) => Effect.Effect<boolean, SqlError.SqlError>
   /** Settles an event whose call has ended without it, as a person said. Answers whether the claim was still ours. */
-  readonly finish: (held: Held, settlement: SettlementRow) => Effect.Effect<boolean, SqlError.SqlError>
+  readonly finish: (
+    held: Held,
+    settlement: SettlementRow | undefined,
+    told?: ReadonlyArray<Fact>
+  ) => Effect.Effect<boolean, SqlError.SqlError>
   /** Gives the claim back: to be looked at again after so many milliseconds, when all is quiet, or by a person. */
   readonly putOff: (
     held: Held,
@@ -143,10 +169,14 @@ export class ToolLedger extends Context.Service<ToolLedger, {
       const attempt = yield* GroupCommit.make(Effect.fnUntraced(function*(requests: ReadonlyArray<AttemptRequest>) {
         const rows = yield* sql.unsafe<AttemptedRow>(attemptStatement, [
           JSON.stringify(
-            requests.map(({ deadline_ms, fence, policy_version, tool_call_id, work_id }) => ({
+            requests.map((
+              { approved = false, deadline_ms, fence, policy_version, steers = false, tool_call_id, work_id }
+            ) => ({
+              approved,
               deadline_ms,
               fence,
               policy_version,
+              steers,
               tool_call_id,
               work_id
             }))
@@ -221,18 +251,20 @@ export class ToolLedger extends Context.Service<ToolLedger, {
         )
 
       /** What an event that has ended leaves behind, in the caller's transaction. */
-      const close = Effect.fnUntraced(function*(held: Held, settlement: SettlementRow) {
+      const close = Effect.fnUntraced(function*(held: Held, settlement: SettlementRow | undefined) {
         yield* sql`delete from work where work_id = ${held.work_id}`
+        if (settlement === undefined) return
         yield* sql`
           insert into settlements
           select * from json_populate_record(null::settlements, ${JSON.stringify(settlement)}::json)
-          on conflict do nothing`
+          ${sql.literal(settledAnew)}`
       })
 
-      const finish = (held: Held, settlement: SettlementRow) =>
+      const finish = (held: Held, settlement: SettlementRow | undefined, told: ReadonlyArray<Fact> = []) =>
         Effect.gen(function*() {
           const mine = yield* lock(held)
           if (mine) yield* close(held, settlement)
+          if (mine && told.length > 0) yield* audit.append(...told)
           return mine
         }).pipe(sql.withTransaction)
 
@@ -264,33 +296,73 @@ export class ToolLedger extends Context.Service<ToolLedger, {
         held: Held,
         from: "planned" | "unknown",
         status: "succeeded" | "failed" | "canceled",
-        fact: Fact,
-        settlement: SettlementRow
+        told: Told,
+        settlement: SettlementRow | undefined
       ) =>
         Effect.gen(function*() {
           if (!(yield* lock(held))) return false
           const moved = yield* sql`
             update tool_calls
             set status = ${status}, open_attempts = case when ${from} = 'unknown' then 0 else open_attempts end,
-                error = ${JSON.stringify(fact.data?.["error"] ?? null)}::jsonb, resolved_at = clock_timestamp(),
+                error = ${JSON.stringify(told[0].data?.["error"] ?? null)}::jsonb, resolved_at = clock_timestamp(),
                 fence = ${held.fence}
             where tool_call_id = ${held.tool_call_id} and status = ${from}
             returning tool_call_id`
           if (moved.length === 0) return false
           yield* close(held, settlement)
-          yield* audit.append(fact)
+          yield* audit.append(...told)
           return true
         }).pipe(sql.withTransaction)
 
       const putOff = (held: Held, until: number | "person" | "quiet", counts = false) =>
         Effect.asVoid(sql`
           update work
-          set claimed_by = null, parked = ${until === "person"}, tries = tries + ${counts ? 1 : 0}::int,
-              waits_for = ${until === "person" ? "person" : null},
+          set claimed_by = null, parked = ${until === "person"}::boolean and not decided,
+              tries = tries + ${counts ? 1 : 0}::int,
+              waits_for = case when ${until === "person"}::boolean and not decided then 'person' end,
               due_at = coalesce(clock_timestamp() + make_interval(secs => ${
           typeof until === "number" ? until / 1000 : null
-        }::float8), (select quiet_at from tool_calls where tool_call_id = ${held.tool_call_id}), due_at)
+        }::float8), (select quiet_at from tool_calls
+                     where tool_call_id = ${held.tool_call_id} and ${until === "quiet"}::boolean), due_at)
           where work_id = ${held.work_id} and claimed_by = ${hostId} and fence = ${held.fence}`)
+
+      const ask = (held: Held, approval: ApprovalRow, fact: Fact, settlement: SettlementRow | undefined) =>
+        Effect.gen(function*() {
+          if (!(yield* lock(held))) return false
+          const moved = yield* sql`
+            update tool_calls
+            set needs_approval = true, risk = ${approval.risk}, autonomy = ${approval.autonomy}, fence = ${held.fence}
+            where tool_call_id = ${held.tool_call_id} and status = 'planned' and attempts = 0 and not needs_approval
+            returning tool_call_id`
+          if (moved.length === 0) return false
+          yield* sql.unsafe(
+            `with ${askFor("$1", "true")}
+             update work set claimed_by = null, waits_for = 'approval', due_at = (select expires_at from asked)
+             where work_id = $2::uuid`,
+            [approvalLists.of([approval]), held.work_id]
+          )
+          if (settlement !== undefined) {
+            yield* sql`
+              insert into settlements
+              select * from json_populate_record(null::settlements, ${JSON.stringify(settlement)}::json)
+              ${sql.literal(settledAnew)}`
+          }
+          yield* audit.append(fact)
+          return true
+        }).pipe(sql.withTransaction)
+
+      const awaitApproval = (held: Held) =>
+        Effect.map(
+          sql<{ readonly decided: boolean }>`
+          update work w
+          set claimed_by = null, waits_for = case when not w.decided then 'approval' end,
+              due_at = coalesce((select a.expires_at from approvals a
+                                 where a.tool_call_id = ${held.tool_call_id} and a.status = 'pending' and not w.decided),
+                                clock_timestamp())
+          where w.work_id = ${held.work_id} and w.claimed_by = ${hostId} and w.fence = ${held.fence}
+          returning w.decided`,
+          ([row]) => row?.decided === true
+        )
 
       const keepEvidence = (held: Held, evidence: unknown) =>
         Effect.asVoid(sql`
@@ -305,9 +377,11 @@ export class ToolLedger extends Context.Service<ToolLedger, {
         replan,
         putOff,
         keepEvidence,
+        ask,
+        awaitApproval,
         finish,
-        abandon: (held, status, fact, settlement) => end(held, "planned", status, fact, settlement),
-        reconcile: (held, status, fact, settlement) => end(held, "unknown", status, fact, settlement)
+        abandon: (held, status, told, settlement) => end(held, "planned", status, told, settlement),
+        reconcile: (held, status, told, settlement) => end(held, "unknown", status, told, settlement)
       })
     })
   )

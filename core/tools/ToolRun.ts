@@ -50,6 +50,8 @@ export interface RunRequest {
   readonly transaction: OutcomeTransaction | undefined
   /** What is left until the deadline of the intent, milliseconds. Nothing is begun after it. */
   readonly leftMs: () => number
+  /** Called when the effect begins. */
+  readonly begun?: (() => void) | undefined
 }
 
 export interface RunResult {
@@ -70,7 +72,7 @@ const seen = <A>(promise: Promise<A>): Promise<A> => {
 }
 
 /** The context of one run; `left` gathers what the tool asks for until `close`. */
-const makeContext = (request: RunRequest, signal: AbortSignal) => {
+export const makeContext = (request: RunRequest, signal: AbortSignal) => {
   const schedules: Array<NewSchedule & { readonly schedule_id: string }> = []
   const canceled: Array<string> = []
   const emitted: Array<RawEvent> = []
@@ -159,6 +161,7 @@ export const run = Effect.fnUntraced(function*(request: RunRequest): Effect.fn.R
     Effect.flatMap(Effect.exit(invoke(request, context)), (exit) => Deferred.succeed(end, { exit })),
     { startImmediately: true }
   )
+  request.begun?.()
   const first = yield* Deferred.await(end)
   clearTimeout(timer)
   request.stop.removeEventListener("abort", onStop)

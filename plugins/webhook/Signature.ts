@@ -1,5 +1,5 @@
 /**
- * Checks a webhook's signature over the raw body, before anything of it is parsed.
+ * Checks a webhook's signature over the raw body, before anything of it is parsed; and signs what goes out.
  *
  * - Compared in constant time; several secrets may be valid at once, for rotation.
  * - Where the sender signs a timestamp, one further than 5 minutes away is refused. GitHub signs none: there a repeat is
@@ -65,8 +65,24 @@ export const isSigned = (style: Style, request: SignedRequest, secrets: Readonly
         given.map((part) => part.slice(3)),
         "base64",
         `${id}.${timestamp}.`,
-        (secret) => Buffer.from(secret.replace(/^whsec_/, ""), "base64")
+        standardKey
       )
     }
   }
+}
+
+const standardKey = (secret: string): Buffer => Buffer.from(secret.replace(/^whsec_/, ""), "base64")
+
+/** The headers of the style `standard` for a body that goes out; nothing where the secret holds no key. */
+export const signed = (
+  secret: string,
+  id: string,
+  at: Date,
+  body: string
+): Readonly<Record<string, string>> | undefined => {
+  const key = standardKey(secret)
+  if (key.length === 0) return undefined
+  const timestamp = String(Math.floor(at.getTime() / 1000))
+  const mac = createHmac("sha256", key).update(`${id}.${timestamp}.${body}`, "utf8").digest("base64")
+  return { "webhook-id": id, "webhook-timestamp": timestamp, "webhook-signature": `v1,${mac}` }
 }

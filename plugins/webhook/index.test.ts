@@ -5,9 +5,22 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
 import { createHmac } from "node:crypto"
-import { type ChannelContext, type PluginParts, WebhookRefused, WebhookReply } from "syris"
+import * as http from "node:http"
+import type { AddressInfo } from "node:net"
+import {
+  type ChannelContext,
+  type PluginParts,
+  type ToolContext,
+  type ToolDefinition,
+  ToolRefused,
+  ToolUnknown,
+  WebhookRefused,
+  WebhookReply
+} from "syris"
+import { afterAll, beforeAll } from "vitest"
 import { parseBounded } from "./BoundedJson.ts"
 import webhook, { eventOf } from "./index.ts"
+import { isAddress } from "./Send.ts"
 import { isSigned, type Style } from "./Signature.ts"
 
 const utf8 = (text: string) => new TextEncoder().encode(text)
@@ -182,4 +195,111 @@ describe("webhook", () => {
     })
     assert.strictEqual(await channel.webhook!({ headers, body: utf8("{}") }, ctx), undefined)
   })
+})
+
+describe("webhook out", () => {
+  const got: Array<{ readonly headers: http.IncomingHttpHeaders; readonly body: string; readonly url: string }> = []
+  let answer: { readonly status: number; readonly headers?: Record<string, string> } = { status: 200 }
+  let url = ""
+  const server = http.createServer(async (request, response) => {
+    let body = ""
+    for await (const chunk of request.setEncoding("utf8")) body += String(chunk)
+    got.push({ headers: request.headers, body, url: request.url ?? "" })
+    response.writeHead(answer.status, answer.headers).end("x".repeat(100_000))
+  })
+  beforeAll(async () => {
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+    url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook/very-secret-path`
+  })
+  afterAll(() => {
+    server.close()
+    server.closeAllConnections()
+  })
+
+  const sendOf = (options: Parameters<typeof webhook>[0]): ToolDefinition => {
+    const plugin = webhook(options)
+    const log = { warn() {}, info() {}, debug() {}, error() {} }
+    const [channel] = (plugin.spec.setup({ options: plugin.options, log } as never) as PluginParts).channels ?? []
+    return { name: "webhook.send", ...channel?.send } as ToolDefinition
+  }
+  const ctx = {
+    idempotencyKey: "key-1",
+    traceId: "trace-1",
+    now: () => now,
+    secret: async (option: unknown) => String(option),
+    fetch: globalThis.fetch
+  } as unknown as ToolContext
+  const post = (options: object, message: object = { text: "hello", in_reply_to: "m-1" }) =>
+    Promise.resolve(sendOf({ url, ...options }).run(message, ctx as never))
+  const refusal = async (options: object = {}): Promise<unknown> => {
+    try {
+      return await post(options)
+    } catch (error) {
+      return error
+    }
+  }
+
+  it("posts the message once, with its key and its trace", async () => {
+    answer = { status: 202 }
+    const before = got.length
+    assert.deepEqual(await post({}), { message: `Posted to ${new URL(url).host}.`, status: 202 })
+    assert.lengthOf(got, before + 1)
+    const { body, headers } = got.at(-1)!
+    assert.deepEqual(JSON.parse(body), { text: "hello", in_reply_to: "m-1", trace_id: "trace-1" })
+    assert.strictEqual(headers["idempotency-key"], "key-1")
+    assert.notProperty(headers, "webhook-signature")
+  })
+
+  it("signs it so that the other side can check it, and nothing else", async () => {
+    answer = { status: 200 }
+    await post({ signingSecret: secretOf.standard })
+    const { body, headers } = got.at(-1)!
+    const given = headers as Record<string, string>
+    assert.strictEqual(given["webhook-id"], "key-1")
+    assert.isTrue(signed("standard", given, body))
+    assert.isFalse(signed("standard", given, `${body} `))
+    assert.isFalse(signed("standard", given, body, ["whsec_b3RoZXI="]))
+    assert.match(String(await refusal({ signingSecret: "whsec_" })), /holds no key/)
+  })
+
+  it.each([400, 401, 404, 410, 422, 301, 302, 307, 308])("%i: it was not done", async (status) => {
+    answer = { status, headers: { location: "/elsewhere" } }
+    const before = got.length
+    const error = await refusal()
+    assert.instanceOf(error, ToolRefused)
+    assert.include(String(error), String(status))
+    assert.lengthOf(got, before + 1, "a redirect was followed")
+    assert.notInclude(String(error), "very-secret-path")
+  })
+
+  it.each([303, 408, 409, 425, 429, 500, 502, 503, 504])("%i: nobody knows", async (status) => {
+    answer = { status, headers: { location: "/elsewhere" } }
+    const before = got.length
+    const error = await refusal()
+    assert.instanceOf(error, ToolUnknown)
+    assert.lengthOf(got, before + 1)
+    assert.notInclude(String(error), "very-secret-path")
+  })
+
+  it("promises no more than the operator says", () => {
+    assert.strictEqual(sendOf({ url }).guarantee, "none")
+    assert.strictEqual(sendOf({ url, honoursKey: true }).guarantee, "native_key")
+  })
+
+  it("says where it would go and what, and not the path", async () => {
+    const said = String(await sendOf({ url }).preview!({ text: "hello" }, ctx))
+    assert.strictEqual(said, `would post to ${new URL(url).host}: {"text":"hello"}`)
+    assert.notInclude(sendOf({ url }).description, "very-secret-path")
+    assert.notStrictEqual(sendOf({ url }).description, sendOf({ url: "http://example.org" }).description)
+  })
+
+  it.each([
+    ["https://example.org/x", true],
+    ["http://127.0.0.1:1", true],
+    ["ftp://example.org", false],
+    ["file:///etc/passwd", false],
+    ["https://me:word@example.org", false],
+    ["example.org", false],
+    ["", false]
+  ])("takes %s as an address: %s", (address, taken) => assert.strictEqual(isAddress(address), taken))
 })

@@ -1,5 +1,6 @@
 /**
- * Webhooks in: `POST /hooks/<name>`, one entry for each sender, off until it has a secret.
+ * Webhooks: in by `POST /hooks/<name>`, one entry for each sender, off until it has a secret; and out to `url`, where one
+ * is given (`Send.ts`): then what came from there is answered there.
  *
  * - A body is parsed only after its signature held; a wrong signature is 401 and leaves nothing.
  * - The sender's own delivery id is the message id, so a repeat is processed once.
@@ -8,6 +9,7 @@
 import { definePlugin, type RawEvent, Schema, SecretOption, WebhookRefused, WebhookReply } from "syris"
 import { createHash } from "node:crypto"
 import { maximumText, parseBounded } from "./BoundedJson.ts"
+import { isAddress, sendTo } from "./Send.ts"
 import { isSigned, type SignedRequest, type Style, styles } from "./Signature.ts"
 
 const Options = Schema.Struct({
@@ -17,7 +19,15 @@ const Options = Schema.Struct({
   )),
   /** What the sender signs with; several while it is being changed. */
   secret: Schema.optionalKey(Schema.Union([SecretOption, Schema.Array(SecretOption)])),
-  style: Schema.optionalKey(Schema.Literals(styles))
+  style: Schema.optionalKey(Schema.Literals(styles)),
+  /** Where messages go. Without it nothing goes out. */
+  url: Schema.optionalKey(Schema.String.check(
+    Schema.makeFilter(isAddress, { expected: "an http or https address without a password in it" })
+  )),
+  /** Signs what goes out, in the style `standard`: `whsec_` and base64. */
+  signingSecret: Schema.optionalKey(SecretOption),
+  /** The other side takes a message with the same `idempotency-key` once, so it may be sent again after a crash. */
+  honoursKey: Schema.optionalKey(Schema.Boolean)
 })
 
 export default definePlugin({
@@ -25,8 +35,16 @@ export default definePlugin({
   version: "0.1.0",
   options: Options,
   instance: ({ name }) => name,
-  setup: ({ log, options: { name = "webhook", secret, style } }) => {
-    const channel = { name: "webhook", connector_id: name, trust: "untrusted" as const }
+  setup: ({ log, options: { honoursKey = false, name = "webhook", secret, signingSecret, style, url } }) => {
+    const channel = {
+      name: "webhook",
+      connector_id: name,
+      trust: "untrusted" as const,
+      ...(url === undefined ? {} : { send: sendTo({ name, url, signingSecret, honoursKey }) })
+    }
+    if (url === undefined && (signingSecret !== undefined || honoursKey)) {
+      log.warn(`The webhook ${name} sends nothing: it has no url.`)
+    }
     const secrets = secret === undefined ? [] : Array.isArray(secret) ? secret : [secret as SecretOption]
     if (secrets.length === 0) {
       if (style !== undefined) log.warn(`The hook /hooks/${name} is off: it has no secret.`)

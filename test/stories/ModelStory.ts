@@ -191,6 +191,8 @@ export interface ModelStory {
   readonly read: (ids: { readonly trace_id: string }) => Promise<Told>
   /** Reads until the task has this status; `waiting` means for something. */
   readonly reached: (ids: { readonly trace_id: string }, status: string) => Promise<Told>
+  /** Gives the operator's word to what a trace asks for, and answers the approval as it was then asked. */
+  readonly decide: (ids: { readonly trace_id: string }, word: "approve" | "deny", body?: object) => Promise<any>
   /** What the model was told in its last question, and in those before it. */
   readonly question: (fromLast?: number) => string
   /** Names of the tools that it was offered last. */
@@ -260,6 +262,18 @@ export const modelStory = async ({ llm = {}, plugins = [], ...options }: StoryOp
         if (status === "waiting" && told.task?.waits_for === undefined) return false
         return told.task?.status === status && told
       }, 15_000),
+    decide: async ({ trace_id }, word, body) => {
+      const [asked] = await until("the operator to be asked", async () => {
+        const { items } = await get(`/approvals?status=pending&trace_id=${trace_id}`)
+        return items.length > 0 && items
+      }, 15_000)
+      const { body: answer, status } = await request(`/approvals/${asked.approval_id}/${word}`, {
+        method: "POST",
+        ...(body === undefined ? {} : { body: JSON.stringify(body) })
+      })
+      if (status !== 200) throw new Error(`${word}: ${status} ${JSON.stringify(answer)}`)
+      return asked
+    },
     question: (fromLast = 0) => JSON.stringify(model.requests.at(-1 - fromLast)?.body.messages ?? []),
     offered: () => (model.requests.at(-1)?.body.tools ?? []).map((tool) => tool.function.name),
     end: async () => {

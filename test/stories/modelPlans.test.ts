@@ -41,8 +41,10 @@ describe("a model that plans", () => {
       "llm.called",
       "llm.step_decided",
       "task.step_succeeded",
+      "response.sent",
       "task.succeeded"
     ])
+    assert.deepInclude(told.rows("response.sent")[0].data, { channel: "chat", text: told.reply })
     assert.strictEqual(told.task.kind, "llm_plan")
     assert.strictEqual(told.task.name, "I could do with something hot")
     assert.deepEqual(told.task.output, { answer: "Your large coffee is ready." })
@@ -113,20 +115,41 @@ describe("a model that plans", () => {
     assert.strictEqual(told.reply, "There is no milk, so it is black.")
   })
 
-  it("hears of a gate that refuses, and nothing was done", async () => {
+  const unlock = { call: { tool: "door.unlock", input: {} } }
+
+  it("waits where a gate asks, and hears of a no: nothing was done", async () => {
     const before = story.house.done.length
-    const told = await story.say("open up", { call: { tool: "door.unlock", input: {} } }, {
-      text: "You have to do it."
-    })
+    const asked = await story.say("open up", unlock, { text: "You have to do it." })
+    assert.strictEqual(asked.outcome, "waiting")
+    assert.deepEqual(asked.calls, ["door.unlock planned"])
+    assert.deepEqual(asked.steps, ["decide succeeded", "door.unlock waiting", "decide pending"])
+    assert.strictEqual(asked.task.waits_for, "approval")
+    const [gate] = asked.rows("gate.required")
+    assert.deepInclude(gate, { tool: "door.unlock", risk: "medium", autonomy: "A2" })
+    assert.strictEqual(gate.data.verdict, "CONFIRM")
+    await story.decide(asked.trace, "deny", { reason: "not at night" })
+    const told = await story.reached(asked.trace, "succeeded")
     assert.strictEqual(told.outcome, "succeeded")
     assert.deepEqual(told.calls, ["door.unlock canceled"])
     assert.deepEqual(told.steps, ["decide succeeded", "door.unlock failed", "decide succeeded"])
-    const [gate] = told.rows("gate.hard_blocked")
-    assert.deepInclude(gate, { tool: "door.unlock", risk: "medium", autonomy: "A2" })
-    assert.strictEqual(gate.data.verdict, "CONFIRM")
+    assert.include(told.types, "gate.denied")
     assert.notInclude(told.types, "tool_call.attempted")
-    assert.include(story.question(), "needs a person's yes")
+    assert.include(story.question(), "not at night")
+    assert.strictEqual(told.reply, "You have to do it.")
     assert.strictEqual(story.house.done.length, before)
+  })
+
+  it("goes on after a yes, with exactly what was shown", async () => {
+    const before = story.house.done.length
+    const asked = await story.say("open up now", unlock, { text: "It is open." })
+    assert.strictEqual(story.house.done.length, before)
+    const approval = await story.decide(asked.trace, "approve")
+    const told = await story.reached(asked.trace, "succeeded")
+    assert.strictEqual(told.reply, "It is open.")
+    assert.deepEqual(story.house.done.slice(before), ["door.unlock"])
+    assert.deepEqual(told.calls, ["door.unlock succeeded"])
+    assert.strictEqual(told.trace.tool_calls[0].input_hash, approval.what_hash)
+    assert.includeMembers([...told.types], ["gate.required", "gate.approved", "tool_call.succeeded", "response.sent"])
   })
 
   it("waits when it wants to, at the price of a row", async () => {

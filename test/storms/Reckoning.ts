@@ -115,7 +115,8 @@ export const reckon = async (
               from audit_events a
               where a.trace_id = c.trace_id and a.refs->>'tool_call_id' = c.tool_call_id::text
                 and (a.type like 'tool_call.%' or a.type like 'gate.%')
-                -- To be repeated is no end.
+                -- To be asked about, approved or repeated is no end.
+                and a.type not in ('gate.required', 'gate.approved')
                 and not (a.type = 'tool_call.reconciled' and a.data->>'outcome' is not distinct from 'retry')
               group by 1) x), '{}') as told
      from tool_calls c
@@ -206,7 +207,8 @@ export const reckon = async (
   say(
     "settled and still owed",
     await eyes.query(
-      "select i.event_id from work i join settlements s on s.event_id = i.work_id"
+      // What was asked about first has waited, and is unknown.
+      "select i.event_id from work i join settlements s on s.event_id = i.work_id and s.outcome <> 'waiting'"
     )
   )
 

@@ -12,7 +12,7 @@ export type Kind = (typeof kinds)[number]
 /** The table that the tool `insert` writes: without any constraint, so that it would show a double. */
 export const outsideTable = "create table outside_ledger (id text not null, at timestamptz not null default now())"
 
-const source = (remote: string, timeout: string): string => `
+const source = (remote: string, timeout: string, settings: object): string => `
 import { defineConfig, definePlugin, defineTask, defineTool, Schema, TaskStepFailed, ToolRefused } from "syris"
 
 const remote = ${JSON.stringify(remote)}
@@ -114,13 +114,13 @@ const storm = definePlugin({
   })
 })()
 
-export default defineConfig({ timezone: "UTC", plugins: [storm] })
+export default defineConfig({ timezone: "UTC", plugins: [storm], ...${JSON.stringify(settings)} })
 `
 
-/** Writes the configuration; answers its file. `timeout` is that of the tools. */
-export const writeStorm = (folder: string, remote: string, timeout = "2 seconds"): string => {
+/** Writes the configuration; answers its file. `timeout` is that of the tools, `settings` are the host's besides. */
+export const writeStorm = (folder: string, remote: string, timeout = "2 seconds", settings: object = {}): string => {
   const file = path.join(folder, "syris.config.ts")
-  fs.writeFileSync(file, source(remote, timeout))
+  fs.writeFileSync(file, source(remote, timeout, settings))
   return file
 }
 

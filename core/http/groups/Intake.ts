@@ -27,6 +27,9 @@ const DryRun = Schema.Struct({
   events: Schema.Array(Schema.Unknown),
   decisions: Schema.Array(Schema.Unknown),
   tool_calls: Schema.Array(Schema.Unknown),
+  approvals: Schema.Array(Schema.Unknown),
+  tasks: Schema.Array(Schema.Unknown),
+  replies: Schema.Array(Schema.Unknown),
   audit: Schema.Array(Schema.Unknown)
 }).annotate({ identifier: "DryRun" })
 

@@ -11,6 +11,7 @@ import type { Api } from "../Api.ts"
 import { answer, reading } from "../Checked.ts"
 import { problem, problemResponse } from "../Problem.ts"
 import { UuidText } from "../Query.ts"
+import { ApprovalRecord } from "./Approvals.ts"
 import { TaskRecord } from "./Tasks.ts"
 
 const TraceRecord = Schema.Struct({
@@ -20,7 +21,7 @@ const TraceRecord = Schema.Struct({
   events: Schema.Array(MessageEvent.annotate({ identifier: "MessageEvent" })),
   decisions: Schema.Array(RoutingDecision.annotate({ identifier: "RoutingDecision" })),
   tool_calls: Schema.Array(ToolCall.annotate({ identifier: "ToolCall" })),
-  approvals: Schema.Array(Schema.Unknown),
+  approvals: Schema.Array(ApprovalRecord),
   tasks: Schema.Array(TaskRecord),
   replies: Schema.Array(Schema.Struct({
     event_id: Schema.String,
