@@ -158,12 +158,22 @@ create trigger tool_calls_born before insert on tool_calls for each row
   when (new.needs_approval and new.status not in ('planned', 'canceled', 'failed'))
   execute function tool_calls_born();
 
--- Nothing waits for a call that will not begin any more.
+-- Nothing waits for a call that will not begin any more. Who was asked in the chat of what came from elsewhere is told
+-- there; what was said in the chat is answered there anyway.
 create function tool_calls_given_up() returns trigger language plpgsql as $$
+declare
+  closed approvals%rowtype;
 begin
   update approvals
   set status = case when expires_at <= clock_timestamp() then 'expired' else 'revoked' end
-  where tool_call_id = new.tool_call_id and status in ('pending', 'approved');
+  where tool_call_id = new.tool_call_id and status in ('pending', 'approved')
+  returning * into closed;
+  if found and not exists (select 1 from events where event_id = closed.event_id and channel = 'chat') then
+    insert into chat_messages (message_id, event_id, trace_id, kind, text)
+    values (gen_random_uuid(), closed.event_id, closed.trace_id, 'notice',
+            closed.number || ': ' || coalesce(new.error->>'message', closed.tool || ' was not done.'));
+    perform pg_notify('syris_chat', '');
+  end if;
   return null;
 end $$;
 create trigger tool_calls_given_up after update on tool_calls for each row

@@ -98,9 +98,14 @@ describe("syris chat", () => {
         assert.lengthOf(host.lines(), 1)
         assert.match(line?.thread_id ?? "", /^cli-[0-9a-f]{8}$/)
         assert.deepStrictEqual(line, { text: "hello", thread_id: line?.thread_id ?? "" })
-        assert.match(me.printed[0] ?? "", new RegExp(`${line?.thread_id}.*"approvals".*"approve 2".*"deny 2.*"show 1"`))
+        assert.match(
+          me.printed[0] ?? "",
+          new RegExp(`${line?.thread_id ?? ""}.*"approvals".*"approve 2".*"deny 2.*"show 1"`)
+        )
         assert.deepStrictEqual(
-          host.asked.slice(0, 4).map(({ headers, method, url }) => `${method} ${url} ${headers.prefer ?? ""}`.trim()),
+          host.asked.slice(0, 4).map(({ headers, method, url }) =>
+            `${method} ${url} ${String(headers.prefer ?? "")}`.trim()
+          ),
           [
             `GET /chat?thread_id=${line?.thread_id}&limit=500`,
             `GET /chat/stream?thread_id=${line?.thread_id}`,

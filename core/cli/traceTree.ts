@@ -191,8 +191,22 @@ const taskNode = (task: Fields, steps: Map<string, Node>, paint: Paints): Node =
   return made
 }
 
+/** What of a reply is not simply that it was sent. */
+const standing = (reply: Fields): string => {
+  switch (raw(reply.status)) {
+    case "owed":
+      return "waits"
+    case "not_sent":
+      return "was not sent"
+    case "unknown":
+      return "nobody knows whether it was sent"
+    default:
+      return ""
+  }
+}
+
 const replyNode = (reply: Fields): Node =>
-  node(reply.at, [`reply ${field(reply, "channel")}`, `"${clipped(raw(reply.text), 400)}"`])
+  node(reply.at, [`reply ${field(reply, "channel")}`, `"${clipped(raw(reply.text), 400)}"`, standing(reply)])
 
 const auditNode = (row: Fields, paint: Paints): Node => {
   const reasons = record(row.data).reasons

@@ -57,6 +57,22 @@ export const databaseAway = problem("database.unavailable", "The database does n
   "retry-after": "2"
 })
 
+/** A JSON body that may be missing, or `null`: then it is `none`. */
+export const optionalBody = Effect.fnUntraced(function*<A extends object>(
+  request: HttpServerRequest.HttpServerRequest,
+  checkBody: (value: unknown) => { readonly ok: true; readonly value: A } | {
+    readonly ok: false
+    readonly mistakes: ReadonlyArray<string>
+  },
+  none: A
+) {
+  if (hasNoBody(request)) return none
+  const json = yield* Effect.orDie(request.json)
+  if (json === null) return none
+  const checked = checkBody(json)
+  return checked.ok ? checked.value : yield* Effect.fail(problem("request.field", asSentences(checked.mistakes)))
+})
+
 type ReadingProblem = Problem<400> | Problem<500> | Problem<503>
 
 /** Turns what a reader of the database may fail with into a problem; problems pass. */

@@ -45,7 +45,8 @@ export const makeEventIntake = (stopping: Deferred.Deferred<void>) =>
       writeProblem(response, known ?? serverFailed)
     }
 
-    const refuse = (response: ServerResponse, refused: Problem, channel?: string) => {
+    const refuse = (response: ServerResponse, refused: Problem, dry: boolean, channel?: string) => {
+      if (dry) return writeProblem(response, refused)
       const detail = { code: refused.code, message: refused.detail, retryable: false }
       run(pipeline.reject(detail, channel)).addObserver(() => writeProblem(response, refused))
     }
@@ -94,12 +95,12 @@ export const makeEventIntake = (stopping: Deferred.Deferred<void>) =>
         dry = given === "true"
       }
       const type = checkContentType(headers["content-type"], headers["content-encoding"])
-      if (type !== undefined) return refuse(response, type)
+      if (type !== undefined) return refuse(response, type, dry)
       const wait = readPrefer(headers["prefer"])
       readBody(request, maximumBody, (bytes) => {
-        if (bytes === undefined) return refuse(response, tooLarge(maximumBody))
+        if (bytes === undefined) return refuse(response, tooLarge(maximumBody), dry)
         const parsed = parseJson(bytes)
-        if (parsed.problem !== undefined) return refuse(response, parsed.problem, channelOf(parsed.value))
+        if (parsed.problem !== undefined) return refuse(response, parsed.problem, dry, channelOf(parsed.value))
         return dry ? dryRun(response, parsed.value) : submit(response, parsed.value, wait)
       })
     }

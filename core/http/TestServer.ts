@@ -88,7 +88,8 @@ const layerPipeline = (overrides: Partial<Pipeline["Service"]>) =>
           approvals: [],
           tasks: [],
           replies: [],
-          audit: []
+          audit: [],
+          notes: []
         }),
       ...overrides
     }))

@@ -7,7 +7,6 @@
  */
 import { Clock, Context, Effect, Layer } from "effect"
 import { Audit } from "../audit/Audit.ts"
-import { auditTypes } from "../contract/AuditEvent.ts"
 import type { Trust } from "../contract/Enums.ts"
 import type { ErrorDetail } from "../contract/ErrorDetail.ts"
 import { newId } from "../database/Ids.ts"
@@ -15,12 +14,11 @@ import { Registry } from "../plugin/Registry.ts"
 import { Settings } from "../plugin/Settings.ts"
 import { Control } from "../safety/Control.ts"
 import { worst } from "../safety/Provenance.ts"
-import { Redactor } from "../secrets/Redactor.ts"
 import { TaskEngine } from "../tasks/TaskEngine.ts"
 import type { NewTask } from "../tasks/TaskPlan.ts"
 import { countDown, ToolExecutor, plannedWork } from "../tools/ToolExecutor.ts"
+import { makeDryRun } from "./DryRun.ts"
 import { Executor } from "./Executor.ts"
-import { toMessageEvent } from "./EventLog.ts"
 import { Intake, type Intent } from "./Intake.ts"
 import { normalise } from "./Normaliser.ts"
 import { Preparation } from "./Preparation.ts"
@@ -55,7 +53,7 @@ export class Pipeline extends Context.Service<Pipeline, {
   /** Waits until the event's trace is settled. Never fails: interrupt it at your own time-out. */
   readonly settled: (ids: { readonly event_id: string; readonly trace_id: string }) => Effect.Effect<Settled>
   /** Runs the whole pipeline without any effect and without a row: the trace as it would be. */
-  readonly dryRun: (raw: unknown) => Effect.Effect<DryRun, EventRejected>
+  readonly dryRun: (raw: unknown) => Effect.Effect<DryRun, EventRejected | EventNotAccepted>
 }>()("syris/pipeline/Pipeline") {
   static readonly layer = Layer.effect(
     Pipeline,
@@ -67,7 +65,6 @@ export class Pipeline extends Context.Service<Pipeline, {
       const intake = yield* Intake
       const preparation = yield* Preparation
       const queue = yield* WorkQueue
-      const redactor = yield* Redactor
       const registry = yield* Registry
       const settings = yield* Settings
       const settlements = yield* Settlements
@@ -171,31 +168,10 @@ export class Pipeline extends Context.Service<Pipeline, {
         Effect.uninterruptible
       )
 
+      const would = yield* makeDryRun
       const dryRun = Effect.fnUntraced(function*(raw: unknown) {
         const { body_hash, event } = yield* normalised(raw)
-        const { facts, intent } = yield* Effect.orDie(preparation.prepare(event, body_hash, { dry: true }))
-        const { deadline_ms: _, ...call } = intent.call ?? { deadline_ms: 0 }
-        const { settlement } = intent
-        return {
-          dry_run: true as const,
-          events: [toMessageEvent(event)],
-          decisions: intent.decision === undefined ? [] : [intent.decision],
-          tool_calls: intent.call === undefined ? [] : [call],
-          approvals: intent.approval === undefined ? [] : [redactor.redactJson(intent.approval)],
-          tasks: intent.task === undefined ? [] : [{ ...intent.task.task, steps: intent.task.steps }],
-          replies: settlement?.reply === undefined
-            ? []
-            : [{ event_id: event.event_id, channel: event.channel, text: settlement.reply, at: settlement.settled_at }],
-          audit: facts.map((fact) => ({
-            type: fact.type,
-            stage: auditTypes[fact.type][0],
-            outcome: auditTypes[fact.type][1],
-            summary: fact.summary,
-            tool: fact.tool,
-            risk: fact.risk,
-            data: fact.data ?? {}
-          }))
-        }
+        return yield* Effect.mapError(would(event, body_hash), (cause) => new EventNotAccepted({ cause }))
       })
 
       return Pipeline.of({ submit, startTask, reject, settled: settlements.await, dryRun })

@@ -24,6 +24,8 @@ export interface Prepared {
   readonly intent: Omit<Intent, "attempt" | "claim">
   /** The call that may run, if there is one. */
   readonly plan: Plan | undefined
+  /** The same, whether it may run or not. */
+  readonly planned: Plan | undefined
   readonly facts: ReadonlyArray<Fact>
 }
 
@@ -238,6 +240,7 @@ export class Preparation extends Context.Service<Preparation, {
             ...(settlement === undefined ? {} : { settlement })
           },
           plan: refused === undefined && approval === undefined ? plan : undefined,
+          planned: plan,
           facts: facts.map(([, fact]) => fact)
         } satisfies Prepared
       })

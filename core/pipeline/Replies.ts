@@ -104,7 +104,12 @@ export const layer = Layer.effectDiscard(
 
     const load = Effect.fnUntraced(function*(rows: ReadonlyArray<WorkRow>) {
       const found = yield* sql<{ readonly work_id: string } & Omit<Found, keyof WorkRow>>`
-        select w.work_id, to_jsonb(e) as event, r.tool, r.text, ${sql.literal(storedCall)} as call,
+        select w.work_id, to_jsonb(e) as event, r.tool,
+               -- Why the operator or the gates said no is nobody else's business.
+               case when e.trust <> 'operator' and exists (
+                      select 1 from tool_calls o
+                      where o.trace_id = r.trace_id and o.status in ('canceled', 'failed') and o.error->>'code' like 'gate.%')
+                    then 'It was not done.' else r.text end as text, ${sql.literal(storedCall)} as call,
                coalesce((select s.lane = 'llm_plan' from settlements s where s.event_id = r.event_id), false) as by_model,
                case when exists (select 1 from events o where o.trace_id = r.trace_id and o.trust = 'untrusted')
                       or exists (select 1 from tool_calls o

@@ -42,6 +42,10 @@ export interface Settled {
 /** What would happen, in the shape of `GET /traces/{trace_id}`. */
 export interface DryRun {
   readonly dry_run: true
+  /** The same message was processed already: what it made then. */
+  readonly deduped?: true
+  readonly event_id?: string
+  readonly trace_id?: string
   readonly events: ReadonlyArray<unknown>
   readonly decisions: ReadonlyArray<unknown>
   readonly tool_calls: ReadonlyArray<unknown>
@@ -49,4 +53,6 @@ export interface DryRun {
   readonly tasks: ReadonlyArray<unknown>
   readonly replies: ReadonlyArray<unknown>
   readonly audit: ReadonlyArray<unknown>
+  /** What can't be foreseen, as sentences. */
+  readonly notes: ReadonlyArray<string>
 }

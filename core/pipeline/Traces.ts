@@ -13,18 +13,26 @@ import type { RoutingDecision } from "../contract/RoutingDecision.ts"
 import type { ToolCall } from "../contract/ToolCall.ts"
 import { ApprovalLog } from "../safety/ApprovalLog.ts"
 import { TaskLog, type TaskWithSteps } from "../tasks/TaskLog.ts"
+import { replyKey } from "../tools/ToolCallPlan.ts"
 import { callColumns, type SelectedCall, toToolCall } from "../tools/ToolCallLog.ts"
 import { eventColumns, type SelectedEvent, toMessageEvent } from "./EventLog.ts"
 import { type Owed, owedOf } from "./Settlements.ts"
 
-/** What a channel was told, or is owed. */
+/** What a channel is told. */
 export interface TraceReply {
   readonly event_id: string
   readonly channel: string
   readonly thread_id?: string
   readonly text: string
   readonly at: string
+  /** What became of it; nothing where the channel can't send. */
+  readonly status?: ReplyStatus
+  /** The call that brings it, on channels with a `send`. */
+  readonly tool_call_id?: string
 }
+
+/** `owed`: it is still to be sent, or waits for the operator. */
+export type ReplyStatus = "sent" | "owed" | "not_sent" | "unknown"
 
 export interface Trace {
   readonly trace_id: string
@@ -68,20 +76,52 @@ interface SettlementRow {
   readonly settled_at: Date
   readonly channel: string
   readonly thread_id: string | null
+  readonly answer_by: string | null
+  /** What `answer_by` owes for it. */
+  readonly owes: ReadonlyArray<
+    { readonly reply_id: string; readonly tool: string; readonly text: string; readonly at: string }
+  >
 }
 
 const toDecision = (row: DecisionRow): RoutingDecision => present({ ...row, decided_at: row.decided_at.toISOString() })
 
-const toReplies = (rows: ReadonlyArray<SettlementRow>): ReadonlyArray<TraceReply> =>
-  rows.flatMap((row) =>
-    row.reply === null ? [] : [present({
-      event_id: row.event_id,
-      channel: row.channel,
-      thread_id: row.thread_id,
-      text: row.reply,
-      at: row.settled_at.toISOString()
-    })]
-  )
+const statusOf = (call: SelectedCall | undefined): ReplyStatus => {
+  switch (call?.status) {
+    case "succeeded":
+      return "sent"
+    case "canceled":
+    case "failed":
+      return "not_sent"
+    case "unknown":
+      return "unknown"
+    default:
+      return "owed"
+  }
+}
+
+const toReplies = (
+  rows: ReadonlyArray<SettlementRow>,
+  calls: ReadonlyArray<SelectedCall>
+): ReadonlyArray<TraceReply> =>
+  rows.flatMap(({ answer_by, channel, event_id, owes, reply, settled_at, thread_id }): ReadonlyArray<TraceReply> => {
+    const on = { event_id, channel, thread_id }
+    const sent = owes.map(({ at, reply_id, text, tool }) => {
+      const key = replyKey(reply_id, tool)
+      // An edited one is a call of its own.
+      const call = calls.findLast(({ idempotency_key: of }) => of === key || of.startsWith(`${key}.`))
+      const said = (call?.input as { readonly text?: unknown } | undefined)?.text
+      return present({
+        ...on,
+        text: typeof said === "string" ? said : text,
+        at: call?.resolved_at?.toISOString() ?? at,
+        status: statusOf(call),
+        tool_call_id: call?.tool_call_id ?? null
+      })
+    })
+    if (reply === null || sent.length > 0) return sent
+    const status = answer_by === "chat" ? "sent" as const : null
+    return [present({ ...on, text: reply, at: settled_at.toISOString(), status })]
+  })
 
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -116,7 +156,11 @@ const make = Effect.gen(function*() {
 
   const settlementsOf = (trace_id: string) =>
     sql<SettlementRow>`
-    select s.event_id, s.outcome, s.reply, s.settled_at, e.channel, e.thread_id
+    select s.event_id, s.outcome, s.reply, s.settled_at, s.answer_by, e.channel, e.thread_id,
+           coalesce((select jsonb_agg(jsonb_build_object('reply_id', r.reply_id, 'tool', r.tool, 'text', r.text,
+                                                         'at', r.created_at)
+                                      order by r.created_at)
+                     from replies r where r.event_id = s.event_id), '[]') as owes
     from settlements s
     join events e using (event_id)
     where s.trace_id = ${trace_id}::uuid
@@ -153,7 +197,7 @@ const make = Effect.gen(function*() {
       tool_calls: calls.slice(0, limit).map(toToolCall),
       approvals: approvals.slice(0, limit),
       tasks: traced.tasks,
-      replies: toReplies(settlements.slice(0, limit)),
+      replies: toReplies(settlements.slice(0, limit), calls),
       audit: audit.items,
       ...(truncated.length === 0 ? {} : { truncated })
     }

@@ -1,6 +1,7 @@
 /**
  * The two limits that hold across hosts and restarts, taken in the database before a call's intent: the same thing is not
- * done to the same target again within the cooldown, and no more notifications go out in an hour than are allowed.
+ * done to the same target again within the cooldown, and no more notifications go out in an hour than are allowed, nor
+ * more answers to others.
  *
  * - Each limit is one atomic statement: of calls that race, on any host, as many pass as the limit has room for.
  * - What a call has taken is its own: its retries, and whoever takes it up after a crash, pass again.
@@ -27,6 +28,8 @@ export interface CallToAdmit {
   /** None: the cooldown does not concern the call. */
   readonly target: string | undefined
   readonly notification: boolean
+  /** An answer to somebody else than the operator: counted apart. */
+  readonly answer?: boolean
   readonly trace_id: string
 }
 
@@ -54,9 +57,14 @@ export const flapAlarm = "antiflap.blocked"
 /** One call more than the limit allows. */
 class Blocked extends Schema.TaggedError<Blocked>()("Blocked", {
   by: Schema.Literals(["antiflap", "storm"]),
-  key: Schema.optional(Schema.String),
+  /** Of its alarm. */
+  key: Schema.String,
   reason: Schema.String
 }) {}
+
+/** Where the slots of a limit begin. What strangers ask for does not use up what the operator is told with. */
+const noticePool = { from: 0, alarm: stormAlarm, what: "notifications" }
+const answerPool = { from: 1_000_000, alarm: `${stormAlarm}:answers`, what: "answers" }
 
 /** The alarm of one tool, action and target. */
 const flapKey = (key: string): string => `${flapAlarm}:${key}`
@@ -85,7 +93,7 @@ const takeSlot = `
   with free as materialized (
     select n.slot
     from notification_slots n
-    where n.slot <= $2
+    where n.slot > $4 and n.slot <= $4 + $2
       and (n.tool_call_id = $1::uuid
            or n.at not between clock_timestamp() - interval '1 hour' and clock_timestamp() + interval '1 hour'
            or ${wasNotDone("n")})
@@ -110,7 +118,7 @@ const cooldownLeft = `
 const slotLeft = `
   select ${secondsUntil("min(nullif(at, '-infinity'))", "interval '1 hour'")} as left
   from notification_slots
-  where slot <= $1`
+  where slot > $2 and slot <= $2 + $1`
 
 const inWords = (seconds: number): string => seconds < 100 ? `${seconds} s` : `${Math.ceil(seconds / 60)} min`
 
@@ -157,24 +165,30 @@ const make = Effect.fnUntraced(function*({ cooldownMs, notificationsPerHour }: A
     )
     return yield* new Blocked({
       by: "antiflap",
-      key,
+      key: flapKey(key),
       reason: `${tool} did this to ${shown(target ?? "")} ${inWords(ago)} ago; again in ${inWords(left)}.`
     })
   })
 
   /** Whether an alarm says that no notification gets through. */
-  const notify = Effect.fnUntraced(function*(tool_call_id: string) {
+  const notify = Effect.fnUntraced(function*({ answer, tool_call_id }: CallToAdmit) {
+    const pool = answer === true ? answerPool : noticePool
     const [taken] = yield* sql.unsafe<{ readonly alarmed: boolean }>(takeSlot, [
       tool_call_id,
       notificationsPerHour,
-      stormAlarm
+      pool.alarm,
+      pool.from
     ])
     if (taken !== undefined) return taken.alarmed
-    const [{ left } = { left: 1 }] = yield* sql.unsafe<{ readonly left: number }>(slotLeft, [notificationsPerHour])
+    const [{ left } = { left: 1 }] = yield* sql.unsafe<{ readonly left: number }>(slotLeft, [
+      notificationsPerHour,
+      pool.from
+    ])
     return yield* new Blocked({
       by: "storm",
+      key: pool.alarm,
       reason:
-        `${notificationsPerHour} notifications were sent in the last hour, and no more are allowed; the next one in ${
+        `${notificationsPerHour} ${pool.what} were sent in the last hour, and no more are allowed; the next one in ${
           inWords(left)
         }.`
     })
@@ -186,13 +200,13 @@ const make = Effect.fnUntraced(function*({ cooldownMs, notificationsPerHour }: A
       : digest(call.tool, call.action, call.target)
     const take = Effect.gen(function*() {
       const flaps = key !== undefined && (yield* cool(key, call))
-      return { flaps, storms: call.notification && (yield* notify(call.tool_call_id)) }
+      return { flaps, storms: call.notification && (yield* notify(call)) }
     })
     const both = key !== undefined && call.notification
     const { flaps, storms } = yield* both ? sql.withTransaction(take) : take
     if (key !== undefined) remember(key, call.tool_call_id)
     if (key !== undefined && flaps) yield* alarms.resolveKey(flapKey(key))
-    if (storms) yield* alarms.resolveKey(stormAlarm)
+    if (storms) yield* alarms.resolveKey((call.answer === true ? answerPool : noticePool).alarm)
     return admitted
   }, (admitting, { target, tool, tool_call_id, trace_id }) =>
     Effect.catchTag(
@@ -203,16 +217,15 @@ const make = Effect.fnUntraced(function*({ cooldownMs, notificationsPerHour }: A
           severity: "warning",
           refs: { tool_call_id },
           trace_id,
-          ...key === undefined
+          dedupe_key: key,
+          ...by === "storm"
             ? {
               type: stormAlarm,
-              dedupe_key: stormAlarm,
               message: `Notifications are held back. ${reason} Look at what sends so many, or allow more with ` +
                 "safety.notificationsPerHour."
             }
             : {
               type: flapAlarm,
-              dedupe_key: flapKey(key),
               message: `${tool} on ${shown(target ?? "")} is held back. ${reason} Look at what asks for it again and ` +
                 "again, or shorten safety.antiflapCooldown."
             }
@@ -234,7 +247,8 @@ const make = Effect.fnUntraced(function*({ cooldownMs, notificationsPerHour }: A
 
   yield* sql`
     insert into notification_slots (slot)
-    select generate_series(1, ${notificationsPerHour}::int)
+    select pool + n
+    from generate_series(1, ${notificationsPerHour}::int) n, unnest(array[${noticePool.from}::int, ${answerPool.from}::int]) pool
     on conflict do nothing`
   // Hosts of one database may have cooldowns that differ: what is a day old concerns none of them.
   yield* sql`

@@ -4,7 +4,7 @@
  * An edit makes a new call with the edited input, gated afresh, and a new approval for it; the old ones end with that.
  * What the gates forbid is refused, and the old approval stays as it was.
  */
-import { Clock, Context, Effect, Layer } from "effect"
+import { Clock, Context, Effect, Layer, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { Audit } from "../audit/Audit.ts"
 import type { Approval } from "../contract/Approval.ts"
@@ -34,7 +34,16 @@ import { idempotencyKey, refusedBy, replyKey, stepKey } from "./ToolCallPlan.ts"
 
 export { ApprovalConflict, ApprovalNotFound } from "./ApprovalMoves.ts"
 
-type Decision<A> = Effect.Effect<A, ApprovalNotFound | ApprovalConflict | SqlError.SqlError>
+/** The tool does not take the edited input; `detail` says what to change. */
+export class ApprovalInputInvalid
+  extends Schema.TaggedError<ApprovalInputInvalid>()("ApprovalInputInvalid", { detail: Schema.String })
+{
+  override get message() {
+    return this.detail
+  }
+}
+
+type Decision<A, E = never> = Effect.Effect<A, E | ApprovalNotFound | ApprovalConflict | SqlError.SqlError>
 
 export class ApprovalCommands extends Context.Service<ApprovalCommands, {
   /** `what_hash`: of what the person was shown. */
@@ -50,7 +59,7 @@ export class ApprovalCommands extends Context.Service<ApprovalCommands, {
   readonly edit: (
     approval_id: string,
     word: { readonly by: string; readonly input: unknown }
-  ) => Decision<Approval>
+  ) => Decision<Approval, ApprovalInputInvalid>
 }>()("syris/tools/ApprovalCommands") {
   static readonly layer = Layer.effect(ApprovalCommands, Effect.suspend(() => make))
 }
@@ -104,9 +113,13 @@ const make = Effect.gen(function*() {
     }
     const json = yield* Effect.try({
       try: () => toPlainJson(input ?? {}),
-      catch: (error) => conflict(`The input ${error instanceof Error ? error.message : String(error)}.`)
+      catch: (error) =>
+        new ApprovalInputInvalid({ detail: `The input ${error instanceof Error ? error.message : String(error)}.` })
     })
-    const decoded: unknown = yield* Effect.mapError(tool.decodeInput(json), conflict)
+    const decoded: unknown = yield* Effect.mapError(
+      tool.decodeInput(json),
+      (detail) => new ApprovalInputInvalid({ detail })
+    )
     const [event] = yield* sql<EventColumns>`
       select channel, connector_id, actor_id, trust from events where event_id = ${approval.event_id}::uuid`
     if (event === undefined || approval.event_id === null) {

@@ -178,7 +178,7 @@ const no = defineTool({
 })
 
 const sentence = (body: string): RegExp => new RegExp(`(?:please )?(?:${body})(?:,? please)?[.!?]*`)
-const several = "(?<numbers>#?[0-9]{1,15}(?:(?:,| and|, and) *#?[0-9]{1,15})*)"
+const several = "(?<numbers>#?[0-9]{1,15}(?:(?:,? and |,| )\\s*#?[0-9]{1,15})*)"
 const numbersOf = (text: string | undefined): ReadonlyArray<number> =>
   Array.from((text ?? "").matchAll(/\d+/g), ([digits]) => Number(digits))
 

@@ -104,11 +104,9 @@ const make = Effect.gen(function*() {
     const cooldown = hasCooldown(tool) && answers === undefined
     if (!notification && !cooldown) return undefined
     const { action, target } = targetOf(tool, input)
-    return cooldown && target !== undefined
-      ? { action, target, notification }
-      : notification
-      ? { action, target: undefined, notification }
-      : undefined
+    if (cooldown && target !== undefined) return { action, target, notification }
+    if (!notification) return undefined
+    return { action, target: undefined, notification, ...(answers === undefined ? {} : { answer: true }) }
   }
 
   const show = (request: Omit<PlanRequest, "ordinal">, idempotency_key: string, input: unknown) =>

@@ -93,7 +93,11 @@ export class Previews extends Context.Service<Previews, {
                 : error?._tag === "Die"
                 ? error.defect
                 : undefined
-              const message = thrown instanceof Error ? thrown.message : String(thrown ?? "it was stopped")
+              const message = thrown instanceof Error
+                ? thrown.message
+                : typeof thrown === "string"
+                ? thrown
+                : "it was stopped"
               return Effect.succeed(failed(redactor.redactText(storable(message)).slice(0, 300).toWellFormed()))
             }),
             Effect.ensuring(Effect.sync(() => controller.abort()))

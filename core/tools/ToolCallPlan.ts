@@ -60,6 +60,8 @@ export interface Guarded {
   /** Nothing where no cooldown holds. */
   readonly target: string | undefined
   readonly notification: boolean
+  /** An answer to somebody else: counted apart, so that a stranger who asks much silences nothing of the operator's. */
+  readonly answer?: boolean
 }
 
 /** Why a call does not run. */

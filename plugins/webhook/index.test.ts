@@ -201,12 +201,13 @@ describe("webhook out", () => {
   const got: Array<{ readonly headers: http.IncomingHttpHeaders; readonly body: string; readonly url: string }> = []
   let answer: { readonly status: number; readonly headers?: Record<string, string> } = { status: 200 }
   let url = ""
-  const server = http.createServer(async (request, response) => {
+  const server = http.createServer((request, response) => void took(request, response))
+  const took = async (request: http.IncomingMessage, response: http.ServerResponse): Promise<void> => {
     let body = ""
     for await (const chunk of request.setEncoding("utf8")) body += String(chunk)
     got.push({ headers: request.headers, body, url: request.url ?? "" })
     response.writeHead(answer.status, answer.headers).end("x".repeat(100_000))
-  })
+  }
   beforeAll(async () => {
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
     url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook/very-secret-path`

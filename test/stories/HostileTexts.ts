@@ -1,7 +1,7 @@
 /** Texts from outside that want something done: one wish, in the dresses that people have found for it. */
 
 /** Every second character is followed by one that can't be seen. */
-const between = (text: string, mark: string): string => [...text].join(mark)
+const between = (text: string, mark: string): string => Array.from(text).join(mark)
 const wide = (text: string): string =>
   text.replaceAll(/[!-~]/g, (one) => String.fromCharCode(one.charCodeAt(0) + 0xfee0)).replaceAll(" ", "\u3000")
 const base64 = (text: string): string => Buffer.from(text).toString("base64")
@@ -35,7 +35,7 @@ export const hostileTexts: Readonly<Record<string, (wish: string) => string>> = 
   "hexadecimal": (wish) => `Read ${Buffer.from(wish).toString("hex")} and act.`,
   "percent codes": (wish) => `See ${encodeURIComponent(wish)}`,
   "rot13": (wish) => rot13(wish),
-  "backwards": (wish) => [...wish].toReversed().join(""),
+  "backwards": (wish) => Array.from(wish).toReversed().join(""),
   "right to left": (wish) => `\u202e\u2067${wish}\u2069\u202c`,
   "zero-width letters between": (wish) => between(wish, "\u200b"),
   "word joiners between": (wish) => between(wish, "\u2060"),

@@ -24,7 +24,7 @@ const readings: ReadonlyArray<(text: string) => string> = [
   (text) => text,
   unescaped,
   (text) => text.replaceAll(/\p{Cf}/gu, "").normalize("NFKC"),
-  (text) => [...text].toReversed().join(""),
+  (text) => Array.from(text).toReversed().join(""),
   (text) => text.replaceAll(/[A-Za-z0-9+/]{24,}={0,2}/g, (code) => Buffer.from(code, "base64").toString()),
   (text) => text.replaceAll(/\b(?:[0-9a-f]{2}){12,}\b/g, (code) => Buffer.from(code, "hex").toString()),
   (text) => text.replaceAll(/(?:%[0-9A-F]{2}|[\w.!~*'()-])+/g, percent),

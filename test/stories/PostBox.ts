@@ -32,7 +32,8 @@ export const openPostBox = async (honoursKey: boolean): Promise<PostBox> => {
   const keys = new Set<string>()
   const statuses: Array<number> = []
   let held: Array<http.ServerResponse> | undefined
-  const server = http.createServer(async (request, response) => {
+  const server = http.createServer((request, response) => void took(request, response))
+  const took = async (request: http.IncomingMessage, response: http.ServerResponse): Promise<void> => {
     let text = ""
     for await (const chunk of request.setEncoding("utf8")) text += String(chunk)
     const post = { key: String(request.headers["idempotency-key"] ?? ""), body: JSON.parse(text) as unknown }
@@ -43,7 +44,7 @@ export const openPostBox = async (honoursKey: boolean): Promise<PostBox> => {
     response.statusCode = status
     if (held === undefined) response.end()
     else held.push(response)
-  })
+  }
   await once(server.listen(0, "127.0.0.1"), "listening")
   const saying = (from: ReadonlyArray<Posted>, text: RegExp | string) =>
     from.filter(({ body }) => typeof text === "string" ? body.text === text : text.test(body.text))

@@ -16,16 +16,30 @@ const kitchen = definePlugin({
     tools: [
       defineTool({
         name: "cups.count",
-        description: "Count the cups.",
+        description: "Count the cups, and write it down.",
         input: Schema.Struct({ where: Schema.String }),
+        output: Schema.Struct({ message: Schema.String }),
+        effect: "write",
+        guarantee: "transactional",
+        risk: "low",
+        scopes: ["kitchen"],
+        run: ({ where }) => ({ message: `3 cups in the ${where}.` })
+      }),
+      defineTool({
+        name: "safe.look",
+        description: "Look into the safe.",
+        input: Schema.Struct({}),
         output: Schema.Struct({ message: Schema.String }),
         effect: "read",
         risk: "low",
         scopes: ["kitchen"],
-        run: ({ where }) => ({ message: `3 cups in the ${where}.` })
+        run: () => ({ message: "The will of 1987." })
       })
     ],
-    intents: [{ name: "cups.count", tool: "cups.count", patterns: [/count the cups in the (?<where>\w+)/] }]
+    intents: [
+      { name: "cups.count", tool: "cups.count", patterns: [/count the cups in the (?<where>\w+)/] },
+      { name: "safe.look", tool: "safe.look", patterns: [/what is in the safe/] }
+    ]
   })
 })
 
@@ -103,6 +117,11 @@ describe("an event of a channel that can send", () => {
     for (const each of [box, bell, plain]) each.close()
   })
   afterEach(() => level("A2"))
+  // At A1 these are counted without a question, so that only the answer asks.
+  beforeAll(async () => {
+    const when = { path: "input.where", op: "in", value: ["kitchen", "study", "garage"] }
+    assert.strictEqual((await house.request("/policy", { tool: "cups.count", when })).status, 201)
+  })
 
   const level = async (to: string) => {
     assert.strictEqual((await house.request("/controls/autonomy", { level: to })).status, 200)
@@ -135,7 +154,7 @@ describe("an event of a channel that can send", () => {
     ])
     assert.deepEqual(
       trace.tool_calls.map((call: any) => `${call.tool} ${call.status} ${call.guarantee}`),
-      ["cups.count succeeded none", "webhook.send succeeded native_key"]
+      ["cups.count succeeded transactional", "webhook.send succeeded native_key"]
     )
     assert.deepEqual(postsOf(sent), [{
       key: trace.tool_calls[1].idempotency_key,
@@ -160,6 +179,32 @@ describe("an event of a channel that can send", () => {
       assert.strictEqual(trace.tool_calls[1].tool, tool)
       for (const one of [box, bell, plain]) assert.lengthOf(postsOf(sent, one), one === at ? 1 : 0)
     }
+  })
+
+  it("asks before a stranger hears what was looked up", async () => {
+    const sent = await house.host.send(ask("", { text: "what is in the safe", message_id: "m-safe" }))
+    const asked = await house.asked()
+    assert.strictEqual(asked.tool, "webhook.send")
+    assert.include(asked.what.text, "The will of 1987.")
+    assert.include(asked.reasons, "untrusted content never acts on the outside without a person")
+    assert.deepEqual(postsOf(sent), [])
+    await house.request(`/approvals/${asked.approval_id}/deny`, {})
+    const trace = await house.tells(sent, "response.failed")
+    assert.deepEqual(postsOf(sent), [])
+    assert.deepEqual(trace.replies.map(({ status, text }: any) => [status, text]), [["not_sent", "The will of 1987."]])
+  })
+
+  it("does not tell a stranger why it was not done", async () => {
+    await level("A1")
+    const sent = await house.host.send(ask("vault"))
+    const first = await house.asked()
+    assert.strictEqual(first.tool, "cups.count")
+    await house.request(`/approvals/${first.approval_id}/deny`, { reason: "I never trust this person" })
+    const answer = await house.asked()
+    assert.deepEqual([answer.tool, answer.what.text], ["webhook.send", "It was not done."])
+    await house.request(`/approvals/${answer.approval_id}/approve`, {})
+    await house.tells(sent, "response.sent")
+    assert.deepEqual(postsOf(sent).map(({ body }) => body.text), ["It was not done."])
   })
 
   it("is not answered where nobody can, and leaves four rows", async () => {
@@ -357,10 +402,14 @@ describe("more notifications than may go out", () => {
     assert.include(await house.host.auditTypes(more.trace_id), "response.sent")
   })
 
-  it("hold back an answer to somebody else, too", async () => {
-    const sent = await house.host.send({ channel: "webhook", text: "count the cups in the hall", message_id: "late" })
-    const trace = await house.tells(sent, "response.failed")
-    assert.include(typesOf(trace), "gate.storm_block")
-    assert.lengthOf(box.posts(), 2)
+  it("are counted apart from answers to others: a stranger who asks much silences nothing of the operator's", async () => {
+    const ask = (message_id: string) =>
+      house.host.send({ channel: "webhook", text: "count the cups in the hall", message_id })
+    for (const id of ["first", "second", "third"]) await house.tells(await ask(id), "response.sent")
+    const trace = await house.tells(await ask("fourth"), "response.failed")
+    assert.match(rowsOf(trace, "gate.storm_block")[0].summary, /3 answers were sent in the last hour/)
+    assert.lengthOf(box.posts(), 2 + 3)
+    const { body: { items: alarms } } = await house.request("/alarms?status=open")
+    assert.lengthOf(alarms, 2)
   })
 })

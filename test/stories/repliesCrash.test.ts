@@ -19,7 +19,7 @@ import webhook from "syris/plugins/webhook"
 const kitchen = definePlugin({ name: "kitchen", setup: () => ({
   tools: [defineTool({
     name: "cups.count", description: "Count the cups.", input: Schema.Struct({ where: Schema.String }),
-    effect: "read", risk: "low", scopes: [], run: ({ where }) => ({ message: "3 cups in " + where + "." })
+    effect: "write", guarantee: "transactional", risk: "low", scopes: [], run: ({ where }) => ({ message: "3 cups in " + where + "." })
   })],
   intents: [{ name: "cups.count", tool: "cups.count", patterns: [/count the cups in (?<where>[a-z0-9-]+)/] }]
 }) })
@@ -204,14 +204,20 @@ describe("an answer whose host is killed", () => {
       )
       return row?.n === lines.length
     })
-    const said = new Map<string, number>()
-    let cursor = ""
-    do {
-      const page = await host.get(`/chat?limit=100${cursor}`)
-      for (const { text } of page.items) said.set(text, (said.get(text) ?? 0) + 1)
-      cursor = page.next_cursor === undefined ? "" : `&cursor=${encodeURIComponent(page.next_cursor)}`
-    } while (cursor !== "")
-    for (const { where } of lines) assert.strictEqual(said.get(wordsOf(where)), 1, where)
+    // Where hosts died under one five times over, the answer says that.
+    const answered = await database.query<{ message_id: string; texts: ReadonlyArray<string> }>(
+      `select e.message_id, array_agg(m.text) as texts
+       from events e join chat_messages m on m.event_id = e.event_id and m.kind = 'reply'
+       where e.message_id like 'c-%' group by e.message_id`
+    )
+    const said = new Map(answered.map(({ message_id, texts }) => [message_id, texts]))
+    for (const { message_id, where } of lines) {
+      const [text, ...more] = said.get(message_id) ?? []
+      assert.oneOf(text, [wordsOf(where), "cups.count was given up: its host ended under it 5 times."])
+      assert.deepEqual(more, [], where)
+    }
+    const page = await host.get("/chat?limit=500")
+    assert.isAtLeast(page.items.length, lines.length)
     const told = await database.query<{ message_id: string; n: number }>(
       `select e.message_id, count(a.seq)::int as n
        from events e left join audit_events a on a.trace_id = e.trace_id and a.type = 'response.sent'

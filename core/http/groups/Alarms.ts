@@ -6,9 +6,9 @@ import type { SqlError } from "effect/sql"
 import { Alarm } from "../../contract/Alarm.ts"
 import { AlarmStatus } from "../../contract/Enums.ts"
 import { type AlarmMoveRefused, type AlarmNotFound, Alarms } from "../../health/Alarms.ts"
-import { asSentences, check } from "../../plugin/Explain.ts"
+import { check } from "../../plugin/Explain.ts"
 import type { Api } from "../Api.ts"
-import { answer, hasNoBody, reading } from "../Checked.ts"
+import { answer, optionalBody, reading } from "../Checked.ts"
 import { problem, problemResponse } from "../Problem.ts"
 import { defaultLimit, pageQuery, UuidText } from "../Query.ts"
 
@@ -41,10 +41,8 @@ export class AlarmsGroup extends HttpApiGroup.make("alarms").add(
 
 /** The note of a move, whose body may be missing. */
 const readNote = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest) {
-  if (hasNoBody(request)) return undefined
-  const checked = checkNote(yield* Effect.orDie(request.json))
-  if (!checked.ok) return yield* Effect.fail(problem("request.field", asSentences(checked.mistakes)))
-  return checked.value.note === "" ? undefined : checked.value.note
+  const { note }: typeof NoteBody.Type = yield* optionalBody(request, checkNote, {})
+  return note === "" ? undefined : note
 })
 
 const move = (made: Effect.Effect<Alarm, AlarmNotFound | AlarmMoveRefused | SqlError.SqlError>) =>

@@ -1,15 +1,20 @@
 /** `GET /approvals`, `GET /approvals/{id}`, and the operator's word: approve, deny, edit. */
 import { Effect, Schema } from "effect"
-import { type HttpServerRequest, HttpServerResponse } from "effect/http"
+import { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import type { SqlError } from "effect/sql"
 import { Approval } from "../../contract/Approval.ts"
 import { ApprovalStatus } from "../../contract/Enums.ts"
-import { asSentences, check } from "../../plugin/Explain.ts"
+import { check } from "../../plugin/Explain.ts"
 import { ApprovalLog } from "../../safety/ApprovalLog.ts"
-import { ApprovalCommands, ApprovalConflict, ApprovalNotFound } from "../../tools/ApprovalCommands.ts"
+import {
+  ApprovalCommands,
+  type ApprovalConflict,
+  type ApprovalInputInvalid,
+  type ApprovalNotFound
+} from "../../tools/ApprovalCommands.ts"
 import type { Api } from "../Api.ts"
-import { answer, hasNoBody, reading } from "../Checked.ts"
+import { answer, optionalBody, reading } from "../Checked.ts"
 import { problem, problemResponse } from "../Problem.ts"
 import { defaultLimit, pageQuery, Text, Uuid, UuidText } from "../Query.ts"
 
@@ -72,7 +77,7 @@ export class ApprovalsGroup extends HttpApiGroup.make("approvals").add(
     params,
     payload: EditBody,
     success: ApprovalRecord.pipe(HttpApiSchema.status(201)),
-    error
+    error: [problemResponse(400), ...error]
   }).annotateMerge(OpenApi.annotations({
     summary: "Asks for another input instead",
     description: "Gated afresh: 201 with an approval of its own, which takes the place of this one."
@@ -81,28 +86,20 @@ export class ApprovalsGroup extends HttpApiGroup.make("approvals").add(
 
 const notFound = problem("approval.not_found", "No approval has this id.")
 
-const bodyOf = <A extends object>(
-  request: HttpServerRequest.HttpServerRequest,
-  checkBody: (value: unknown) => { readonly ok: true; readonly value: A } | {
-    readonly ok: false
-    readonly mistakes: ReadonlyArray<string>
-  },
-  none: A
+const refusals = {
+  ApprovalNotFound: () => Effect.fail(notFound),
+  ApprovalConflict: ({ detail }: ApprovalConflict) => Effect.fail(problem("approval.state", detail))
+}
+
+const decided = (decision: Effect.Effect<Approval, ApprovalNotFound | ApprovalConflict | SqlError.SqlError>) =>
+  reading(decision.pipe(Effect.catchTags(refusals)))
+
+const edited = (
+  decision: Effect.Effect<Approval, ApprovalNotFound | ApprovalConflict | ApprovalInputInvalid | SqlError.SqlError>
 ) =>
-  Effect.gen(function*() {
-    if (hasNoBody(request)) return none
-    const json = yield* Effect.orDie(request.json)
-    if (json === null) return none
-    const checked = checkBody(json)
-    return checked.ok ? checked.value : yield* Effect.fail(problem("request.field", asSentences(checked.mistakes)))
-  })
-
-type Failure = ApprovalNotFound | ApprovalConflict | SqlError.SqlError
-
-const decided = (decision: Effect.Effect<Approval, Failure>) =>
   reading(decision.pipe(Effect.catchTags({
-    ApprovalNotFound: () => Effect.fail(notFound),
-    ApprovalConflict: ({ detail }) => Effect.fail(problem("approval.state", detail))
+    ...refusals,
+    ApprovalInputInvalid: ({ detail }) => Effect.fail(problem("tool.input", detail))
   })))
 
 export const approvalsHandlers = (api: Api) =>
@@ -126,13 +123,13 @@ export const approvalsHandlers = (api: Api) =>
               record === undefined ? Effect.fail(notFound) : Effect.succeed(shown(record))
           )))
         .handleRaw("approve", ({ params, request }) =>
-          Effect.flatMap(bodyOf(request, checkApprove, {}), (body) =>
+          Effect.flatMap(optionalBody(request, checkApprove, {}), (body) =>
             Effect.map(decided(commands.approve(params.id, { ...body, by })), shown)))
         .handleRaw("deny", ({ params, request }) =>
-          Effect.flatMap(bodyOf(request, checkDeny, {}), (body) =>
+          Effect.flatMap(optionalBody(request, checkDeny, {}), (body) =>
             Effect.map(decided(commands.deny(params.id, { ...body, by })), shown)))
         .handle("edit", ({ params, payload }) =>
-          Effect.map(decided(commands.edit(params.id, { by, input: payload.input })), (record) =>
+          Effect.map(edited(commands.edit(params.id, { by, input: payload.input })), (record) =>
             HttpServerResponse.setStatus(shown(record), 201)))
     })
   )

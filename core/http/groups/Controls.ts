@@ -4,13 +4,12 @@ import type { HttpServerRequest } from "effect/http"
 import { HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
 import { AuditLog } from "../../audit/AuditLog.ts"
 import { Autonomy } from "../../contract/Enums.ts"
-import { asSentences, check } from "../../plugin/Explain.ts"
+import { check } from "../../plugin/Explain.ts"
 import { autonomyHistory } from "../../safety/AutonomyHistory.ts"
 import { Control } from "../../safety/Control.ts"
 import { ControlCommands } from "../../safety/ControlCommands.ts"
 import type { Api } from "../Api.ts"
-import { answer, hasNoBody, reading } from "../Checked.ts"
-import { problem } from "../Problem.ts"
+import { answer, optionalBody, reading } from "../Checked.ts"
 import { defaultLimit, pageQuery } from "../Query.ts"
 
 const reason = Schema.optionalKey(Schema.String.check(Schema.isMaxLength(1_000)))
@@ -60,10 +59,8 @@ export class ControlsGroup extends HttpApiGroup.make("controls").add(
 
 /** The word of the operator, with the reason from a body that may be missing. */
 const readWord = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest) {
-  if (hasNoBody(request)) return wordOf(undefined)
-  const checked = checkReason(yield* Effect.orDie(request.json))
-  if (!checked.ok) return yield* Effect.fail(problem("request.field", asSentences(checked.mistakes)))
-  return wordOf(checked.value.reason)
+  const { reason }: typeof ReasonBody.Type = yield* optionalBody(request, checkReason, {})
+  return wordOf(reason)
 })
 
 const wordOf = (given: string | undefined) => ({ by: "operator", reason: given === "" ? undefined : given })

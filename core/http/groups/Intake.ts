@@ -24,13 +24,18 @@ const Accepted = Schema.Struct({
 
 const DryRun = Schema.Struct({
   dry_run: Schema.Literal(true),
+  deduped: Schema.optionalKey(Schema.Literal(true)),
+  event_id: Schema.optionalKey(Schema.String),
+  trace_id: Schema.optionalKey(Schema.String),
   events: Schema.Array(Schema.Unknown),
   decisions: Schema.Array(Schema.Unknown),
   tool_calls: Schema.Array(Schema.Unknown),
   approvals: Schema.Array(Schema.Unknown),
   tasks: Schema.Array(Schema.Unknown),
   replies: Schema.Array(Schema.Unknown),
-  audit: Schema.Array(Schema.Unknown)
+  audit: Schema.Array(Schema.Unknown),
+  /** What can't be foreseen, as sentences. */
+  notes: Schema.Array(Schema.String)
 }).annotate({ identifier: "DryRun" })
 
 export class IntakeGroup extends HttpApiGroup.make("intake").add(

@@ -78,7 +78,11 @@ export const policyHandlers = (api: Api) =>
           )
         }
         const { expires_at, expires_in_ms, reason, risk = "high", tool } = body
-        if (registry.tool(tool) === undefined) {
+        const known = registry.tool(tool)
+        if (known?.operatorOnly === true) {
+          return yield* refused({ detail: `${tool} is the operator's own: it is asked about each time.` })
+        }
+        if (known === undefined) {
           const names = registry.tools().map(({ definition }) => definition.name)
           return yield* refused({ detail: withStop(`tool: ${unknownKey(tool, names, "tool")}`) })
         }

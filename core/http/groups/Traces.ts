@@ -28,7 +28,11 @@ const TraceRecord = Schema.Struct({
     channel: Schema.String,
     thread_id: Schema.optionalKey(Schema.String),
     text: Schema.String,
-    at: Schema.String
+    at: Schema.String,
+    /** Nothing where the channel can't send. `owed`: it is still to be sent, or waits for the operator. */
+    status: Schema.optionalKey(Schema.Literals(["sent", "owed", "not_sent", "unknown"])),
+    /** The call that brings it, on channels with a `send`. */
+    tool_call_id: Schema.optionalKey(Schema.String)
   })),
   audit: Schema.Array(AuditEvent.annotate({ identifier: "AuditEvent" })),
   truncated: Schema.optionalKey(Schema.Array(Schema.String))
