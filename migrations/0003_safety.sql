@@ -314,3 +314,20 @@ begin
   return null;
 end $$;
 create trigger approvals_told after insert on approvals for each row execute function approvals_told();
+
+-- Of a call of which nobody knows whether it was done, and which no host will find out, the operator is told in the chat. A
+-- task tells it of its own.
+create function work_left_to_a_person() returns trigger language plpgsql as $$
+begin
+  insert into chat_messages (message_id, thread_id, event_id, trace_id, kind, text)
+  values (gen_random_uuid(),
+          (select thread_id from events where event_id = new.event_id and channel = 'chat'),
+          new.event_id, new.trace_id, 'notice',
+          'It is not known whether ' || new.tool || ' was done. Find out, and say it: syris settle ' || new.tool_call_id);
+  perform pg_notify('syris_chat', '');
+  return null;
+end $$;
+create trigger work_left_to_a_person after update on work for each row
+  when (new.waits_for = 'person' and old.waits_for is distinct from 'person' and new.kind in ('event', 'reply')
+        and new.tool_call_id is not null)
+  execute function work_left_to_a_person();

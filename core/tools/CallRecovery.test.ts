@@ -17,6 +17,7 @@ import { layerCore } from "../main.ts"
 import { definePlugin, defineTool, Schema } from "../plugin/index.ts"
 import { Registry } from "../plugin/Registry.ts"
 import { Settings } from "../plugin/Settings.ts"
+import { ControlCommands } from "../safety/ControlCommands.ts"
 import { layerTestDatabase } from "../testing/TestDatabase.ts"
 import { CallRecovery, type Recovered, type StoredApproval, type StoredCall, storedCall } from "./CallRecovery.ts"
 import { hashOf } from "./InputHash.ts"
@@ -358,6 +359,38 @@ describe("a call that is still to be made", () => {
     assert.strictEqual(read._tag === "Ended" ? read.error?.code : "", "tool.interrupted")
     const keyed = await recover(await leave("r.keyed", "unknown", { attempts: 5 }))
     assert.deepEqual(keyed, { _tag: "PutOff", until: "person", counts: false })
+  })
+})
+
+describe("a call that was begun at a higher level than now", () => {
+  const at = async (level: "A0" | "A1" | "A3") => {
+    await runtime.runPromise(
+      Effect.flatMap(ControlCommands, (commands) => commands.setAutonomy(level, { by: "operator" }))
+    )
+  }
+
+  it("is not sent again: what nobody knows of waits for a person, what was refused ends", async () => {
+    answer = "not_done"
+    const person = { _tag: "PutOff", until: "person", counts: false } as const
+    for (const level of ["A0", "A1"] as const) {
+      const probed = await leave("r.probed", "unknown")
+      const keyed = await leave("r.keyed", "unknown")
+      const tried = await leave("r.plain", "planned", { attempts: 1 })
+      await at(level)
+      assert.deepEqual(await recover(probed), person, level)
+      assert.deepEqual(await recover(keyed), person, level)
+      assert.deepInclude(await recover(tried), { _tag: "Ended", status: "failed", from: "planned" }, level)
+      await at("A3")
+      // The control: at the level that it was begun at it is.
+      assert.strictEqual((await recover(probed))._tag, "Attempt")
+      assert.strictEqual((await recover(keyed))._tag, "Attempt")
+      assert.strictEqual((await recover(await leave("r.plain", "planned", { attempts: 1 })))._tag, "Attempt")
+    }
+  })
+
+  it("takes nothing of the limits again", async () => {
+    const recovered = await recover(await leave("r.keyed", "unknown"))
+    assert.isTrue(recovered._tag === "Attempt" && recovered.work.guarded === undefined)
   })
 })
 
