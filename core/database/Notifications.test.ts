@@ -54,7 +54,7 @@ layer(services, { timeout: "60 seconds", excludeTestServices: true })("notificat
       const pids = yield* Effect.all(
         Array.from(
           { length: poolSize },
-          () => sql.withTransaction(sql<{ readonly pid: number }>`select pg_backend_pid() as pid from pg_sleep(0.1)`)
+          () => sql.withTransaction(sql<{ readonly pid: number }>`select pg_backend_pid() as pid from pg_sleep(1)`)
         ),
         { concurrency: "unbounded" }
       )

@@ -65,7 +65,7 @@ describe("the sentences", () => {
     ["pause everything because guests are here.", ["control.pause", { reason: "guests are here" }]],
     ["resume", ["control.resume", {}]],
     ["resume everything", ["control.resume", {}]],
-    ["Go on.", ["control.resume", {}]]
+    ["Start again.", ["control.resume", {}]]
   ])("%j", (text, expected) => assert.deepStrictEqual(understood(text), expected))
 
   it.each([

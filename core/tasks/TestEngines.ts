@@ -157,6 +157,7 @@ export const openWorld = async ({ tasks = [], weaken }: WorldOptions = {}): Prom
       }))
   ).pipe(Layer.provide(layerPool(fromUrl(url))))
 
+  const control = { autonomy: "A2", paused: false, policy_version: 1 } as const
   const shared = ManagedRuntime.make(
     Layer.mergeAll(
       PluginHost.layer,
@@ -178,11 +179,7 @@ export const openWorld = async ({ tasks = [], weaken }: WorldOptions = {}): Prom
           Settings.layerOf({ plugins: [plugin()], timezone: "UTC" }),
           Layer.succeed(Notifications, { listen: () => Effect.void, notify: () => Effect.void }),
           Layer.succeed(HostLease, { hostId: newId(), restartReason: undefined, lost: Effect.never }),
-          Layer.succeed(Control, {
-            current: () => ({ autonomy: "A2" as const, paused: false, policy_version: 1 }),
-            enter: () => () => {},
-            refresh: Effect.succeed({ autonomy: "A2" as const, paused: false, policy_version: 1 })
-          })
+          Layer.succeed(Control, { current: () => control, enter: () => () => {}, refresh: Effect.succeed(control) })
         ]),
         Layer.provideMerge([
           Layer.succeed(Environment, { home, host: "127.0.0.1", port: 0, config: "", databaseUrl: undefined }),
@@ -487,11 +484,7 @@ export const openWorld = async ({ tasks = [], weaken }: WorldOptions = {}): Prom
       shared.runPromise(
         Effect.flatMap(CallSettlement, (calls) => calls.settle(tool_call_id, { outcome })).pipe(
           Effect.as("done"),
-          Effect.catchTags({
-            CallNotFound: (error) => Effect.succeed(error.message),
-            CallNotUnknown: (error) => Effect.succeed(error.message),
-            CallBusy: (error) => Effect.succeed(error.message)
-          })
+          Effect.catchTag(["CallNotFound", "CallNotUnknown", "CallBusy"], (error) => Effect.succeed(error.message))
         )
       ),
     stop: async () => {

@@ -135,13 +135,22 @@ export const disobeyed = async (
            ('task.canceled', 'task.paused', 'task.resumed', 'task.step_started', 'tool_call.attempted')
      group by 1`
   )
+  // Who was not answered yet has not been obeyed yet; and then it is on its way to the other host.
+  const heardBy = (task_id: string, at: string): number => {
+    const epoch = Date.parse(at)
+    const spoken = moves.filter((move) =>
+      move.task_id === task_id && performance.timeOrigin + move.asked <= epoch + 5 &&
+      performance.timeOrigin + move.answered >= epoch - 5
+    )
+    return Math.max(epoch, ...spoken.map((move) => performance.timeOrigin + move.answered)) + 50
+  }
   for (const { story, task_id } of rows) {
     let held: { readonly type: string; readonly at: string } | undefined
     for (const one of story) {
       if (one.type === "task.canceled" || one.type === "task.paused") held = one
       else if (one.type === "task.resumed") held = undefined
       // A call that leaves no trace is told with its end: its row has the time at which it began.
-      else if (held !== undefined && !(one.direct && (deaf || Date.parse(one.at) <= Date.parse(held.at) + 50))) {
+      else if (held !== undefined && !(one.direct && (deaf || Date.parse(one.at) <= heardBy(task_id, held.at)))) {
         say(`${one.type} after ${held.type}`, [{ task_id, held, one }])
       }
     }
