@@ -166,7 +166,9 @@ export class ToolLedger extends Context.Service<ToolLedger, {
       const wake = yield* AuditWake
       const { hostId } = yield* HostLease
 
-      const attempt = yield* GroupCommit.make(Effect.fnUntraced(function*(requests: ReadonlyArray<AttemptRequest>) {
+      const attempt = yield* GroupCommit.make(Effect.fnUntraced(function*(asked: ReadonlyArray<AttemptRequest>) {
+        // Asked twice in the same breath it is one attempt, and told once.
+        const requests = [...new Map(asked.map((request) => [request.tool_call_id, request])).values()]
         const rows = yield* sql.unsafe<AttemptedRow>(attemptStatement, [
           JSON.stringify(
             requests.map((
@@ -191,7 +193,7 @@ export class ToolLedger extends Context.Service<ToolLedger, {
           const own = yield* sql.unsafe<AttemptedRow>(attemptedStatement, [JSON.stringify(missing), hostId])
           for (const row of own) found.set(row.tool_call_id, row)
         }
-        return requests.map((request) => found.get(request.tool_call_id))
+        return asked.map((request) => found.get(request.tool_call_id))
       }))
 
       const settleAll = Effect.fnUntraced(function*(outcomes: ReadonlyArray<Outcome>) {

@@ -110,6 +110,9 @@ export const startOperators = ({ count = 3, eyes, hosts, random }: OperatorsOpti
 /** A call that was begun before the answer may still be on its way to the other side for so long, milliseconds. */
 const onItsWay = 3_000
 
+/** The word to the other host is on its way for so long at most, while both are busy, milliseconds. */
+const heardAfter = 250
+
 /**
  * What was answered was obeyed: of a canceled task nothing begins any more, of a paused one nothing until it is resumed, by
  * the order of the audit and by the clock of the other side. Answers sentences of what was not. `deaf`: notifications got
@@ -142,7 +145,7 @@ export const disobeyed = async (
       move.task_id === task_id && performance.timeOrigin + move.asked <= epoch + 5 &&
       performance.timeOrigin + move.answered >= epoch - 5
     )
-    return Math.max(epoch, ...spoken.map((move) => performance.timeOrigin + move.answered)) + 50
+    return Math.max(epoch, ...spoken.map((move) => performance.timeOrigin + move.answered)) + heardAfter
   }
   for (const { story, task_id } of rows) {
     let held: { readonly type: string; readonly at: string } | undefined
