@@ -118,7 +118,8 @@ const questionAt = (index: number): GateQuestion => {
     granted: ["email.*"],
     by_model: index % 5 === 0,
     dry: true,
-    at: new Date(Date.UTC(2026, 10, 22, index % 24, index % 60))
+    // Through a day, a hundred calls in each of its minutes: a minute is shared by what happens in it.
+    at: new Date(Date.UTC(2026, 10, 22) + Math.floor(index / 100) * 144 * 60_000 + index)
   }
 }
 

@@ -54,6 +54,8 @@ export const makeRedaction = (source: Source | undefined, tooShort: (label: stri
   /** Needle to label, longest first. */
   let needles: ReadonlyMap<string, string> = new Map()
   let anyNeedle = /(?!)/g
+  /** The same, without a place that it remembers: one look at a text, however many needles there are. */
+  let hasNeedle = /(?!)/
   let anyNumber = false
   let seen = -1
   const known = new Map<string, string>()
@@ -69,6 +71,7 @@ export const makeRedaction = (source: Source | undefined, tooShort: (label: stri
       [...needles.keys()].map((needle) => needle.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&")).join("|"),
       "g"
     )
+    hasNeedle = new RegExp(anyNeedle.source)
     anyNumber = [...needles.keys()].some((needle) => /^-?\d+(\.\d+)?$/.test(needle))
   }
   const refresh = (): void => {
@@ -78,10 +81,7 @@ export const makeRedaction = (source: Source | undefined, tooShort: (label: stri
   }
   const text = (given: string): string => {
     if (given.length < minimumLength) return given
-    for (const needle of needles.keys()) {
-      if (given.includes(needle)) return given.replace(anyNeedle, (found) => mark(needles.get(found)!))
-    }
-    return given
+    return hasNeedle.test(given) ? given.replace(anyNeedle, (found) => mark(needles.get(found)!)) : given
   }
   const json = (value: unknown, depth: number): unknown => {
     if (typeof value === "string") return text(value)
