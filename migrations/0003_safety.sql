@@ -216,7 +216,8 @@ create index cooldowns_at on cooldowns (at);
 -- As many rows as notifications are allowed in an hour: whoever notifies takes the one that was taken the longest ago.
 create table notification_slots (
   slot         int         primary key,
-  tool_call_id uuid,
+  -- Of nobody it is not null (see `Admission.ts`).
+  tool_call_id uuid        not null default '00000000-0000-0000-0000-000000000000',
   at           timestamptz not null default '-infinity'
 );
 

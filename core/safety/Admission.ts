@@ -88,18 +88,20 @@ const takeCooldown = `
      or ${wasNotDone("c")}
   returning exists (select 1 from alarms a where a.dedupe_key = $4 and a.status <> 'resolved') as alarmed`
 
-// A slot that somebody else is taking right now is passed over: it is not free.
+// A slot that somebody else is taking right now is passed over: it is not free. A join, and no null: PostgreSQL 18.4 crashed
+// where a subquery over a null was looked at again after a lock.
 const takeSlot = `
   with free as materialized (
     select n.slot
     from notification_slots n
+         left join tool_calls t on t.tool_call_id = n.tool_call_id and t.status in ('failed', 'canceled')
     where n.slot > $4 and n.slot <= $4 + $2
       and (n.tool_call_id = $1::uuid
            or n.at not between clock_timestamp() - interval '1 hour' and clock_timestamp() + interval '1 hour'
-           or ${wasNotDone("n")})
-    order by n.tool_call_id is distinct from $1::uuid, n.at
+           or t.tool_call_id is not null)
+    order by n.tool_call_id <> $1::uuid, n.at
     limit 1
-    for update skip locked)
+    for update of n skip locked)
   update notification_slots s
   set tool_call_id = $1::uuid, at = clock_timestamp()
   from free
