@@ -71,11 +71,6 @@ const flapKey = (key: string): string => `${flapAlarm}:${key}`
 
 const admitted: Admitted = { admitted: true }
 
-/** The call that has what is asked for is known not to have been done. Of a row under `alias`. */
-const wasNotDone = (alias: string): string =>
-  `exists (
-         select 1 from tool_calls t where t.tool_call_id = ${alias}.tool_call_id and t.status in ('failed', 'canceled'))`
-
 // The clock is read after the row was locked: whoever had to wait for it sees how long ago the other was.
 const takeCooldown = `
   insert into cooldowns as c (cooldown_key, tool_call_id, at)
@@ -85,7 +80,8 @@ const takeCooldown = `
   where c.tool_call_id = excluded.tool_call_id
      or c.at not between clock_timestamp() - make_interval(secs => $3::float8)
                      and clock_timestamp() + make_interval(secs => $3::float8)
-     or ${wasNotDone("c")}
+     -- It is known not to have been done.
+     or exists (select 1 from tool_calls t where t.tool_call_id = c.tool_call_id and t.status in ('failed', 'canceled'))
   returning exists (select 1 from alarms a where a.dedupe_key = $4 and a.status <> 'resolved') as alarmed`
 
 // A slot that somebody else is taking right now is passed over: it is not free. A join, and no null: PostgreSQL 18.4 crashed

@@ -80,16 +80,19 @@ export const askWords = (
     readonly preview?: string | null | undefined
   }
 ): string => {
-  const shown = approval.preview ?? `with ${brief(approval.what)}`
+  const shown = approval.preview ?? `with ${brief(approval.what, 500)}`
   return `${approval.tool} needs your yes: ${shown}\n${approval.why}\n` +
     `Say "approve ${approval.number}" or "deny ${approval.number}" within ${
       within(approval.ttl_ms)
     }; "show ${approval.number}" says more.`
 }
 
-const brief = (value: unknown): string => {
+/** A value as a person is shown it, in `longest` UTF-16 units. */
+export const brief = (value: unknown, longest: number): string => {
   const text = JSON.stringify(value) ?? "nothing"
-  return text.length <= 500 ? text : `${text.slice(0, 499).toWellFormed()}… (${text.length} characters in all)`
+  return text.length <= longest
+    ? text
+    : `${text.slice(0, longest - 1).toWellFormed()}… (${text.length} characters in all)`
 }
 
 /** `15 minutes`: whole units of the largest kind that fits. */

@@ -3,8 +3,7 @@
  * sentences about a task always say so.
  */
 import type { Intent } from "../plugin/Plugin.ts"
-
-const sentence = (body: string): RegExp => new RegExp(`(?:please )?(?:${body})(?:,? please)?[.!?]*`)
+import { sentence } from "../plugin/Sentence.ts"
 
 const autonomy = "(?:the |my |your )?(?:current )?autonomy(?: level)?"
 const level = "(?<level>a[0-4])"

@@ -3,8 +3,7 @@
  * nothing from what plugins understand; and those come first anyway.
  */
 import type { Intent } from "../plugin/Plugin.ts"
-
-const sentence = (body: string): RegExp => new RegExp(`(?:please )?(?:${body})(?:,? please)?[.!?]*`)
+import { sentence } from "../plugin/Sentence.ts"
 
 const now = "(?: now| right now| at the moment)?"
 const the = "(?:the |my |this )?"

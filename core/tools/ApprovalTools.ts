@@ -9,7 +9,9 @@ import { version } from "../health/Version.ts"
 import { forOperatorOnly } from "../plugin/OperatorOnly.ts"
 import { definePlugin, type Intent } from "../plugin/Plugin.ts"
 import { defineTool, ToolRefused } from "../plugin/Tool.ts"
+import { brief } from "../safety/ApprovalRows.ts"
 import { approve, deny, type Word } from "./ApprovalMoves.ts"
+import { sentence } from "../plugin/Sentence.ts"
 
 interface Waiting {
   readonly number: number
@@ -36,13 +38,6 @@ const pending = Effect.fnUntraced(function*(number?: number) {
     limit ${most + 1}`
   return rows.map((row): Waiting => ({ ...row, number: Number(row.number) }))
 })
-
-const brief = (value: unknown, longest: number): string => {
-  const text = JSON.stringify(value) ?? "nothing"
-  return text.length <= longest
-    ? text
-    : `${text.slice(0, longest - 1).toWellFormed()}… (${text.length} characters in all)`
-}
 
 const left = (seconds: number): string =>
   seconds >= 120 ? `${Math.floor(seconds / 60)} minutes left` : `${Math.max(0, seconds)} seconds left`
@@ -177,7 +172,6 @@ const no = defineTool({
     )
 })
 
-const sentence = (body: string): RegExp => new RegExp(`(?:please )?(?:${body})(?:,? please)?[.!?]*`)
 const several = "(?<numbers>#?[0-9]{1,15}(?:(?:,? and |,| )\\s*#?[0-9]{1,15})*)"
 const numbersOf = (text: string | undefined): ReadonlyArray<number> =>
   Array.from((text ?? "").matchAll(/\d+/g), ([digits]) => Number(digits))
