@@ -8,6 +8,8 @@ import { gates } from "./gates.ts"
 import { idle } from "./idle.ts"
 import { latency } from "./latency.ts"
 import type { Options } from "./Report.ts"
+import { rules } from "./rules.ts"
+import { schedules } from "./schedules.ts"
 import { start } from "./start.ts"
 import { taskLatency } from "./taskLatency.ts"
 import { tasks } from "./tasks.ts"
@@ -24,7 +26,9 @@ const benches: Readonly<Record<string, (options: Options) => Promise<void>>> = {
   taskLatency,
   waiting,
   gates,
-  approvals
+  approvals,
+  rules,
+  schedules
 }
 
 const args = process.argv.slice(2)

@@ -17,7 +17,9 @@ import * as EmbeddedPostgres from "./database/EmbeddedPostgres.ts"
 import { Environment, explainVariable } from "./database/Environment.ts"
 import * as HomeLock from "./database/HomeLock.ts"
 import { Notifications } from "./database/Notifications.ts"
+import * as AlarmHealth from "./health/AlarmHealth.ts"
 import { Alarms } from "./health/Alarms.ts"
+import * as AuditSecretAlarm from "./health/AuditSecretAlarm.ts"
 import { Health } from "./health/Health.ts"
 import { HostLease } from "./health/HostLease.ts"
 import { HostLife } from "./health/HostLife.ts"
@@ -42,6 +44,14 @@ import * as ConfigLoader from "./plugin/ConfigLoader.ts"
 import * as PluginHost from "./plugin/PluginHost.ts"
 import { Registry } from "./plugin/Registry.ts"
 import { ConfigError, Settings } from "./plugin/Settings.ts"
+import * as OldMarks from "./rules/OldMarks.ts"
+import { RuleDesk } from "./rules/RuleDesk.ts"
+import { RuleExplain } from "./rules/RuleExplain.ts"
+import * as RuleRunner from "./rules/RuleRunner.ts"
+import { RuleSet } from "./rules/RuleSet.ts"
+import { RuleStore } from "./rules/RuleStore.ts"
+import { RuleStorm } from "./rules/RuleStorm.ts"
+import { ruleTools } from "./rules/RuleTools.ts"
 import { Admission } from "./safety/Admission.ts"
 import { ApprovalLog } from "./safety/ApprovalLog.ts"
 import { Control } from "./safety/Control.ts"
@@ -51,6 +61,9 @@ import { Gates } from "./safety/Gates.ts"
 import { unknownPolicyTools } from "./safety/Policy.ts"
 import { QuietHours } from "./safety/QuietHours.ts"
 import { Standing } from "./safety/Standing.ts"
+import { Scheduler } from "./scheduler/Scheduler.ts"
+import { scheduleTools } from "./scheduler/ScheduleTools.ts"
+import { Schedules } from "./scheduler/Schedules.ts"
 import { layerRedactedConsole } from "./secrets/RedactedConsole.ts"
 import { Redactor } from "./secrets/Redactor.ts"
 import { SecretsStore } from "./secrets/SecretsStore.ts"
@@ -69,6 +82,9 @@ import { CallSettlement } from "./tools/CallSettlement.ts"
 import { Previews } from "./tools/Previews.ts"
 import { ToolExecutor } from "./tools/ToolExecutor.ts"
 import { ToolLedger } from "./tools/ToolLedger.ts"
+import { OwnWatchers } from "./watchers/OwnWatchers.ts"
+import { WatcherRecords } from "./watchers/WatcherRecords.ts"
+import * as Watchers from "./watchers/Watchers.ts"
 
 /** The host can't run; the message is a sentence that says what to do. */
 export class HostError extends Schema.TaggedError<HostError>()("HostError", {
@@ -91,11 +107,16 @@ const layerHidden = Layer.effectDiscard(Effect.gen(function*() {
 }))
 
 /** There whatever the operator configures. */
-const hostPlugins = [taskTools, approvalTools, chatTools, controlTools]
+const hostPlugins = [taskTools, approvalTools, chatTools, controlTools, scheduleTools]
+const layerHostPlugins = Layer.effect(
+  PluginHost.HostPlugins,
+  Effect.map(RuleDesk, (desk) => [...hostPlugins, ruleTools(desk)])
+)
 
 /** What the operator wrote, and what follows from it: settings, secrets, plugins. */
 const layerPlugins = Layer.mergeAll(PluginHost.layer, Llm.layer, layerHidden).pipe(
-  Layer.provide(Layer.succeed(PluginHost.HostPlugins, hostPlugins)),
+  Layer.provideMerge(layerHostPlugins),
+  Layer.provideMerge(RuleDesk.layer),
   Layer.provideMerge(layerRedactedConsole),
   Layer.provideMerge(Redactor.layer),
   Layer.provideMerge(SecretsStore.layer)
@@ -120,12 +141,24 @@ const layerLimits = Layer.unwrap(Effect.map(Settings, ({ safety }) =>
 const layerPipeline = Pipeline.layer.pipe(
   // Above whoever serves the queue: it claims nothing any more when they end.
   Layer.provideMerge(WorkQueue.layerLoop),
-  Layer.provideMerge([Inbox.layer, Replies.layer]),
+  Layer.provideMerge([Inbox.layer, Replies.layer, OldMarks.layer, RuleRunner.layer]),
   Layer.provideMerge([Executor.layer, Preparation.layer, TaskEngine.layer]),
   Layer.provideMerge([Router.layer, CallRecovery.layer, Checkpoints.layer, LlmRunner.layer, TaskCommands.layer]),
   Layer.provideMerge([ApprovalCommands.layer, AlwaysAllow.layer]),
   Layer.provideMerge([ApprovalLog.layer, CallPlanner.layer]),
-  Layer.provideMerge([Intake.layer, LlmLane.layer, Settlements.layer, ToolExecutor.layer, WorkQueue.layer]),
+  Layer.provideMerge([
+    RuleSet.layerRules,
+    RuleStorm.layer,
+    RuleExplain.layer.pipe(Layer.provideMerge(RuleStore.layer))
+  ]),
+  Layer.provideMerge([
+    Intake.layer,
+    LlmLane.layer,
+    RuleSet.layer,
+    Settlements.layer,
+    ToolExecutor.layer,
+    WorkQueue.layer
+  ]),
   Layer.provideMerge([ToolLedger.layer, CallSettlement.layer, ControlCommands.layer, HostLife.layer]),
   Layer.provideMerge([Gates.layer.pipe(Layer.provideMerge(Standing.layer)), Previews.layer]),
   Layer.provideMerge(layerLimits),
@@ -134,13 +167,24 @@ const layerPipeline = Pipeline.layer.pipe(
   Layer.provideMerge([HostLease.layer, AuditWake.layer, Notifications.layer])
 )
 
-/** The host without its HTTP server: what a test drives directly. Needs settings, environment and a database. */
-export const layerCore = Layer.mergeAll(Channels.layer, EventLog.layer, Traces.layer, layerPartitions).pipe(
-  Layer.provideMerge(AuditLog.layer),
-  Layer.provideMerge(layerPipeline),
-  Layer.provideMerge([layerPlugins, Health.layer]),
-  Layer.provideMerge(Layer.effectDiscard(migrate))
+/** What looks after things by itself, and tells of them. */
+const layerWatchers = Layer.mergeAll(
+  Watchers.layer.pipe(Layer.provide(OwnWatchers.layer)),
+  WatcherRecords.layer,
+  AuditSecretAlarm.layer,
+  AlarmHealth.layer
 )
+
+/** The host without its HTTP server: what a test drives directly. Needs settings, environment and a database. */
+export const layerCore = Layer.mergeAll(Channels.layer, EventLog.layer, Traces.layer, layerPartitions, layerWatchers)
+  .pipe(
+    // Above the work queue: nothing is fired any more when it ends.
+    Layer.provideMerge(Schedules.layer.pipe(Layer.provideMerge(Scheduler.layer))),
+    Layer.provideMerge(AuditLog.layer),
+    Layer.provideMerge(layerPipeline),
+    Layer.provideMerge([layerPlugins, Health.layer]),
+    Layer.provideMerge(Layer.effectDiscard(migrate))
+  )
 
 /** The whole host. */
 export const layerHost = layerHttpServer.pipe(Layer.provideMerge(layerToken), Layer.provideMerge(layerCore))
@@ -161,7 +205,7 @@ const writeBanner = Effect.fnUntraced(function*(place: Place, url: string) {
   const { databaseUrl, home } = yield* Environment
   const { autonomy, paused } = (yield* Control).current()
   const settings = yield* Settings
-  const own = new Set(hostPlugins.map(({ spec }) => spec.name))
+  const own = new Set((yield* PluginHost.HostPlugins).map(({ spec }) => spec.name))
   const registry = yield* Registry
   const plugins = registry.plugins().filter(({ name }) => !own.has(name))
   const ruled = unknownPolicyTools(settings.policy, registry.tools().map(({ definition }) => definition.name))

@@ -2,7 +2,7 @@
  * Writes the audit. A row goes into the transaction of the fact that it tells: no fact without its row, no row without
  * its fact. Nobody updates or deletes; the database refuses (migrations/0001).
  */
-import { Context, Effect, Layer } from "effect"
+import { Context, Effect, Layer, type Scope } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { type AuditRefs, type AuditType, auditTypes } from "../contract/AuditEvent.ts"
 import type { Autonomy, Risk } from "../contract/Enums.ts"
@@ -28,6 +28,9 @@ export interface Fact {
   /** Small: the reasons that a person needs. */
   readonly data?: Record<string, unknown>
 }
+
+/** Where a known secret stood that was taken out of a row. */
+export type Found = Pick<Fact, "type" | "trace_id" | "tool">
 
 /** A row of `audit_events` as it is handed to the database. */
 export type AuditRow = ReturnType<typeof toRow>
@@ -103,6 +106,8 @@ export class Audit extends Context.Service<Audit, {
   readonly row: (fact: Fact) => AuditRow
   /** Appends rows in the caller's transaction, or in one of their own where the caller has none. */
   readonly append: (...facts: ReadonlyArray<Fact>) => Effect.Effect<void, SqlError.SqlError>
+  /** Tells where a fact held a known secret, until the scope ends. The listener must not throw, nor take long. */
+  readonly onSecret: (listener: (found: Found) => void) => Effect.Effect<void, never, Scope.Scope>
 }>()("syris/audit/Audit") {
   static readonly layer = Layer.effect(
     Audit,
@@ -110,16 +115,25 @@ export class Audit extends Context.Service<Audit, {
       const sql = yield* SqlClient.SqlClient
       const redactor = yield* Redactor
       const wake = yield* AuditWake
+      const listeners = new Set<(found: Found) => void>()
       // Only what people or programs wrote: a secret that looks like a type must not break the row.
       const row = (fact: Fact): AuditRow => {
         const { actor, data, summary, ...rest } = toRow(fact)
-        return { ...rest, ...redactor.redactJson({ actor, data, summary }) }
+        const given = { actor, data, summary }
+        const shown = redactor.redactJson(given)
+        if (shown !== given) { for (const listener of listeners) listener(fact) }
+        return { ...rest, ...shown }
       }
       const append = Effect.fnUntraced(function*(...facts: ReadonlyArray<Fact>) {
         yield* Effect.provideService(appendRows(facts.map(row)), SqlClient.SqlClient, sql)
         yield* sql.afterCommit(wake.wake)
       })
-      return Audit.of({ row, append })
+      const onSecret = (listener: (found: Found) => void) =>
+        Effect.asVoid(Effect.acquireRelease(
+          Effect.sync(() => listeners.add(listener)),
+          () => Effect.sync(() => listeners.delete(listener))
+        ))
+      return Audit.of({ row, append, onSecret })
     })
   )
 }

@@ -24,7 +24,7 @@ export class RequestFailed extends Schema.TaggedError<RequestFailed>()("RequestF
 }
 
 export interface Request {
-  readonly method?: "GET" | "POST" | "PUT" | "DELETE"
+  readonly method?: "GET" | "POST" | "PUT" | "PATCH" | "DELETE"
   readonly query?: Record<string, string | number | undefined>
   readonly headers?: Record<string, string>
   readonly body?: unknown

@@ -5,6 +5,7 @@ import { Cause, Console, Effect } from "effect"
 import { CliConfig, type CliError, CliOutput, Command, GlobalFlag } from "effect/cli"
 import { explainVariable } from "../database/Environment.ts"
 import { version } from "../health/Version.ts"
+import { alarms } from "./alarms.ts"
 import { approvals } from "./approvals.ts"
 import { approve, deny, edit } from "./approve.ts"
 import { audit } from "./audit.ts"
@@ -13,6 +14,8 @@ import { CommandFailed } from "./CommandFailed.ts"
 import { autonomy, pause, resume } from "./controls.ts"
 import { doctor } from "./doctor.ts"
 import { policy } from "./policy.ts"
+import { schedules } from "./schedules.ts"
+import { rules } from "./rules.ts"
 import { secrets } from "./secrets.ts"
 import { send } from "./send.ts"
 import { settle } from "./settle.ts"
@@ -21,6 +24,8 @@ import { tasks } from "./tasks.ts"
 import { trace } from "./trace.ts"
 import { up } from "./up.ts"
 import { visible } from "./visible.ts"
+import { watchers } from "./watchers.ts"
+import { why } from "./why.ts"
 
 export const syris = Command.make("syris").pipe(
   Command.withDescription(
@@ -37,6 +42,7 @@ export const syris = Command.make("syris").pipe(
     send,
     chat,
     trace,
+    why,
     tasks,
     task,
     settle,
@@ -49,6 +55,10 @@ export const syris = Command.make("syris").pipe(
     pause,
     resume,
     policy,
+    rules,
+    schedules,
+    watchers,
+    alarms,
     secrets,
     doctor
   ])

@@ -108,6 +108,18 @@ export type Health = typeof Health.Type
 export const ScheduleType = Schema.Literals(["cron", "interval", "one_shot"])
 export type ScheduleType = typeof ScheduleType.Type
 
+/** What becomes of slots that were due while no host ran. */
+export const CatchUp = Schema.Literals(["skip", "run_once", "run_all_capped"])
+export type CatchUp = typeof CatchUp.Type
+
+/** What a slot does while the trace of the slot before is not settled. */
+export const Overrun = Schema.Literals(["skip", "queue_one", "allow"])
+export type Overrun = typeof Overrun.Type
+
+/** What became of a slot. `skipped`: it was held back; `missed`: no host ran, and it was not made up. */
+export const OccurrenceStatus = Schema.Literals(["fired", "skipped", "missed"])
+export type OccurrenceStatus = typeof OccurrenceStatus.Type
+
 /** How a trace ended, as far as it can end by itself. */
 export const TraceOutcome = Schema.Literals(["succeeded", "failed", "waiting", "unknown", "unhandled", "dropped"])
 export type TraceOutcome = typeof TraceOutcome.Type

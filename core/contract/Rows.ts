@@ -2,6 +2,7 @@
  * Rows as the tables have them, for the statements that write them: names are the columns'.
  */
 import type { Schema } from "effect"
+import type { RuleDefinition } from "./Rule.ts"
 import type { ActorType, Lane, Risk, Sensitivity, TraceOutcome, Trust } from "./Enums.ts"
 
 /** An event as the table `events` has it. */
@@ -65,3 +66,34 @@ export interface SettlementRow {
   /** Who brings the reply: `chat` is written in the same transaction, a `send` tool is called after it. */
   readonly answer_by?: string | undefined
 }
+
+/**
+ * A rule as it was when an event matched it, with what its firing needs: what matched is what is done, also by a host that
+ * has other rules, and after the rule was changed.
+ */
+export interface OwedRule {
+  readonly rule_id: string
+  readonly origin: "config" | "plugin" | "api"
+  readonly trust: Trust
+  readonly definition: RuleDefinition
+  /** The condition looks at more than the event: it is looked at when the rule is fired. */
+  readonly stateful?: true
+  /** The condition had to stay true, and the time is over. */
+  readonly held?: true
+}
+
+export type OwedRules = ReadonlyArray<OwedRule>
+
+/** What an event was made to do, by a rule or a schedule; a row of `planned_actions`. Routed and gated like all else. */
+export type PlannedAction =
+  & {
+    /** Who wants it, for the decision's notes: `rule porch`. */
+    readonly by: string
+  }
+  & (
+    | { readonly tool: string; readonly input: Schema.Json }
+    /** In the shape of `POST /tasks`. */
+    | { readonly task: Schema.Json }
+    /** Told to the operator in the chat. */
+    | { readonly say: string }
+  )

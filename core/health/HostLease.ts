@@ -109,7 +109,10 @@ const make = Effect.fnUntraced(function*(times: LeaseTimes) {
 
   const renew = sql<{ readonly host_id: string }>`
     update hosts
-    set beat_at = clock_timestamp(), lease_until = clock_timestamp() + ${leaseMs}::int * interval '1 millisecond'
+    set beat_at          = clock_timestamp(),
+        lease_until      = clock_timestamp() + ${leaseMs}::int * interval '1 millisecond',
+        -- Who did not renew in time can't say that it has looked at every slot.
+        scheduling_since = case when lease_until > clock_timestamp() then scheduling_since end
     where host_id = ${hostId} and ended_at is null
     returning host_id`
 

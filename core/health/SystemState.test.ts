@@ -37,6 +37,17 @@ layer(SystemState.layer.pipe(Layer.provideMerge(layerTestDatabase)), {
       assert.deepEqual([counts.approvals, counts.alarms], [2, 2])
     }))
 
+  it.effect("counts the watchers that are switched on", () =>
+    Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      const { current } = yield* SystemState
+      assert.strictEqual((yield* current).counts.watchers, 0)
+      yield* sql`
+        insert into watchers (watcher_id, enabled, interval_ms, next_tick_at)
+        values ('a.x', true, 1000, now()), ('a.y', false, 1000, now()), ('a.z', true, 1000, now())`
+      assert.strictEqual((yield* current).counts.watchers, 2)
+    }))
+
   it.effect("does not call work owed that waits for a person's yes", () =>
     Effect.gen(function*() {
       const sql = yield* SqlClient.SqlClient

@@ -15,6 +15,7 @@ export interface State {
     readonly tasks: number
     /** Enabled, with a slot to come. */
     readonly schedules: number
+    /** Enabled. */
     readonly watchers: number
     /** Pending and not past their end. */
     readonly approvals: number
@@ -54,6 +55,7 @@ export class SystemState extends Context.Service<SystemState, {
         readonly paused: boolean | null
         readonly tasks: number
         readonly schedules: number
+        readonly watchers: number
         readonly approvals: number
         readonly alarms: number
         readonly queue_depth: number
@@ -64,6 +66,7 @@ export class SystemState extends Context.Service<SystemState, {
     select (select autonomy from control)                                                          as autonomy,
            (select paused from control)                                                            as paused,
            (select count(*)::int from schedules where enabled and next_run_at is not null)         as schedules,
+           (select count(*)::int from watchers where enabled)                                      as watchers,
            (select count(*)::int from approvals
             where status = 'pending' and expires_at > clock_timestamp())                           as approvals,
            (select count(*)::int from alarms where status <> 'resolved')                           as alarms,
@@ -94,11 +97,11 @@ export class SystemState extends Context.Service<SystemState, {
         const state: State = {
           autonomy: total?.autonomy ?? "A2",
           paused: total?.paused ?? false,
-          // Watchers and jobs come with their own tables.
+          // Jobs come with their own table.
           counts: {
             tasks: total?.tasks ?? 0,
             schedules: total?.schedules ?? 0,
-            watchers: 0,
+            watchers: total?.watchers ?? 0,
             approvals: total?.approvals ?? 0,
             alarms: total?.alarms ?? 0,
             jobs: 0

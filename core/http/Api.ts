@@ -20,17 +20,22 @@ import { IntakeGroup } from "./groups/Intake.ts"
 import { PluginsGroup } from "./groups/Plugins.ts"
 import { PolicyGroup } from "./groups/Policy.ts"
 import { QuietHoursGroup } from "./groups/QuietHours.ts"
+import { RulesGroup } from "./groups/Rules.ts"
+import { SchedulesGroup } from "./groups/Schedules.ts"
 import { SystemGroup } from "./groups/System.ts"
 import { TasksGroup } from "./groups/Tasks.ts"
 import { ToolCallsGroup } from "./groups/ToolCalls.ts"
 import { ToolsGroup } from "./groups/Tools.ts"
 import { TracesGroup } from "./groups/Traces.ts"
+import { WatchersGroup } from "./groups/Watchers.ts"
 
 export const Api = HttpApi.make("syris")
   .add(SystemGroup, EventsGroup, AuditGroup, TracesGroup, TasksGroup, ToolCallsGroup, ToolsGroup, PluginsGroup)
   .add(ChatGroup, ApprovalsGroup, PolicyGroup)
   .add(ControlsGroup)
+  .add(SchedulesGroup, RulesGroup)
   .add(QuietHoursGroup, AlarmsGroup)
+  .add(WatchersGroup)
   .middleware(Checked)
   .annotate(HttpApi.ParseOptions, { onExcessProperty: "error", errors: "all" })
   .annotate(HttpApi.HeadersParseOptions, {})

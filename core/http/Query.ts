@@ -77,7 +77,7 @@ export const Instant = Schema.optionalKey(
   )
 )
 
-function toDate(value: string): Date {
+export function toDate(value: string): Date {
   // A plus sign that was not escaped arrives as a space.
   const given = value.replace(" ", "+")
   if (!instant.test(given)) return new Date(Number.NaN)

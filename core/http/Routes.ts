@@ -17,11 +17,14 @@ import { eventsHandlers } from "./groups/Events.ts"
 import { pluginsHandlers } from "./groups/Plugins.ts"
 import { policyHandlers } from "./groups/Policy.ts"
 import { quietHoursHandlers } from "./groups/QuietHours.ts"
+import { rulesHandlers } from "./groups/Rules.ts"
+import { schedulesHandlers } from "./groups/Schedules.ts"
 import { systemHandlers } from "./groups/System.ts"
 import { tasksHandlers } from "./groups/Tasks.ts"
 import { toolCallsHandlers } from "./groups/ToolCalls.ts"
 import { toolsHandlers } from "./groups/Tools.ts"
 import { tracesHandlers } from "./groups/Traces.ts"
+import { watchersHandlers } from "./groups/Watchers.ts"
 import { problem } from "./Problem.ts"
 
 const handlers = Layer.mergeAll(
@@ -33,6 +36,9 @@ const handlers = Layer.mergeAll(
   controlsHandlers(Api),
   alarmsHandlers(Api),
   quietHoursHandlers(Api),
+  rulesHandlers(Api),
+  schedulesHandlers(Api),
+  watchersHandlers(Api),
   auditHandlers(Api),
   tracesHandlers(Api),
   tasksHandlers(Api),
@@ -70,8 +76,8 @@ export const allowed = (path: string): string | undefined => {
   return methods.length === 0 ? undefined : [...new Set(methods)].sort().join(", ")
 }
 
-/** Of a path, as the router reads it: a longer one it does not find. */
-const longestPart = 100
+/** Of a path, as it is written in the address: room for the name of a rule in any alphabet. */
+const longestPart = 2_000
 
 const nowhere = Effect.map(HttpServerRequest.HttpServerRequest, (request) => {
   const path = pathOf(request.url)
@@ -88,6 +94,7 @@ const nowhere = Effect.map(HttpServerRequest.HttpServerRequest, (request) => {
 
 /** The router as one effect that answers everything. */
 export const application = HttpRouter.toHttpEffect(routes).pipe(
+  Effect.provideService(HttpRouter.RouterConfig, { maxParamLength: longestPart }),
   Effect.map((app) =>
     app.pipe(
       Effect.catchTag("HttpServerError", (error) =>

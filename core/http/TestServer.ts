@@ -20,6 +20,8 @@ import { EventLog } from "../pipeline/EventLog.ts"
 import { Pipeline } from "../pipeline/Pipeline.ts"
 import { Traces } from "../pipeline/Traces.ts"
 import { Registry } from "../plugin/Registry.ts"
+import { RuleExplain } from "../rules/RuleExplain.ts"
+import { RuleStore } from "../rules/RuleStore.ts"
 import { ApprovalLog } from "../safety/ApprovalLog.ts"
 import { Control } from "../safety/Control.ts"
 import { ControlCommands } from "../safety/ControlCommands.ts"
@@ -34,6 +36,8 @@ import { ApprovalCommands } from "../tools/ApprovalCommands.ts"
 import { CallPlanner } from "../tools/CallPlanner.ts"
 import { CallSettlement } from "../tools/CallSettlement.ts"
 import { Previews } from "../tools/Previews.ts"
+import { Schedules } from "../scheduler/Schedules.ts"
+import { WatcherRecords } from "../watchers/WatcherRecords.ts"
 import { HttpAddress, layerHttpServer } from "./HttpServer.ts"
 import { Token } from "./Token.ts"
 
@@ -106,6 +110,8 @@ const emptyRegistry: Registry["Service"] = {
   connector: () => undefined,
   sendOf: () => undefined,
   routes: () => [],
+  rules: () => [],
+  watchers: () => [],
   trustOf: () => "untrusted",
   plugins: () => []
 }
@@ -119,6 +125,10 @@ export interface TestServerOptions {
   readonly controls?: Partial<ControlCommands["Service"]>
   readonly alarms?: Partial<Alarms["Service"]>
   readonly quietHours?: Partial<QuietHours["Service"]>
+  readonly rules?: Partial<RuleStore["Service"]>
+  readonly explanations?: Partial<RuleExplain["Service"]>
+  readonly schedules?: Partial<Schedules["Service"]>
+  readonly watchers?: Partial<WatcherRecords["Service"]>
   readonly environment?: Partial<Environment["Service"]>
   readonly database?: Layer.Layer<PgClient.PgClient | SqlClient.SqlClient, unknown>
 }
@@ -153,7 +163,16 @@ export const layerTestServer = (options: TestServerOptions = {}) =>
       Layer.mock(Previews)({}),
       Layer.mock(Standing)({ match: () => ({ config: undefined, standing: undefined }), version: () => 1 }),
       Layer.mock(Alarms)(options.alarms ?? {}),
-      Layer.mock(QuietHours)({ now: () => ({ quiet: false }), version: () => 1, ...options.quietHours }),
+      Layer.mock(RuleStore)(options.rules ?? {}),
+      Layer.mock(RuleExplain)(options.explanations ?? {}),
+      Layer.mock(Schedules)(options.schedules ?? {}),
+      Layer.mock(WatcherRecords)(options.watchers ?? {}),
+      Layer.mock(QuietHours)({
+        now: () => ({ quiet: false }),
+        holding: () => undefined,
+        version: () => 1,
+        ...options.quietHours
+      }),
       Layer.mock(SecretsStore)({ values: () => [], revision: () => 0 }),
       Layer.sync(Seen, () => ({ submitted: [], rejected: [] }))
     )),

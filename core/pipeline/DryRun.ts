@@ -157,6 +157,11 @@ export const makeDryRun = Effect.gen(function*() {
         audit: redactor.redactJson([...facts, ...asked, ...refused].map(told)),
         notes: [
           ...(runs ? ["What a call gives back, and the answer that follows from it, can't be foreseen."] : []),
+          ...(intent.rules ?? []).map(({ definition: { name }, stateful }) =>
+            stateful === true
+              ? `The rule ${name} would look at it; whether it fires hangs on what it saw before.`
+              : `The rule ${name} would fire, if it did not do so a moment ago.`
+          ),
           ...(task !== undefined && task.task.kind !== "steps"
             ? ["Which calls this task makes is decided while it runs, and can't be foreseen."]
             : [])

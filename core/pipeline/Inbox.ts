@@ -8,7 +8,7 @@
 import { Clock, Effect, FiberSet, Layer } from "effect"
 import { SqlClient } from "effect/sql"
 import { present } from "../audit/Page.ts"
-import type { EventRow, SettlementRow } from "../contract/Rows.ts"
+import type { EventRow, PlannedAction, SettlementRow } from "../contract/Rows.ts"
 import { Registry } from "../plugin/Registry.ts"
 import { askWords } from "../safety/ApprovalRows.ts"
 import { CallRecovery, nextTry, type Recovered, type StoredCall, storedCall } from "../tools/CallRecovery.ts"
@@ -25,6 +25,8 @@ import { WorkQueue, type WorkRow } from "./WorkQueue.ts"
 interface Claimed extends WorkRow {
   readonly event: EventRow
   readonly call: StoredCall | null
+  /** What it was made for. */
+  readonly action: PlannedAction | null
 }
 
 /** Serves the events of the work queue for as long as the layer lives. */
@@ -44,26 +46,27 @@ export const layer = Layer.effectDiscard(
     const resuming = new Set<string>()
 
     const load = Effect.fnUntraced(function*(rows: ReadonlyArray<WorkRow>) {
-      const found = yield* sql<{ readonly work_id: string } & Pick<Claimed, "event" | "call">>`
-        select i.work_id, to_jsonb(e) as event, ${sql.literal(storedCall)} as call
+      const found = yield* sql<{ readonly work_id: string } & Pick<Claimed, "event" | "call" | "action">>`
+        select i.work_id, to_jsonb(e) as event, ${sql.literal(storedCall)} as call, a.action
         from work i
         join events e on e.event_id = i.event_id
+        left join planned_actions a on a.event_id = i.event_id
         left join tool_calls c on c.tool_call_id = i.tool_call_id
         left join hosts h on h.host_id = c.held_by
         where i.work_id = any(${rows.map((row) => row.work_id)}::uuid[])`
       const byId = new Map(found.map((one) => [one.work_id, one]))
       return rows.flatMap((row): ReadonlyArray<Claimed> => {
         const one = byId.get(row.work_id)
-        return one === undefined ? [] : [{ ...row, event: present(one.event), call: one.call }]
+        return one === undefined ? [] : [{ ...row, event: present(one.event), call: one.call, action: one.action }]
       })
     })
 
-    const decide = Effect.fnUntraced(function*({ event, fence }: Claimed) {
-      const { intent, plan } = yield* preparation.prepare(event, "", { known: true })
+    const decide = Effect.fnUntraced(function*({ action, event, fence }: Claimed) {
+      const { intent, plan } = yield* preparation.prepare(event, "", { known: true, planned: action ?? undefined })
       const stored = yield* intake.decide({ ...intent, attempt: false, claim: intent.task === undefined }, fence)
       if (stored === undefined) return
       if (intent.settlement !== undefined) settlements.announce(intent.settlement, false)
-      if (intent.task !== undefined) queue.wake()
+      if (intent.task !== undefined || intent.rules !== undefined) queue.wake()
       if (plan !== undefined) {
         yield* executor.queue(plannedWork(event, plan, stored.fence, intent.policy_version), 1)
       }

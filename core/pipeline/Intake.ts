@@ -11,7 +11,7 @@ import { Clock, Context, Effect, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { Audit, auditColumns, type AuditRow, insertAudit, tellAudit, toldLists } from "../audit/Audit.ts"
 import { AuditWake } from "../audit/AuditWake.ts"
-import type { DecisionRow, EventRow, SettlementRow } from "../contract/Rows.ts"
+import type { DecisionRow, EventRow, OwedRules, SettlementRow } from "../contract/Rows.ts"
 import { keyRow, storeEvents } from "../database/EventStatements.ts"
 import * as GroupCommit from "../database/GroupCommit.ts"
 import { newId } from "../database/Ids.ts"
@@ -19,6 +19,7 @@ import { HostLease } from "../health/HostLease.ts"
 import type { CreatedTask } from "../tasks/TaskRows.ts"
 import { approvalLists, type ApprovalRow, askFor } from "../safety/ApprovalRows.ts"
 import type { CallRow } from "../tools/ToolCallPlan.ts"
+import { oweRules, owedRules } from "./RuleIntake.ts"
 import { acceptTasks, decideTaskStatement, ownTasks, writeTasks } from "./TaskIntake.ts"
 import { steeringPriority } from "./WorkStatements.ts"
 
@@ -49,6 +50,8 @@ export interface Intent {
   readonly policy_version: number
   /** Where the event ends with this commit. */
   readonly settlement?: SettlementRow
+  /** The rules that are for it: another row of work, for whoever fires them. */
+  readonly rules?: OwedRules
   readonly tellings: ReadonlyArray<Telling>
 }
 
@@ -121,6 +124,7 @@ with ${events},
     returning event_id, outcome
   ),
   ${owed},
+  ${oweRules("$9")},
   ${
   tellAudit(
     "$6",
@@ -249,7 +253,8 @@ export class Intake extends Context.Service<Intake, {
             )
           ),
           hostId,
-          approvalLists.of(intents.flatMap((intent) => intent.approval ?? []))
+          approvalLists.of(intents.flatMap((intent) => intent.approval ?? [])),
+          owedRules(intents)
         ])
 
       const accept = (intents: ReadonlyArray<Intent>) => write(acceptStatement, intents, intents.flatMap(keyRow))

@@ -95,6 +95,8 @@ export class Pipeline extends Context.Service<Pipeline, {
         const { intent, plan } = yield* preparation.prepare(event, body_hash).pipe(
           Effect.mapError((cause) => new EventNotAccepted({ cause }))
         )
+        // The trace is not over with this event.
+        if (intent.rules !== undefined) settlements.goesOn(event.event_id)
         if (intent.task !== undefined) return yield* storeTask(intent, intent.task)
         // What is counted in the database first begins after it is stored.
         const slot = plan !== undefined && plan.guarded === undefined && (yield* tools.takeIfFree(plan.tool))
@@ -108,6 +110,7 @@ export class Pipeline extends Context.Service<Pipeline, {
           }),
           Effect.mapError((cause) => new EventNotAccepted({ cause }))
         )
+        if (intent.rules !== undefined && !stored.deduped) queue.wake()
         if (plan === undefined) {
           if (intent.settlement !== undefined && !stored.deduped) {
             const { answer_by, outcome } = intent.settlement
@@ -143,6 +146,7 @@ export class Pipeline extends Context.Service<Pipeline, {
           yield* stored.claimed
             ? engine.begin(created, event, stored.fence, created.begins)
             : Effect.sync(queue.wake)
+          if (given.rules !== undefined) queue.wake()
         }
         return {
           event_id: stored.event_id,

@@ -4,7 +4,7 @@
  */
 import { Clock, Context, Effect, Layer } from "effect"
 import { Audit, type Fact } from "../audit/Audit.ts"
-import type { DecisionRow, EventRow, SettlementRow } from "../contract/Rows.ts"
+import type { DecisionRow, EventRow, PlannedAction, SettlementRow } from "../contract/Rows.ts"
 import type { SqlError } from "effect/sql"
 import { Registry } from "../plugin/Registry.ts"
 import { askWords, type ApprovalRow } from "../safety/ApprovalRows.ts"
@@ -35,6 +35,8 @@ export interface PrepareOptions {
   readonly known?: boolean
   /** Nothing will be stored. */
   readonly dry?: boolean
+  /** What a rule or a schedule made the event for. */
+  readonly planned?: PlannedAction | undefined
 }
 
 const excerpt = (event: EventRow): string => {
@@ -64,6 +66,10 @@ const routedSentence = (routed: Routed): string =>
     ? "Nothing here understands this event."
     : routed.lane === "dropped"
     ? `It goes no further: ${routed.match.filter ?? "a rule claimed it"}.`
+    : routed.say !== undefined
+    ? "The operator is told."
+    : routed.refused !== undefined
+    ? `It can't be done: ${routed.refused}`.slice(0, 300)
     : routed.task !== undefined
     ? `Becomes the task ${routed.task.name} in the ${routed.lane} lane.`
     : `Goes to ${routed.chosen?.tool.definition.name ?? routed.lane} in the ${routed.lane} lane.`
@@ -167,12 +173,12 @@ export class Preparation extends Context.Service<Preparation, {
       const prepare = Effect.fnUntraced(function*(
         event: EventRow,
         body_hash: string,
-        { dry = false, known = false }: PrepareOptions = {}
+        { dry = false, known = false, planned }: PrepareOptions = {}
       ) {
         const at = new Date(yield* Clock.currentTimeMillis)
         const { autonomy } = control.current()
         const policy_version = gates.policyVersion()
-        const routed = yield* router.route(event)
+        const routed = yield* router.route(event, planned)
         const plan = routed.chosen === undefined ? undefined : yield* planner.plan({
           event,
           ordinal: 0,
@@ -213,6 +219,8 @@ export class Preparation extends Context.Service<Preparation, {
           ? ended("failed", refused.error.message)
           : routed.refused !== undefined
           ? ended("failed", routed.refused)
+          : routed.say !== undefined
+          ? { ...ended("succeeded", routed.say), answer_by: "chat" }
           : routed.lane === "unhandled" || routed.lane === "dropped"
           ? ended(routed.lane)
           : undefined
@@ -237,7 +245,8 @@ export class Preparation extends Context.Service<Preparation, {
             ...(plan === undefined ? {} : { call: plan.row, steers: plan.tool.steering !== undefined }),
             ...(approval === undefined ? {} : { approval }),
             ...(task === undefined ? {} : { task: { ...task, begins } }),
-            ...(settlement === undefined ? {} : { settlement })
+            ...(settlement === undefined ? {} : { settlement }),
+            ...(routed.rules === undefined ? {} : { rules: routed.rules })
           },
           plan: refused === undefined && approval === undefined ? plan : undefined,
           planned: plan,

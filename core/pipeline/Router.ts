@@ -4,10 +4,10 @@
  */
 import { Context, Effect, Layer } from "effect"
 import type { Lane } from "../contract/Enums.ts"
-import type { DecisionRow, EventRow } from "../contract/Rows.ts"
+import type { DecisionRow, EventRow, OwedRules, PlannedAction } from "../contract/Rows.ts"
 import { type RegisteredIntent, type RegisteredTool, Registry } from "../plugin/Registry.ts"
 import type { NewTask } from "../tasks/TaskPlan.ts"
-import { definedTask } from "../tasks/TaskRequest.ts"
+import { definedTask, readTaskRequest } from "../tasks/TaskRequest.ts"
 
 /** A tool to call, with the input as it was taken from the words. */
 export interface Chosen {
@@ -23,8 +23,12 @@ export interface Routed {
   readonly chosen?: Chosen | undefined
   /** The task to start. */
   readonly task?: NewTask | undefined
-  /** Why the task that was asked for can't be started: a sentence. */
+  /** Why what was asked for can't be done: a sentence. */
   readonly refused?: string | undefined
+  /** What the operator is told; nothing else is done. */
+  readonly say?: string | undefined
+  /** The rules that are for this event, for whoever fires them. */
+  readonly rules?: OwedRules | undefined
 }
 
 /** Drops what should go no further (spam, a muted connector). Answers the reason, or nothing. */
@@ -36,17 +40,20 @@ export interface Filter {
 /** What the filters of this host are. Empty until something provides them. */
 export const Filters = Context.Reference<ReadonlyArray<Filter>>("syris/pipeline/Filters", { defaultValue: () => [] })
 
-/** What rules make of an event: who fired, and whether one of them claimed it. */
+/** What rules make of an event: which are for it, and whether one of them claims it. */
 export interface RulesAnswer {
+  /** Those whose condition holds. */
   readonly rule_ids: ReadonlyArray<string>
   readonly claimed: boolean
   readonly note: string
+  /** What is stored with the event, so that these rules are fired once: also those that look at more than the event. */
+  readonly owed: OwedRules
 }
 
 /** The rules of this host; none until a rules engine provides them. */
-export const Rules = Context.Reference<((event: EventRow) => Effect.Effect<RulesAnswer>) | undefined>(
+export const Rules = Context.Reference<(event: EventRow) => Effect.Effect<RulesAnswer>>(
   "syris/pipeline/Rules",
-  { defaultValue: () => undefined }
+  { defaultValue: () => () => Effect.succeed({ rule_ids: [], claimed: false, note: "none are set", owed: [] }) }
 )
 
 /** The model at the end of the cascade; none until one is configured. */
@@ -56,7 +63,8 @@ export const Model = Context.Reference<((event: EventRow) => Effect.Effect<Omit<
 )
 
 export class Router extends Context.Service<Router, {
-  readonly route: (event: EventRow) => Effect.Effect<Routed>
+  /** `planned`: what a rule or a schedule made the event for. */
+  readonly route: (event: EventRow, planned?: PlannedAction) => Effect.Effect<Routed>
 }>()("syris/pipeline/Router") {
   static readonly layer = Layer.effect(
     Router,
@@ -85,7 +93,30 @@ export class Router extends Context.Service<Router, {
         return { intent: found.intent, input }
       }
 
-      const route = Effect.fnUntraced(function*(event: EventRow): Effect.fn.Return<Routed> {
+      /** Where an event goes that was made to do one thing. */
+      const asPlanned = Effect.fnUntraced(function*(action: PlannedAction): Effect.fn.Return<
+        Pick<Routed, "lane" | "chosen" | "task" | "refused" | "say">
+      > {
+        if ("say" in action) return { lane: "fast", say: action.say }
+        if ("tool" in action) {
+          const tool = registry.tool(action.tool)
+          return tool === undefined
+            ? { lane: "fast", refused: `There is no tool ${action.tool} any more: change the ${action.by}.` }
+            : { lane: "fast", chosen: { tool, input: action.input } }
+        }
+        const asked = yield* Effect.result(readTaskRequest(action.task, registry))
+        return asked._tag === "Success"
+          ? { lane: "task", task: asked.success }
+          : { lane: "task", refused: asked.failure.message }
+      })
+
+      const route = Effect.fnUntraced(function*(event: EventRow, planned?: PlannedAction): Effect.fn.Return<Routed> {
+        const routed = yield* cascade(event, planned)
+        const owed = routed.rules ?? []
+        return owed.length === 0 ? { ...routed, rules: undefined } : routed
+      })
+
+      const cascade = Effect.fnUntraced(function*(event: EventRow, planned?: PlannedAction): Effect.fn.Return<Routed> {
         const notes: Array<string> = []
         const match = { rule_ids: [] as ReadonlyArray<string>, used_llm: false }
         for (const filter of filters) {
@@ -99,14 +130,23 @@ export class Router extends Context.Service<Router, {
           }
         }
         notes.push(filters.length === 0 ? "filters: none are set" : "filters: passed")
-        if (rules === undefined) {
-          notes.push("rules: none are set")
-        } else {
-          const answer = yield* rules(event)
-          match.rule_ids = answer.rule_ids
-          notes.push(`rules: ${answer.note}`)
-          if (answer.claimed) return { lane: "dropped", match, notes }
+        const ruled = yield* rules(event)
+        match.rule_ids = ruled.rule_ids
+        notes.push(`rules: ${ruled.note}`)
+        if (planned !== undefined) {
+          notes.push(`it was made by the ${planned.by}`)
+          return { ...(yield* asPlanned(planned)), match, notes, rules: ruled.owed }
         }
+        if (ruled.claimed) return { lane: "dropped", match, notes, rules: ruled.owed }
+        return { ...(yield* understand(event, match, notes)), rules: ruled.owed }
+      })
+
+      /** Fastpath, then the model. */
+      const understand = Effect.fnUntraced(function*(
+        event: EventRow,
+        match: DecisionRow["match"],
+        notes: Array<string>
+      ): Effect.fn.Return<Routed> {
         let found: ReturnType<typeof fastpath>
         try {
           found = fastpath(event, notes)

@@ -49,6 +49,8 @@ const lookAgain = "200 millis"
 export class Settlements extends Context.Service<Settlements, {
   /** After the commit: tells whoever waits. `whole` when nothing else of the trace is under way. */
   readonly announce: (settlement: SettlementRow, whole: boolean) => void
+  /** Before an event is stored: whatever settles it, more of its trace is under way. */
+  readonly goesOn: (event_id: string) => void
   /** Something of a trace has changed: whoever waits looks again. */
   readonly changed: (trace_id: string) => void
   readonly await: (ids: { readonly event_id: string; readonly trace_id: string }) => Effect.Effect<Settled>
@@ -59,12 +61,13 @@ export class Settlements extends Context.Service<Settlements, {
       const sql = yield* SqlClient.SqlClient
       const recent = new Map<string, Settled>()
       const waiting = new Map<string, Set<() => void>>()
+      const goingOn = new Set<string>()
 
       // A copy: whoever is woken may listen again at once.
       const tell = (trace_id: string): void => Array.from(waiting.get(trace_id) ?? []).forEach((wake) => wake())
 
       const announce = (row: SettlementRow, whole: boolean): void => {
-        if (whole) {
+        if (!goingOn.delete(row.event_id) && whole) {
           recent.set(row.event_id, {
             lane: row.lane,
             outcome: row.outcome,
@@ -120,7 +123,11 @@ export class Settlements extends Context.Service<Settlements, {
           if (found !== undefined) return found
         }
       })
-      return Settlements.of({ announce, changed: tell, await: awaitSettled })
+      const goesOn = (eventId: string): void => {
+        goingOn.add(eventId)
+        if (goingOn.size > remembered) goingOn.delete(goingOn.keys().next().value ?? "")
+      }
+      return Settlements.of({ announce, goesOn, changed: tell, await: awaitSettled })
     })
   )
 }

@@ -8,6 +8,7 @@ import { tellAudit, toldLists } from "../audit/Audit.ts"
 import { keyRow, storeEvents } from "../database/EventStatements.ts"
 import { stepColumns, stepLists, taskLists } from "../tasks/TaskRows.ts"
 import type { Intent } from "./Intake.ts"
+import { oweRules, owedRules } from "./RuleIntake.ts"
 
 /** `events` makes the CTE `stored`; `closed` is what becomes of the event's own row of `work`. */
 const taskStatement = (events: string, closed: string): string => `
@@ -45,6 +46,7 @@ with ${events},
     from made
   ),
   ${closed}
+  ${oweRules("$8")},
   ${
   tellAudit(
     "$6",
@@ -104,7 +106,8 @@ export const writeTasks = Effect.fnUntraced(function*(
         tellings.map(({ row, told_when }) => ({ ...row, event_id: event.event_id, told_when }))
       )
     ),
-    hostId
+    hostId,
+    owedRules(intents)
   ])
 })
 

@@ -20,7 +20,7 @@ import { type ClaimedRow, claimStatement, giveBackForgotten, keepPlans, release 
 /** A row of `work` that this host has claimed. */
 export interface WorkRow {
   readonly work_id: string
-  readonly kind: "event" | "task" | "reply"
+  readonly kind: "event" | "task" | "reply" | "rule"
   readonly event_id: string
   readonly trace_id: string
   readonly fence: number

@@ -9,18 +9,22 @@ import { unknownKey } from "./Explain.ts"
 import { makeIntentMatcher } from "./IntentMatcher.ts"
 import { notifying } from "./Notifying.ts"
 import { checkChannel, checkIntent, checkRoute, type Mistake, type Phase, Refused } from "./PartChecks.ts"
-import type { Channel, Intent, PluginParts, PluginSpec, Route } from "./Plugin.ts"
+import type { Channel, Intent, PluginParts, PluginSpec, Route, Watcher } from "./Plugin.ts"
 import type { BoundLog } from "./PluginLog.ts"
 import type {
   RegisteredChannel,
   RegisteredIntent,
   RegisteredRoute,
+  RegisteredRule,
   RegisteredTask,
   RegisteredTool,
+  RegisteredWatcher,
   Registry
 } from "./Registry.ts"
+import { readRule } from "./RuleReading.ts"
 import { registerTask } from "./TaskRegistration.ts"
 import { registerTool, type ToolOverride } from "./ToolRegistration.ts"
+import { registerWatcher } from "./WatcherRegistration.ts"
 
 export interface NamedParts {
   readonly name: string
@@ -36,10 +40,11 @@ const ownChannels: ReadonlyMap<string, Trust> = new Map([["chat", "operator"], [
 
 export const makeRegistry = (
   plugins: ReadonlyArray<NamedParts>,
-  overrides: ReadonlyMap<string, ToolOverride>
+  overrides: ReadonlyMap<string, ToolOverride>,
+  timezone: string
 ): Registry["Service"] | Mistake => {
   try {
-    return collect(plugins, overrides)
+    return collect(plugins, overrides, timezone)
   } catch (error) {
     if (error instanceof Refused) return error.where
     throw error
@@ -50,7 +55,8 @@ const partKeys = ["tools", "tasks", "intents", "channels", "watchers", "rules", 
 
 const collect = (
   plugins: ReadonlyArray<NamedParts>,
-  overrides: ReadonlyMap<string, ToolOverride>
+  overrides: ReadonlyMap<string, ToolOverride>,
+  timezone: string
 ): Registry["Service"] => {
   const tools = new Map<string, RegisteredTool>()
   const tasks = new Map<string, RegisteredTask>()
@@ -58,6 +64,8 @@ const collect = (
   const connectors = new Map<string, RegisteredChannel>()
   const trusts = new Map<string, { readonly plugin: string; readonly trust: Trust }>()
   const routes = new Map<string, RegisteredRoute>()
+  const watchers = new Map<string, RegisteredWatcher>()
+  const rules = new Map<string, RegisteredRule>()
 
   const own = new Set(plugins.filter((plugin) => plugin.own).map(({ name }) => name))
   const ownFirst = plugins.toSorted((a, b) => Number(b.own) - Number(a.own))
@@ -113,6 +121,10 @@ const collect = (
       const intent = checkIntent(name, given)
       claim(intents, intent.name, { ...intent, plugin: name }, name, "intents", `intent ${intent.name}`)
     }
+    for (const given of listed<Watcher>("watchers")) {
+      const watcher = registerWatcher(name, given, log)
+      claim(watchers, watcher.watcher_id, watcher, name, "watchers", `watcher ${watcher.watcher_id}`)
+    }
     for (const given of listed<Route>("routes")) {
       const route = checkRoute(name, given)
       claim(
@@ -123,6 +135,12 @@ const collect = (
         "routes",
         `route ${route.method} ${route.path}`
       )
+    }
+    for (const [index, given] of listed<unknown>("rules").entries()) {
+      const read = readRule(given, { style: "code", at: `rules[${index}]`, timezone })
+      if (!read.ok) throw new Refused(name, "rules", read.mistakes.join("; "))
+      const { name: called } = read.value.definition
+      claim(rules, `${name}.${called}`, { ...read.value, plugin: name }, name, "rules", `rule ${called}`)
     }
   }
   for (const intent of intents.values()) {
@@ -139,6 +157,8 @@ const collect = (
     intents: ownLast(intents.values()),
     channels: ownLast(connectors.values()),
     routes: ownLast(routes.values()),
+    watchers: ownLast(watchers.values()),
+    rules: ownLast(rules.values()),
     plugins: plugins.toSorted((a, b) => Number(a.own) - Number(b.own)).map(({ name, parts, spec }) => ({
       name,
       version: spec.version ?? "0.0.0",
@@ -164,6 +184,8 @@ const collect = (
       return of(connector_id) ?? of(channel)
     },
     routes: () => lists.routes,
+    watchers: () => lists.watchers,
+    rules: () => lists.rules,
     trustOf: (channel) => trusts.get(channel)?.trust ?? ownChannels.get(channel) ?? "untrusted",
     plugins: () => lists.plugins
   }

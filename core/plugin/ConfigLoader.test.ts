@@ -406,7 +406,6 @@ describe("ConfigLoader", () => {
     assert.deepStrictEqual(answers.at(-1)!.warnings, [
       `${file}: the setting "llm.fallback" is not supported by this version and is ignored.`,
       `${file}: the setting "llm.budget.perDayUsd" is not supported by this version and is ignored.`,
-      `${file}: the setting "rules" is not supported by this version and is ignored.`,
       `${file}: the setting "llm.apiKey" is written out in the configuration. Keep it in the secrets store instead: ` +
       "syris secrets set openai key, and apiKey: secret(\"openai\", \"key\")."
     ])

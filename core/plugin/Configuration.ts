@@ -132,18 +132,56 @@ export type Condition =
   | { readonly any: ReadonlyArray<Condition> }
   | { readonly none: ReadonlyArray<Condition> }
 
+/** `{{path}}` in a string takes a value from the event. */
+export type RuleActionConfiguration =
+  /** A child event in the same trace. Default channel: `rule_engine`. */
+  | { readonly emit: Omit<RawEvent, "channel"> & { readonly channel?: string } }
+  /** As the body of `POST /tasks`. */
+  | { readonly task: Readonly<Record<string, unknown>> }
+  /** Calls a tool, gated like every call. */
+  | { readonly tool: string; readonly input?: unknown }
+  /** Says something to the operator: in the chat, or through the `send` of another channel. */
+  | {
+    readonly notify: {
+      readonly text: string
+      readonly channel?: string
+      /** `high` is said in quiet hours of the rule, too. Default `normal`. */
+      readonly urgency?: "low" | "normal" | "high"
+    }
+  }
+
+/** What is done where a condition holds over an event. Read-only at run time, but for being switched off and on. */
 export interface RuleConfiguration {
+  /** Unique; its id is `config.<name>`. */
   readonly name: string
+  /** Default true. */
+  readonly enabled?: boolean
+  /** Over the event in its shape over HTTP, and `state.autonomy`, `state.health`, `state.time`. */
   readonly when: Condition
-  readonly then: ReadonlyArray<
-    | { readonly emit: RawEvent }
-    | { readonly task: unknown }
-    | { readonly tool: string; readonly input: unknown }
-    | { readonly notify: { readonly text: string; readonly channel?: string; readonly urgency?: string } }
-  >
+  /** 1 to 10 actions. */
+  readonly then: ReadonlyArray<RuleActionConfiguration>
+  /** The highest first. Default 0. */
   readonly priority?: number
+  /** It claims the event where its condition holds: no rule after it, no intent and no model sees it. Default false. */
   readonly stop?: boolean
+  /** Least time between two firings, milliseconds, at most 30 days. Default 0. */
   readonly debounceMs?: number
+  /** The same is done once in a window. `key` is a text with `{{path}}`; default: the whole content of the event. */
+  readonly dedupe?: { readonly key?: string; readonly windowMs: number }
+  /** It does not fire in quiet hours: `true` for all of them, an id of `GET /quiet-hours`, or a window of its own. */
+  readonly quietHours?: boolean | string | {
+    readonly start: string
+    readonly end: string
+    readonly timezone?: string
+    readonly days?: ReadonlyArray<"mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun">
+  }
+  /** How long the condition has to stay true before it fires, milliseconds, at most 30 days. */
+  readonly heldForMs?: number
+  /**
+   * The field that tells one thing from another, for `changed` and `heldForMs`. Default: the first that is there of
+   * `content.structured.entity_id`, `content.structured.topic` and `context.device_id`.
+   */
+  readonly per?: string
 }
 
 /** The risk of a tool's calls, in place of the one that its plugin gave it. Of several that fit the strictest holds. */

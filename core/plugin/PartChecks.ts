@@ -17,6 +17,8 @@ export const Phase = Schema.Literals([
   "intents",
   "channels",
   "routes",
+  "rules",
+  "watchers",
   "parts"
 ])
 export type Phase = typeof Phase.Type
@@ -37,8 +39,14 @@ export class Refused extends Error {
   }
 }
 
-const dotted = /^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/
-const onlyKeys = (plugin: string, phase: Phase, what: string, given: object, keys: ReadonlyArray<string>): void => {
+export const dotted = /^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/
+export const onlyKeys = (
+  plugin: string,
+  phase: Phase,
+  what: string,
+  given: object,
+  keys: ReadonlyArray<string>
+): void => {
   const strange = Object.keys(given).find((key) => !keys.includes(key))
   if (strange !== undefined) throw new Refused(plugin, phase, `${what}: ${unknownKey(strange, keys, "property")}`)
 }

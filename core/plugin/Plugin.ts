@@ -5,7 +5,8 @@
 import type { Duration, Schema } from "effect"
 import type { RawEvent } from "../contract/Event.ts"
 import type { Trust } from "../contract/Enums.ts"
-import type { SecretRef } from "./Secret.ts"
+import type { RuleConfiguration } from "./Configuration.ts"
+import type { SecretOption, SecretRef } from "./Secret.ts"
 import type { TaskDefinition } from "./TaskDefinition.ts"
 import type { Awaitable, Log, ToolDefinition } from "./Tool.ts"
 
@@ -82,10 +83,43 @@ export interface Channel {
   readonly send?: Omit<ToolDefinition, "name"> & { readonly name?: string }
 }
 
+/** An event of a watcher. Without a channel it comes on `watcher`, without a connector from the watcher's id. */
+export type WatcherEvent = Omit<RawEvent, "channel"> & { readonly channel?: string }
+
+export interface WatcherContext {
+  /** Hands an event to the pipeline together with the tick's outcome: a tick that fails hands over none. */
+  readonly emit: (event: WatcherEvent) => void
+  readonly log: Log
+  /** Aborted at the time-out and at a stop of the host. Pass it on to whatever can be aborted. */
+  readonly signal: AbortSignal
+  /** The value of a secret: by `(name, key)`, or of an option that was given as `secret(…)` or as a plain string. */
+  readonly secret: {
+    (name: string, key: string): Promise<string>
+    (option: SecretOption): Promise<string>
+  }
+  /** `fetch` with the tick's signal. It refuses any scheme but http and https. */
+  readonly fetch: typeof globalThis.fetch
+}
+
+/** Looks at something from time to time: one tick at a time, whichever host runs it. */
 export interface Watcher {
+  /** Its id is `<plugin>.<name>`, or the name where that has a dot. */
   readonly name: string
+  /** From tick to tick, 1 second to 7 days. While it fails it doubles, up to an hour. */
   readonly interval: Duration.Input
-  readonly tick: (now: Date, state: unknown, ctx: ChannelContext) => Awaitable<unknown>
+  /** Default 30 seconds, at most 1 hour. */
+  readonly timeout?: Duration.Input
+  /** The trust of its events, never better than that of the channel that they name. Default `trusted`. */
+  readonly trust?: Trust
+  /** Most events in a period; what is more is counted and left out. Default 60 a minute. */
+  readonly throttle?: { readonly events: number; readonly per: Duration.Input }
+  /** After so many errors in a row the operator is told. Default 5. */
+  readonly alarmAfter?: number
+  /**
+   * One look, by the database's clock. `state` is what the last good tick gave back, `null` before the first; plain JSON of at
+   * most 1 MiB. `undefined` keeps the old one. After a crash it runs again with the old state.
+   */
+  readonly tick: (now: Date, state: unknown, ctx: WatcherContext) => Awaitable<unknown>
 }
 
 /** An HTTP route under `/plugins/<name>/`, behind the host's authentication. */
@@ -116,7 +150,7 @@ export interface PluginParts {
   readonly intents?: ReadonlyArray<Intent>
   readonly channels?: ReadonlyArray<Channel>
   readonly watchers?: ReadonlyArray<Watcher>
-  readonly rules?: ReadonlyArray<unknown>
+  readonly rules?: ReadonlyArray<RuleConfiguration>
   readonly jobs?: ReadonlyArray<JobKind>
   readonly routes?: ReadonlyArray<Route>
 }

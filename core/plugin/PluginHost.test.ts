@@ -313,17 +313,128 @@ describe("PluginHost", () => {
     Effect.gen(function*() {
       const plugin = definePlugin({
         name: "w",
-        setup: () => ({
-          watchers: [{
-            name: "x",
-            interval: "1 second",
-            tick: () => 1
-          }]
-        })
+        setup: () => ({ jobs: [{ name: "x", input: Schema.Struct({}), run: () => 1 }] })
       })
       const { lines } = yield* start(plugin())
       yield* Effect.yieldNow
-      assert.match(lines.join(), /Plugin w brings watchers, which this version does not run\./)
+      assert.match(lines.join(), /Plugin w brings jobs, which this version does not run\./)
+    }))
+
+  it.effect("takes watchers, with what they leave out", () =>
+    Effect.gen(function*() {
+      const tick = () => 1
+      const { registry } = yield* start(
+        definePlugin({ name: "w", setup: () => ({ watchers: [{ name: "x", interval: "1 second", tick }] }) })(),
+        definePlugin({
+          name: "v",
+          setup: () => ({
+            watchers: [{
+              name: "weather.storm",
+              interval: "7 days",
+              timeout: "1 hour",
+              trust: "untrusted",
+              throttle: { events: 3, per: "1 hour" },
+              alarmAfter: 1,
+              tick
+            }]
+          })
+        })()
+      )
+      assert.deepStrictEqual(
+        registry.watchers().map(({ log, tick, ...watcher }) => {
+          assert.isFunction(tick)
+          assert.isFunction(log.info)
+          return watcher
+        }),
+        [
+          {
+            plugin: "w",
+            watcher_id: "w.x",
+            intervalMs: 1_000,
+            timeoutMs: 30_000,
+            trust: "trusted",
+            throttle: { events: 60, perMs: 60_000 },
+            alarmAfter: 5
+          },
+          {
+            plugin: "v",
+            watcher_id: "weather.storm",
+            intervalMs: 604_800_000,
+            timeoutMs: 3_600_000,
+            trust: "untrusted",
+            throttle: { events: 3, perMs: 3_600_000 },
+            alarmAfter: 1
+          }
+        ]
+      )
+    }))
+
+  it.effect("refuses a watcher with a sentence that says what to do", () =>
+    Effect.gen(function*() {
+      const good = { name: "x", interval: "1 minute" as const, tick: () => 1 }
+      const wrong: ReadonlyArray<readonly [unknown, string]> = [
+        [null, "a watcher must be an object"],
+        [{ ...good, name: "Big" }, "a watcher is named \"Big\": use lower-case letters, digits, _, - and dots"],
+        [
+          { ...good, name: "x".repeat(100) },
+          `watcher w.${"x".repeat(100)} has too long a name: at most 100 characters`
+        ],
+        [
+          { ...good, name: "system.mine" },
+          "watcher system.mine: names that begin with \"system.\" or \"syris.\" are the host's own, so choose another one"
+        ],
+        [
+          { ...good, intervall: 1 },
+          "watcher w.x: there is no property \"intervall\"; did you mean \"interval\"?"
+        ],
+        [{ ...good, tick: 1 }, "watcher w.x needs tick to be a function"],
+        [
+          { ...good, interval: "999 millis" },
+          "watcher w.x needs an interval from 1 second to 7 days, such as \"30 seconds\""
+        ],
+        [
+          { ...good, interval: "8 days" },
+          "watcher w.x needs an interval from 1 second to 7 days, such as \"30 seconds\""
+        ],
+        [
+          { ...good, interval: "soon" },
+          "watcher w.x needs an interval from 1 second to 7 days, such as \"30 seconds\""
+        ],
+        [
+          { ...good, timeout: "2 hours" },
+          "watcher w.x needs a timeout above zero and of at most 1 hour, such as \"30 seconds\""
+        ],
+        [{ ...good, trust: "mine" }, "watcher w.x needs trust: \"operator\", \"trusted\" or \"untrusted\""],
+        [{ ...good, alarmAfter: 0 }, "watcher w.x needs an alarmAfter of 1 or more, a whole number"],
+        [
+          { ...good, throttle: 5 },
+          "watcher w.x needs throttle to be an object, such as { events: 60, per: \"1 minute\" }"
+        ],
+        [
+          { ...good, throttle: { events: 1_001, per: "1 hour" } },
+          "watcher w.x needs throttle.events from 1 to 1000, a whole number"
+        ],
+        [
+          { ...good, throttle: { events: 1, per: "1 milli" } },
+          "watcher w.x needs throttle.per from 1 second to 7 days, such as \"1 minute\""
+        ]
+      ]
+      for (const [watcher, sentence] of wrong) {
+        const plugin = definePlugin({ name: "w", setup: () => ({ watchers: [watcher as never] }) })
+        const { message } = yield* Effect.flip(start(plugin()))
+        assert.isTrue(message.startsWith(`Plugin w, watchers: ${sentence}`), message)
+      }
+      const twice = definePlugin({ name: "w", setup: () => ({ watchers: [good, good] }) })
+      assert.strictEqual(
+        (yield* Effect.flip(start(twice()))).message,
+        "Plugin w, watchers: it has the watcher w.x twice."
+      )
+      const dotted = (name: string) =>
+        definePlugin({ name, setup: () => ({ watchers: [{ ...good, name: "sky.x" }] }) })()
+      assert.strictEqual(
+        (yield* Effect.flip(start(dotted("a"), dotted("b")))).message,
+        "Plugin b, watchers: the watcher sky.x is provided by plugin a already: remove one of the two."
+      )
     }))
 
   it("keeps a secret's value out of what a reference shows", () => {

@@ -47,7 +47,7 @@ export const HostPlugins = Context.Reference<ReadonlyArray<Plugin>>("syris/plugi
 const ownName = "syris"
 
 /** Parts that plugins may bring and that this version does not run. Shorten it as they come to life. */
-const partsNotYetRun = ["watchers", "rules", "jobs"] as const
+const partsNotYetRun = ["jobs"] as const
 
 export const layer = Layer.effect(
   Registry,
@@ -74,7 +74,7 @@ export const layer = Layer.effect(
       }
       ready.push({ ...found, own: false })
     }
-    const registry = makeRegistry(ready, settings.tools)
+    const registry = makeRegistry(ready, settings.tools, settings.timezone)
     if ("mistake" in registry) return yield* fail(registry.plugin, registry.phase, [registry.mistake])
     const [unknownTool] = [...settings.tools.keys()].filter((tool) => registry.tool(tool) === undefined)
     if (unknownTool !== undefined) {

@@ -5,8 +5,9 @@
 import { Context, type Effect } from "effect"
 import type { Risk, Trust } from "../contract/Enums.ts"
 import type { Steering } from "./OperatorOnly.ts"
-import type { Channel, Intent, Permissions, PluginParts, Route } from "./Plugin.ts"
+import type { Channel, Intent, Permissions, PluginParts, Route, Watcher } from "./Plugin.ts"
 import type { BoundLog } from "./PluginLog.ts"
+import type { ReadRule } from "./RuleReading.ts"
 import type { TaskDefinition } from "./TaskDefinition.ts"
 import type { ToolDefinition } from "./Tool.ts"
 
@@ -29,6 +30,8 @@ export interface RegisteredTool {
   readonly operatorOnly: boolean
   /** It steers the host: for the operator it is not gated, but where `asks` says so. Only the host's own tools have it. */
   readonly steering: Steering | undefined
+  /** It makes something that acts later: a person is asked at least. Only the host's own tools have it. */
+  readonly actsLater?: ((input: any) => boolean) | undefined
   /** It says something to people: the `send` of a channel. */
   readonly notifies: boolean
   readonly log: BoundLog
@@ -75,6 +78,22 @@ export interface RegisteredRoute extends Route {
   readonly plugin: string
 }
 
+export interface RegisteredRule extends ReadRule {
+  readonly plugin: string
+}
+
+export interface RegisteredWatcher {
+  readonly plugin: string
+  readonly watcher_id: string
+  readonly intervalMs: number
+  readonly timeoutMs: number
+  readonly trust: Trust
+  readonly throttle: { readonly events: number; readonly perMs: number }
+  readonly alarmAfter: number
+  readonly tick: Watcher["tick"]
+  readonly log: BoundLog
+}
+
 export interface PluginInfo {
   readonly name: string
   readonly version: string
@@ -97,6 +116,9 @@ export class Registry extends Context.Service<Registry, {
   /** The tool that answers where an event came from: that of its connector, else of the channel as a whole. */
   readonly sendOf: (source: { readonly channel: string; readonly connector_id: string }) => RegisteredTool | undefined
   readonly routes: () => ReadonlyArray<RegisteredRoute>
+  /** Those of plugins; the host's own are not among them. */
+  readonly watchers: () => ReadonlyArray<RegisteredWatcher>
+  readonly rules: () => ReadonlyArray<RegisteredRule>
   /** Trust of a channel's events: a plugin's word, `chat` and `api` are the operator's, any other is untrusted. */
   readonly trustOf: (channel: string) => Trust
   readonly plugins: () => ReadonlyArray<PluginInfo>

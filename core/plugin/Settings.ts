@@ -13,6 +13,7 @@ import { toMillis } from "./DurationInput.ts"
 import { check, withStop } from "./Explain.ts"
 import { isPlugin, type Plugin } from "./Plugin.ts"
 import { type PolicyExample, PolicySetting, readPolicy } from "./PolicySettings.ts"
+import { type ReadRule, readRules } from "./RuleReading.ts"
 import { SecretOption } from "./Secret.ts"
 import { systemTimezone, Timezone, TimeWindowSetting } from "./TimeWindowSetting.ts"
 import { maximumTimeoutMs } from "./ToolRegistration.ts"
@@ -31,7 +32,7 @@ export class ConfigError extends Schema.TaggedError<ConfigError>()("ConfigError"
 }
 
 /** Settings that exist and that this version does not honour. Shorten it as they come to life. */
-const notYetHonoured = ["mcp", "rules"] as const
+const notYetHonoured = ["mcp"] as const
 
 /** The model of this host, as the configuration names it. */
 export interface LlmSettings {
@@ -75,6 +76,8 @@ export interface SettingsData {
   /** In the order of the configuration: `config.1`, `config.2`, … */
   readonly policy: ReadonlyArray<PolicyRule>
   readonly policyExamples: ReadonlyArray<PolicyExample>
+  /** Whose names are unique. */
+  readonly rules: ReadonlyArray<ReadRule>
   readonly tools: ReadonlyMap<string, { readonly concurrency?: number; readonly timeoutMs?: number }>
   /** None: no model is configured. */
   readonly llm: LlmSettings | undefined
@@ -154,7 +157,7 @@ const ConfigurationSchema = Schema.Struct({
   )),
   llm: optional(LlmSchema),
   mcp: optional(Schema.Unknown),
-  rules: optional(Schema.Unknown),
+  rules: optional(Schema.Array(Schema.Unknown)),
   policy: optional(PolicySetting)
 })
 
@@ -179,6 +182,11 @@ export const readConfiguration = Effect.fnUntraced(function*(configuration: unkn
     const [wrong, ...more] = read.mistakes
     return yield* refuse(wrong ?? "the setting \"policy\" is wrong", ...more)
   }
+  const rules = readRules(config.rules ?? [], timezone)
+  if (!rules.ok) {
+    const [wrong, ...more] = rules.mistakes
+    return yield* refuse(wrong ?? "the setting \"rules\" is wrong", ...more)
+  }
   const data: SettingsData = {
     file,
     timezone,
@@ -186,6 +194,7 @@ export const readConfiguration = Effect.fnUntraced(function*(configuration: unkn
     plugins: plugins.filter(isPlugin),
     safety: asSafety(config.safety, timezone),
     ...read.value,
+    rules: rules.value,
     tools: new Map(
       Object.entries(config.tools ?? {}).map(([name, { concurrency, timeout }]) => [name, {
         ...(concurrency === undefined ? {} : { concurrency }),

@@ -51,6 +51,8 @@ export interface NewSchedule {
   readonly at: Date
   /** The event that it becomes when it is due. */
   readonly payload: RawEvent
+  /** What the operator is told in the chat when it is due. Default: nothing. */
+  readonly notify?: string
 }
 
 /** What a transactional tool is given besides. All of it is in the outcome's transaction, or not at all. */

@@ -12,6 +12,7 @@ import { toMillis } from "./DurationInput.ts"
 import { unknownKey } from "./Explain.ts"
 import { inputOutput } from "./InputOutput.ts"
 import { isNotifying } from "./Notifying.ts"
+import { askingOf } from "./AsksAtLeast.ts"
 import { isForOperatorOnly, steeringOf } from "./OperatorOnly.ts"
 import type { BoundLog } from "./PluginLog.ts"
 import type { RegisteredTool } from "./Registry.ts"
@@ -48,6 +49,7 @@ export const registerTool = (
     riskOf: riskOf(definition),
     operatorOnly: isForOperatorOnly(definition),
     steering: steeringOf(definition),
+    actsLater: askingOf(definition),
     notifies: isNotifying(definition),
     log: log.with({ tool: definition.name })
   }

@@ -16,6 +16,7 @@ export {
   type LlmConfiguration,
   type McpServerConfiguration,
   type PolicyConfiguration,
+  type RuleActionConfiguration,
   type RuleConfiguration,
   type SafetyConfiguration
 } from "./Configuration.ts"
@@ -33,10 +34,13 @@ export {
   type Route,
   type SetupContext,
   type Watcher,
+  type WatcherContext,
+  type WatcherEvent,
   WebhookRefused,
   WebhookReply,
   type WebhookRequest
 } from "./Plugin.ts"
+export { all, any, defineRule, field, type FieldTests, none, state } from "./RuleBuilder.ts"
 export { secret, SecretOption, type SecretRef } from "./Secret.ts"
 export {
   type CallOptions,

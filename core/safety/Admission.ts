@@ -47,6 +47,8 @@ export class Admission extends Context.Service<Admission, {
   readonly recent: (tool: string, action: string, target: string) => boolean
   /** The call turned out not done: it is not `recent` any more. */
   readonly forget: (tool_call_id: string) => void
+  /** Resolves the alarms of notification limits that have room again, also where nothing more is to be sent. */
+  readonly relieve: Effect.Effect<void, SqlError.SqlError>
 }>()("syris/safety/Admission") {
   static readonly layer = (limits: AdmissionLimits) => Layer.effect(Admission, make(limits))
 }
@@ -103,6 +105,16 @@ const takeSlot = `
   from free
   where s.slot = free.slot
   returning exists (select 1 from alarms a where a.dedupe_key = $3 and a.status <> 'resolved') as alarmed`
+
+const hasRoom = `
+  select exists (select 1 from alarms a where a.dedupe_key = $1 and a.status <> 'resolved')
+         and exists (
+           select 1
+           from notification_slots n
+                left join tool_calls t on t.tool_call_id = n.tool_call_id and t.status in ('failed', 'canceled')
+           where n.slot > $3 and n.slot <= $3 + $2
+             and (n.at not between clock_timestamp() - interval '1 hour' and clock_timestamp() + interval '1 hour'
+                  or t.tool_call_id is not null)) as over`
 
 const secondsUntil = (since: string, span: string): string =>
   `greatest(1, ceil(extract(epoch from ${since} + ${span} - clock_timestamp())))::int`
@@ -253,5 +265,14 @@ const make = Effect.fnUntraced(function*({ cooldownMs, notificationsPerHour }: A
     delete from cooldowns where at < clock_timestamp() - greatest(interval '1 day', make_interval(secs => ${cooldown}::float8))`
     .pipe(Effect.ignore, Effect.schedule(Schedule.spaced("1 hour")), Effect.forkScoped)
 
-  return Admission.of({ admit, recent, forget })
+  const relieve = Effect.forEach(
+    [noticePool, answerPool],
+    Effect.fnUntraced(function*({ alarm, from }) {
+      const [row] = yield* sql.unsafe<{ readonly over: boolean }>(hasRoom, [alarm, notificationsPerHour, from])
+      if (row?.over === true) yield* alarms.resolveKey(alarm)
+    }),
+    { discard: true }
+  )
+
+  return Admission.of({ admit, recent, forget, relieve })
 })

@@ -109,6 +109,7 @@ describe("a condition", () => {
     const when = leaf("changed")
     assert.isTrue(compiled(when).needsPrevious)
     assert.isFalse(compiled(leaf("eq", 1)).needsPrevious)
+    assert.deepStrictEqual(compiled({ any: [when, { none: [when] }, leaf("eq", 1)] }).changedPaths, ["input.x"])
     const on = { input: { x: { on: true, list: [1] } } }
     assert.isFalse(holds(when, on))
     assert.isFalse(holds(when, on, structuredClone(on)))
@@ -160,6 +161,76 @@ describe("a condition", () => {
     assert.isTrue(holds(leaf("regex", "a$"), { input: { x: long } }))
     assert.isFalse(holds(leaf("regex", "a$"), { input: { x: `${long}a` } }))
     assert.isFalse(holds(leaf("matches", "*"), { input: { x: `${long}a` } }))
+  })
+
+  it("offers every field that could find it, in sets of which one has to hold", () => {
+    const channel = leaf("eq", "ha_event", "source.channel")
+    const sensor = (id: string) => leaf("eq", id, "content.id")
+    const paths = (given: unknown) =>
+      compiled(given).choices.map((choice) =>
+        choice.map(({ field, values }) => `${field.path}${values === undefined ? "" : `=${values.join()}`}`)
+      )
+    assert.deepStrictEqual(paths(sensor("a")), [["content.id=a"]])
+    assert.deepStrictEqual(
+      paths({ all: [channel, { all: [sensor("a")] }, leaf("gt", 5), { none: [leaf("lt", 1)] }] }),
+      [
+        ["source.channel=ha_event"],
+        ["content.id=a"],
+        ["input.x"]
+      ]
+    )
+    assert.deepStrictEqual(
+      paths({ any: [{ all: [channel, sensor("a")] }, { all: [channel, sensor("b")] }, leaf("in", ["c", 1])] }),
+      [
+        ["source.channel=ha_event", "source.channel=ha_event", "input.x=c,1"],
+        ["source.channel=ha_event", "source.channel=ha_event", "input.x=c,1"],
+        ["content.id=a", "content.id=b", "input.x=c,1"]
+      ]
+    )
+    assert.deepStrictEqual(compiled({ all: [channel, sensor("a")] }).needs.map(({ field }) => field.path), [
+      "source.channel"
+    ])
+    for (const given of [{ none: [channel] }, leaf("changed"), { any: [channel, leaf("changed")] }, { all: [] }]) {
+      assert.deepStrictEqual(paths(given), [], JSON.stringify(given))
+    }
+  })
+
+  it("tells whether it could be true where only some fields are known", () => {
+    const yes = leaf("eq", 1, "known.x")
+    const no = leaf("eq", 2, "known.x")
+    const open = leaf("eq", 5, "open")
+    const cases: ReadonlyArray<readonly [unknown, boolean]> = [
+      [yes, true],
+      [no, false],
+      [open, true],
+      [leaf("changed", undefined, "open"), true],
+      [leaf("changed", undefined, "known.x"), true],
+      [leaf("changed", undefined, "known.missing"), false],
+      [{ all: [open, yes] }, true],
+      [{ all: [open, no] }, false],
+      [{ any: [no, no] }, false],
+      [{ any: [no, open] }, true],
+      [{ none: [no, open] }, true],
+      [{ none: [yes, open] }, false],
+      [{ none: [{ all: [yes, open] }] }, true],
+      [{ none: [{ any: [yes, open] }] }, false],
+      [{ none: [{ none: [yes, open] }] }, true],
+      [{ none: [{ none: [no] }] }, false],
+      [{ all: [] }, true],
+      [{ any: [] }, false],
+      [{ none: [] }, true],
+      [{ none: [{ all: [] }] }, false]
+    ]
+    for (const [given, wanted] of cases) {
+      const asked: Array<string> = []
+      const could = compiled(given).possible((path) => {
+        asked.push(path)
+        return path.startsWith("known.")
+      })
+      const before = asked.length
+      assert.strictEqual(could({ known: { x: 1 }, open: 0 }), wanted, JSON.stringify(given))
+      assert.lengthOf(asked, before, "known is asked when it is compiled")
+    }
   })
 
   it("keeps what it was given apart from what is done to that later", () => {

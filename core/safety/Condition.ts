@@ -12,7 +12,19 @@ import { nearest, unknownKey } from "../plugin/Explain.ts"
 import { NotPlainJson, toPlainJson } from "../plugin/PlainJson.ts"
 import { systemTimezone } from "../plugin/TimeWindowSetting.ts"
 import { conditionOps, isConditionOp, type Test } from "./ConditionOps.ts"
+import {
+  changedPathsOf,
+  type Choice,
+  choicesOf,
+  type ConditionTree,
+  type Known,
+  type Need,
+  possibleIn,
+  usualOf
+} from "./ConditionTree.ts"
 import { type Field, fieldOf, keysOf } from "./FieldPath.ts"
+
+export type { Choice, Known, Need }
 
 const maximumDepth = 5
 const maximumLeaves = 20
@@ -34,19 +46,22 @@ export interface CompiledCondition {
   readonly leaves: number
   /** It has a leaf with op `changed`, which matches nothing without a subject before. */
   readonly needsPrevious: boolean
+  /** The paths of those leaves, each once: of the subject before nothing else is read. */
+  readonly changedPaths: ReadonlyArray<string>
   /** Without one of these it can't match, so that many conditions can be searched by their fields; empty: not known. */
   readonly needs: ReadonlyArray<Need>
+  /** Every set of needs that could be used so, for an index that knows which is the rarest; none: not known. */
+  readonly choices: ReadonlyArray<Choice>
   readonly matches: (subject: unknown, previous?: unknown) => boolean
+  /**
+   * Compiles the question whether it could be true of a subject where only the fields at `known` paths count as they
+   * are. True wherever `matches` is; without unknown paths and `changed` it is the same.
+   */
+  readonly possible: (known: Known) => (subject: unknown) => boolean
+  /** The `choices` that find what is `possible(known)`. */
+  readonly choicesAmong: (known: Known) => ReadonlyArray<Choice>
   /** All leaves in the order in which they are written, whether they decided or not. */
   readonly explain: (subject: unknown, previous?: unknown) => ReadonlyArray<LeafReport>
-}
-
-export interface Need {
-  readonly field: Field
-  /** Of what the field holds. */
-  readonly test: Test
-  /** The test is that the field has one of these values. */
-  readonly values?: ReadonlyArray<string | number | boolean>
 }
 
 export type Compiled =
@@ -72,8 +87,7 @@ export const compileCondition = (given: unknown, noun = "field", options: Compil
     timezone: options.timezone ?? systemTimezone(),
     mistakes: [],
     leaves: 0,
-    bounded: 0,
-    needsPrevious: false
+    bounded: 0
   }
   try {
     const source = toPlainJson(given)
@@ -82,15 +96,22 @@ export const compileCondition = (given: unknown, noun = "field", options: Compil
     if (first !== undefined || node === undefined) {
       return { ok: false, mistakes: [first ?? "the condition is wrong", ...rest] }
     }
-    const { leaves, needsPrevious } = reading
+    const { leaves } = reading
+    const { tree } = node
+    const changedPaths = changedPathsOf(tree)
+    const choices = choicesOf(tree, () => true)
     return {
       ok: true,
       value: {
         source: source as Condition,
         leaves,
-        needsPrevious,
-        needs: node.needs,
+        needsPrevious: changedPaths.length > 0,
+        changedPaths,
+        needs: usualOf(choices),
+        choices,
         matches: node.matches,
+        possible: (known) => possibleIn(tree, known),
+        choicesAmong: (known) => choicesOf(tree, known),
         explain: (subject, previous) => node.reports.map((report) => report(subject, previous))
       }
     }
@@ -110,13 +131,12 @@ interface Reading {
   leaves: number
   /** Leaves and empty lists. */
   bounded: number
-  needsPrevious: boolean
 }
 
 interface Node {
+  readonly tree: ConditionTree
   readonly matches: (subject: unknown, previous?: unknown) => boolean
   readonly reports: ReadonlyArray<(subject: unknown, previous: unknown) => LeafReport>
-  readonly needs: ReadonlyArray<Need>
 }
 
 const subjectOf = (at: string, noun: string): string =>
@@ -160,22 +180,10 @@ const compile = (given: unknown, at: string, depth: number, reading: Reading): N
     if (node !== undefined) nodes.push(node)
   }
   return {
+    tree: { kind, parts: nodes.map((node) => node.tree) },
     matches: join[kind](nodes.map((node) => node.matches)),
-    reports: nodes.flatMap((node) => node.reports),
-    needs: needsOf[kind](nodes.map((node) => node.needs))
+    reports: nodes.flatMap((node) => node.reports)
   }
-}
-
-const isByValue = (needs: ReadonlyArray<Need>): boolean => needs.every(({ values }) => values !== undefined)
-
-const needsOf = {
-  all: (parts: ReadonlyArray<ReadonlyArray<Need>>): ReadonlyArray<Need> => {
-    const known = parts.filter((needs) => needs.length > 0)
-    return known.find(isByValue) ?? known.toSorted((a, b) => a.length - b.length)[0] ?? []
-  },
-  any: (parts: ReadonlyArray<ReadonlyArray<Need>>): ReadonlyArray<Need> =>
-    parts.every((needs) => needs.length > 0) ? parts.flat() : [],
-  none: (): ReadonlyArray<Need> => []
 }
 
 const join = {
@@ -224,12 +232,11 @@ const compileLeaf = (given: Record<string, unknown>, at: string, reading: Readin
     } else test = made
   }
   if (mistakes.length > before || test === undefined || field === undefined) return undefined
-  return leafOf(field, op as ConditionOp, value, test, reading)
+  return leafOf(field, op as ConditionOp, value, test)
 }
 
-const leafOf = (field: Field, op: ConditionOp, value: unknown, test: Test, reading: Reading): Node => {
+const leafOf = (field: Field, op: ConditionOp, value: unknown, test: Test): Node => {
   const { read } = field
-  if (op === "changed") reading.needsPrevious = true
   const matches: Node["matches"] = op === "changed"
     ? (subject, previous) => previous !== undefined && test(read(subject), read(previous))
     : (subject) => test(read(subject))
@@ -240,6 +247,7 @@ const leafOf = (field: Field, op: ConditionOp, value: unknown, test: Test, readi
     ...(values?.every(isKey) === true ? { values } : {})
   }
   return {
+    tree: { kind: "leaf", op, need },
     matches,
     reports: [(subject, previous) => ({
       path: field.path,
@@ -247,8 +255,7 @@ const leafOf = (field: Field, op: ConditionOp, value: unknown, test: Test, readi
       value,
       actual: read(subject),
       matched: matches(subject, previous)
-    })],
-    needs: op === "changed" ? [] : [need]
+    })]
   }
 }
 

@@ -10,7 +10,7 @@ import { RE2JS } from "re2js"
 import type { ConditionOp } from "../plugin/Configuration.ts"
 import { check } from "../plugin/Explain.ts"
 import { TimeWindowSetting } from "../plugin/TimeWindowSetting.ts"
-import { requiredText } from "./RequiredText.ts"
+import { mayMatch } from "./RequiredText.ts"
 import { isWithin } from "./TimeWindow.ts"
 
 /** `previous` is the same field of the subject before; `undefined` where there is none. */
@@ -141,9 +141,9 @@ const regex = (value: unknown): Made => {
   }
   try {
     const compiled = RE2JS.compile(value)
-    const required = requiredText(value)
+    const may = mayMatch(value)
     return total((actual) =>
-      typeof actual === "string" && actual.length <= maximumText && actual.includes(required) && compiled.test(actual)
+      typeof actual === "string" && actual.length <= maximumText && may(actual) && compiled.test(actual)
     )
   } catch (error) {
     const why = error instanceof Error ? error.message.replace(/^error parsing regexp: /, "") : String(error)

@@ -5,6 +5,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { Autonomy, Guarantee, Risk, type ToolEffect, Trust, Verdict } from "../contract/Enums.ts"
+import { asksAtLeast } from "../plugin/AsksAtLeast.ts"
 import { forOperatorOnly, type Steering } from "../plugin/OperatorOnly.ts"
 import type { BoundLog } from "../plugin/PluginLog.ts"
 import type { RegisteredTool } from "../plugin/Registry.ts"
@@ -583,5 +584,28 @@ describe("a call that a person has said yes to", () => {
     const steers = gate({ operatorOnly: { asks: () => true }, ask: { autonomy: "A0" } })
     assert.strictEqual(steers.verdict, "CONFIRM")
     assert.strictEqual(approvedAt("high", "A0", steers).verdict, "ALLOW")
+  })
+})
+
+describe("a tool that makes something which acts later", () => {
+  const tool = registered(
+    asksAtLeast(
+      defineTool({ ...lamp, input: Schema.Struct({ text: Schema.optionalKey(Schema.String) }) }),
+      ({ text }) => text !== undefined
+    )
+  )
+  const verdict = (input: object, autonomy: typeof Autonomy.Type, rules: ReadonlyArray<PolicyRule> = []) =>
+    gate({ input, ask: { autonomy }, rules }, tool).verdict
+
+  it("asks at every level that lets anything run, and is never milder than the matrix", () => {
+    assert.deepEqual(
+      Autonomy.literals.map((level) => verdict({ text: "backup" }, level)),
+      ["PREVIEW", "CONFIRM", "CONFIRM", "CONFIRM", "CONFIRM"]
+    )
+    assert.deepEqual(
+      Autonomy.literals.map((level) => verdict({}, level)),
+      ["PREVIEW", "CONFIRM", "ALLOW", "ALLOW", "ALLOW"]
+    )
+    assert.include(gate({ input: { text: "backup" } }, tool).reasons, "it makes something that acts later")
   })
 })

@@ -9,9 +9,10 @@
 import { Clock, Context, Effect, Layer, Queue, Schema, Semaphore } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { Audit } from "../audit/Audit.ts"
+import type { QuietChoice } from "../contract/Schedule.ts"
 import { newId } from "../database/Ids.ts"
 import { Notifications } from "../database/Notifications.ts"
-import { isTimezone } from "../plugin/TimeWindowSetting.ts"
+import { isTimezone, systemTimezone } from "../plugin/TimeWindowSetting.ts"
 import { controlChannel } from "./Control.ts"
 import { type Day, isWithin, showWindow, type TimeWindow } from "./TimeWindow.ts"
 
@@ -41,6 +42,11 @@ export interface Quiet {
 export class QuietHours extends Context.Service<QuietHours, {
   /** As the windows were last read. */
   readonly now: (at: Date) => Quiet
+  /**
+   * The window that holds back what chose these quiet hours, as a person reads it; nothing where it may run. `true` is any
+   * window, a text the id of one, and one that is not there holds nothing back.
+   */
+  readonly holding: (choice: QuietChoice, at: Date) => string | undefined
   /** The policy version that memory has. */
   readonly version: () => number
   /** Reads them anew. */
@@ -97,7 +103,7 @@ const make = Effect.fnUntraced(function*(configured: ReadonlyArray<TimeWindow>) 
     (rows) => [...ofConfig, ...rows.map(toRecord)]
   )
 
-  let windows: ReadonlyArray<TimeWindow> = configured
+  let windows: ReadonlyArray<QuietHoursRecord> = ofConfig
   let version = 0
   let asked: { readonly minute: number; readonly answer: Quiet } | undefined
 
@@ -121,6 +127,17 @@ const make = Effect.fnUntraced(function*(configured: ReadonlyArray<TimeWindow>) 
     const answer: Quiet = window === undefined ? { quiet: false } : { quiet: true, window: showWindow(window) }
     asked = { minute, answer }
     return answer
+  }
+
+  const holding = (choice: QuietChoice, at: Date): string | undefined => {
+    if (typeof choice === "boolean") return choice ? now(at).window : undefined
+    if (typeof choice === "string") {
+      const window = windows.find(({ quiet_hours_id }) => quiet_hours_id === choice)
+      return window !== undefined && isWithin(window, at) ? showWindow(window) : undefined
+    }
+    const { days, end, start, timezone = systemTimezone() } = choice
+    const window = { start, end, timezone, ...(days === undefined ? {} : { days: days as ReadonlyArray<Day> }) }
+    return isTimezone(timezone) && isWithin(window, at) ? showWindow(window) : undefined
   }
 
   const write = Effect.fnUntraced(function*(id: string, { days, enabled, end, start, timezone }: QuietHoursRecord) {
@@ -171,5 +188,5 @@ const make = Effect.fnUntraced(function*(configured: ReadonlyArray<TimeWindow>) 
     Effect.forkScoped
   )
 
-  return QuietHours.of({ now, list, put, refresh, version: () => version })
+  return QuietHours.of({ now, holding, list, put, refresh, version: () => version })
 })

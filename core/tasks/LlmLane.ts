@@ -34,10 +34,14 @@ export const plannedTask = (intent: string): NewTask => {
   }
 }
 
-/** What is wanted, in words: the text, or what stands for it. */
+/**
+ * What is wanted, in words: the text, or what stands for it. What the host itself made without words (a watcher, a rule)
+ * is no question to a model.
+ */
 const intentOf = (event: EventRow): string | undefined => {
   const text = event.text?.trim() ?? ""
   if (text !== "") return text
+  if (event.actor_type === "system") return undefined
   return Object.keys(event.structured).length === 0 ? undefined : JSON.stringify(event.structured)
 }
 

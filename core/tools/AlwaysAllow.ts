@@ -92,6 +92,9 @@ const make = Effect.gen(function*() {
     const tool = registry.tool(row.tool)
     if (tool === undefined) return yield* refuse(`There is no tool ${row.tool} any more.`)
     if (tool.operatorOnly) return yield* refuse(`${row.tool} is the operator's own: it is asked about each time.`)
+    if (tool.actsLater?.(row.what) === true) {
+      return yield* refuse(`${row.tool} makes something that acts later: it is asked about each time.`)
+    }
     const input = isRecord(row.what) ? row.what : {}
     const keys = Object.keys(input)
     const strange = fields?.find((field) => !keys.includes(field))

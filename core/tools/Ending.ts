@@ -53,7 +53,8 @@ const isLostConnection = (error: unknown): boolean => {
 /** Longest message of an error that is kept, in UTF-16 code units. */
 const maximumMessage = 2_000
 
-const messageOf = (error: unknown): string => {
+/** What an error says, bounded and storable. Throws what reading it throws. */
+export const messageOf = (error: unknown): string => {
   // What the database says is in the cause; the client's own words are "Query failed".
   const told = SqlError.isSqlError(error) && error.reason.cause instanceof Error ? error.reason.cause : error
   const text = told instanceof Error ? told.message || told.name : typeof told === "string" ? told : String(told)

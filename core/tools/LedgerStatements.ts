@@ -48,22 +48,21 @@ where c.status = 'attempted' and c.fence = w.fence and c.held_by = $2::uuid`
 /** CTE `scheduled`: the schedules that calls made. `condition` is over `s` (`made_by`, `schedule_id`, `trace_id`, …). */
 export const schedulesMade = (parameter: string, condition: string): string => `
   scheduled as (
-    insert into schedules (schedule_id, name, type, spec, timezone, payload, trust, trace_id, made_by, next_run_at,
-                           created_at, updated_at)
-    select s.schedule_id, s.name, s.type, s.spec, s.timezone, s.payload, s.trust, s.trace_id, s.made_by, s.next_run_at,
-           s.at, s.at
+    insert into schedules (schedule_id, name, type, spec, timezone, payload, notify, trust, trace_id, parent_event_id, depth,
+                           made_by, next_run_at, created_at, updated_at)
+    select s.schedule_id, s.name, s.type, s.spec, s.timezone, s.payload, s.notify, s.trust, s.trace_id, s.parent_event_id,
+           s.depth, s.made_by, s.next_run_at, s.at, s.at
     from json_to_recordset(${parameter}::json) as s(
-      schedule_id uuid, name text, type text, spec text, timezone text, payload jsonb, trust text, trace_id uuid,
-      made_by uuid, next_run_at timestamptz(3), at timestamptz(3))
+      schedule_id uuid, name text, type text, spec text, timezone text, payload jsonb, notify text, trust text,
+      trace_id uuid, parent_event_id uuid, depth int, made_by uuid, next_run_at timestamptz(3), at timestamptz(3))
     where ${condition}
   )`
 
 /** CTE `unscheduled`: the schedules that calls canceled. `condition` is over `x` (`schedule_id`, `tool_call_id`). */
 export const schedulesCanceled = (parameter: string, condition: string): string => `
   unscheduled as (
-    update schedules s
-    set enabled = false, next_run_at = null, updated_at = clock_timestamp()
-    from json_to_recordset(${parameter}::json) as x(schedule_id uuid, tool_call_id uuid)
+    delete from schedules s
+    using json_to_recordset(${parameter}::json) as x(schedule_id uuid, tool_call_id uuid)
     where s.schedule_id = x.schedule_id and ${condition}
   )`
 

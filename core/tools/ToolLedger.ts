@@ -68,6 +68,10 @@ export interface ScheduleRow {
   readonly spec: string
   readonly timezone: string
   readonly payload: unknown
+  readonly notify?: string | undefined
+  /** The event that it follows, and how many led to it. */
+  readonly parent_event_id: string
+  readonly depth: number
   readonly trust: string
   readonly trace_id: string
   readonly made_by: string

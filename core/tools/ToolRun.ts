@@ -54,6 +54,9 @@ export interface RunRequest {
   readonly begun?: (() => void) | undefined
 }
 
+/** Characters of what the operator is told when a schedule is due; the chat takes no more in one message. */
+const longestNotice = 8_000
+
 export interface RunResult {
   readonly ending: Ending
   readonly left: Left
@@ -65,8 +68,14 @@ const refuseScheme = (input: string | URL | Request): void => {
   if (url.protocol !== "http:" && url.protocol !== "https:") throw new Error(`${url.protocol} is not http or https.`)
 }
 
+/** `fetch` as plugins get it: http and https only, aborted with `signal`. */
+export const guardedFetch = (signal: AbortSignal): typeof globalThis.fetch => (input, init) => {
+  refuseScheme(input)
+  return globalThis.fetch(input, { ...init, signal: init?.signal ?? signal })
+}
+
 /** A promise that the plugin may leave alone: its failure is no fault of the host. */
-const seen = <A>(promise: Promise<A>): Promise<A> => {
+export const seen = <A>(promise: Promise<A>): Promise<A> => {
   promise.catch(() => {})
   return promise
 }
@@ -86,10 +95,7 @@ export const makeContext = (request: RunRequest, signal: AbortSignal) => {
     signal,
     log,
     secret: (first: SecretOption, key?: string) => seen(request.secret(first, key)),
-    fetch: (input, init) => {
-      refuseScheme(input)
-      return globalThis.fetch(input, { ...init, signal: init?.signal ?? signal })
-    },
+    fetch: guardedFetch(signal),
     emit: (event) => {
       emitted.push(event)
     },
@@ -110,6 +116,10 @@ export const makeContext = (request: RunRequest, signal: AbortSignal) => {
       create: (schedule) => {
         if (!(schedule.at instanceof Date) || Number.isNaN(schedule.at.getTime())) {
           throw new TypeError("schedules.create needs a valid Date in `at`.")
+        }
+        const { notify } = schedule
+        if (notify !== undefined && (typeof notify !== "string" || notify === "" || notify.length > longestNotice)) {
+          throw new TypeError(`schedules.create takes 1 to ${longestNotice} characters in \`notify\`.`)
         }
         const schedule_id = newId()
         schedules.push({ ...schedule, schedule_id })

@@ -70,6 +70,7 @@ describe("timers", () => {
       assert.deepStrictEqual(created, [{
         name: "Timer 5 minutes",
         at: new Date("2026-07-01T13:05:00Z"),
+        notify: "Timer: 5 minutes",
         payload: {
           channel: "scheduler",
           connector_id: "timers",

@@ -102,6 +102,7 @@ export default definePlugin({
             const schedule_id = ctx.schedules.create({
               name: message ?? `${what} ${long}`,
               at: due,
+              notify: `${what}: ${message ?? long}`,
               payload: {
                 channel: "scheduler",
                 connector_id: "timers",

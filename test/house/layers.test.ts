@@ -14,6 +14,7 @@ const floors: ReadonlyArray<ReadonlyArray<string>> = [
   ["plugin", "safety"],
   ["tools", "llm"],
   ["pipeline", "tasks"],
+  ["scheduler", "watchers", "rules"],
   ["http"],
   ["cli"],
   ["testing"]

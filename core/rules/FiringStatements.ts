@@ -1,0 +1,229 @@
+/**
+ * The statements of firing rules: what is locked before it is decided, and the one statement that writes what was decided.
+ * Both are of one transaction, whose rows of `work` are held under their fences; rows are locked in the order of their keys.
+ */
+import { Effect } from "effect"
+import { SqlClient } from "effect/sql"
+import { tellAudit, type Told, toldLists } from "../audit/Audit.ts"
+import type { EventRow, OwedRules, PlannedAction } from "../contract/Rows.ts"
+import { keyRow } from "../database/EventStatements.ts"
+import { present } from "../audit/Page.ts"
+import { eventsEmitted } from "../tools/LedgerStatements.ts"
+import type { Memory, RuleStateRow } from "./Firing.ts"
+
+export interface RuleJob {
+  readonly work_id: string
+  readonly event: EventRow
+  readonly rules: OwedRules
+}
+
+export interface Claim {
+  readonly work_id: string
+  readonly fence: number
+}
+
+/** What is to be done for claimed rows, oldest event first; only those that are still held. */
+export const lockJobs = Effect.fnUntraced(function*(claims: ReadonlyArray<Claim>, hostId: string) {
+  const sql = yield* SqlClient.SqlClient
+  const held = yield* sql<{ readonly work_id: string }>`
+    select w.work_id
+    from work w join json_to_recordset(${JSON.stringify(claims)}::json) as c(work_id uuid, fence bigint)
+           on c.work_id = w.work_id and c.fence = w.fence
+    where w.claimed_by = ${hostId}::uuid
+    order by w.work_id
+    for update of w`
+  if (held.length === 0) return []
+  const found = yield* sql<RuleJob>`
+    select r.work_id, r.rules, to_jsonb(e) as event
+    from rule_work r join events e on e.event_id = r.event_id
+    where r.work_id = any(${held.map(({ work_id }) => work_id)}::uuid[])
+    order by r.event_id, r.work_id`
+  return found.map(({ event, ...job }): RuleJob => ({ ...job, event: present(event) }))
+})
+
+/** Locks the states of rules, making those that are not there. `exists`: it is one of the API, and still there. */
+export const lockStates = Effect.fnUntraced(
+  function*(rules: ReadonlyArray<{ readonly rule_id: string; readonly api: boolean }>) {
+    const sql = yield* SqlClient.SqlClient
+    const ids = rules.map(({ rule_id }) => rule_id).toSorted()
+    const rows = yield* sql<{
+      readonly rule_id: string
+      readonly enabled: boolean | null
+      readonly last_fired_at: Date | null
+      readonly now: Date
+    }>`
+    insert into rule_states as s (rule_id)
+    select rule_id from unnest(${ids}::text[]) rule_id order by rule_id
+    on conflict (rule_id) do update set rule_id = excluded.rule_id
+    returning s.rule_id, s.enabled, s.last_fired_at, clock_timestamp() as now`
+    const ofApi = rules.filter(({ api }) => api).map(({ rule_id }) => rule_id)
+    const there = ofApi.length === 0 ? [] : yield* sql<{ readonly rule_id: string; readonly enabled: boolean }>`
+    select rule_id, coalesce((definition->>'enabled')::boolean, true) as enabled
+    from rules where rule_id = any(${ofApi}::text[])`
+    const stored = new Map(there.map(({ enabled, rule_id }) => [rule_id, enabled]))
+    const states = new Map(rows.map(({ enabled, last_fired_at, rule_id }): [string, RuleStateRow] => [rule_id, {
+      // One of the API that is gone does nothing any more.
+      enabled: ofApi.includes(rule_id)
+        ? stored.has(rule_id) && (enabled ?? stored.get(rule_id) ?? true)
+        : enabled ?? true,
+      lastFiredAt: last_fired_at ?? undefined,
+      hits: 0,
+      suppressed: 0
+    }]))
+    const now = rows.reduce((latest, row) => row.now > latest ? row.now : latest, new Date(0))
+    return { states, now }
+  }
+)
+
+export interface MarkRow {
+  readonly rule_id: string
+  readonly key: string
+}
+
+/** Locks what was fired for keys. One that was never fired has a time long ago. */
+export const lockMarks = Effect.fnUntraced(function*(marks: ReadonlyArray<MarkRow>) {
+  if (marks.length === 0) return []
+  const sql = yield* SqlClient.SqlClient
+  return yield* sql<MarkRow & { readonly fired_at: Date }>`
+    insert into rule_marks as m (rule_id, key, fired_at)
+    select distinct x.rule_id, x.key, 'epoch'::timestamptz
+    from json_to_recordset(${JSON.stringify(marks)}::json) as x(rule_id text, key text)
+    order by x.rule_id, x.key
+    on conflict (rule_id, key) do update set key = excluded.key
+    returning m.rule_id, m.key, m.fired_at`
+})
+
+export interface MemoryKey {
+  readonly rule_id: string
+  readonly thing: string
+}
+
+/** Stands for no event. */
+const nobody = "00000000-0000-0000-0000-000000000000"
+
+/** Locks what rules remember of things. */
+export const lockMemories = Effect.fnUntraced(function*(keys: ReadonlyArray<MemoryKey>) {
+  if (keys.length === 0) return []
+  const sql = yield* SqlClient.SqlClient
+  const rows = yield* sql<
+    MemoryKey & { readonly event_id: string; readonly seen: unknown; readonly hold_id: string | null }
+  >`
+    insert into rule_memory as m (rule_id, thing, event_id, seen)
+    select distinct x.rule_id, x.thing, ${nobody}::uuid, 'null'::jsonb
+    from json_to_recordset(${JSON.stringify(keys)}::json) as x(rule_id text, thing text)
+    order by x.rule_id, x.thing
+    on conflict (rule_id, thing) do update set thing = excluded.thing
+    returning m.rule_id, m.thing, m.event_id, m.seen, m.hold_id`
+  return rows.map(({ event_id, hold_id, rule_id, seen, thing }): MemoryKey & { readonly memory: Memory } => ({
+    rule_id,
+    thing,
+    memory: { event_id: event_id === nobody ? undefined : event_id, seen, hold_id: hold_id ?? undefined }
+  }))
+})
+
+/** A child event, and what it is for. */
+export interface Child {
+  readonly event: EventRow
+  readonly body_hash: string
+  readonly plan?: PlannedAction | undefined
+}
+
+export interface Hold {
+  readonly work_id: string
+  readonly event_id: string
+  readonly trace_id: string
+  readonly rules: OwedRules
+  readonly wait_ms: number
+}
+
+export interface Decided {
+  readonly jobs: ReadonlyArray<string>
+  readonly children: ReadonlyArray<Child>
+  readonly states: ReadonlyMap<string, RuleStateRow>
+  readonly marks: ReadonlyArray<MarkRow & { readonly fired_at: Date }>
+  readonly memories: ReadonlyArray<MemoryKey & { readonly memory: Memory }>
+  readonly holds: ReadonlyArray<Hold>
+  /** Holds whose condition does not hold any more. */
+  readonly ended: ReadonlyArray<string>
+  /** Told when `stored` or `duplicate`, of a child; or always. */
+  readonly rows: ReadonlyArray<Told>
+}
+
+const writeStatement = `
+with ${eventsEmitted("$1", "$2", "true")},
+  planned as (
+    insert into planned_actions (event_id, action)
+    select p.event_id, p.action from json_to_recordset($3::json) as p(event_id uuid, action jsonb)
+    where p.event_id in (select event_id from stored)
+  ),
+  counted as (
+    update rule_states s
+    set hit_count        = s.hit_count + x.hits,
+        suppressed_count = s.suppressed_count + x.suppressed,
+        last_fired_at    = coalesce(x.last_fired_at, s.last_fired_at)
+    from json_to_recordset($4::json) as x(rule_id text, hits int, suppressed int, last_fired_at timestamptz)
+    where s.rule_id = x.rule_id
+  ),
+  marked as (
+    update rule_marks m
+    set fired_at = x.fired_at
+    from json_to_recordset($5::json) as x(rule_id text, key text, fired_at timestamptz)
+    where m.rule_id = x.rule_id and m.key = x.key
+  ),
+  remembered as (
+    update rule_memory m
+    set event_id = coalesce(x.event_id, m.event_id), seen = x.seen, hold_id = x.hold_id
+    from json_to_recordset($6::json) as x(rule_id text, thing text, event_id uuid, seen jsonb, hold_id uuid)
+    where m.rule_id = x.rule_id and m.thing = x.thing
+  ),
+  holding as (
+    insert into rule_work (work_id, event_id, rules)
+    select h.work_id, h.event_id, h.rules
+    from json_to_recordset($7::json) as h(work_id uuid, event_id uuid, rules jsonb)
+  ),
+  waiting as (
+    insert into work (work_id, kind, event_id, trace_id, fence, due_at, waits_for)
+    select h.work_id, 'rule', h.event_id, h.trace_id, nextval('fence_seq'),
+           clock_timestamp() + make_interval(secs => h.wait_ms / 1000), 'time'
+    from json_to_recordset($7::json) as h(work_id uuid, event_id uuid, trace_id uuid, wait_ms float8)
+  ),
+  closed as (
+    delete from work where work_id = any ($8::uuid[])
+  ),
+  done as (
+    delete from rule_work where work_id = any ($8::uuid[])
+  ),
+  ${tellAudit("$9", "r.told_when is null or (r.told_when = 'stored') = (r.event_id in (select event_id from stored))")}
+select event_id from stored`
+
+/** Writes it all; answers the children that are there now. */
+export const writeDecided = Effect.fnUntraced(function*(decided: Decided) {
+  const sql = yield* SqlClient.SqlClient
+  const rows = yield* sql.unsafe<{ readonly event_id: string }>(writeStatement, [
+    JSON.stringify(decided.children.map(({ event }) => event)),
+    JSON.stringify(decided.children.flatMap(keyRow)),
+    JSON.stringify(
+      decided.children.flatMap(({ event, plan }) =>
+        plan === undefined ? [] : [{ event_id: event.event_id, action: plan }]
+      )
+    ),
+    JSON.stringify(Array.from(decided.states, ([rule_id, { hits, lastFiredAt, suppressed }]) => ({
+      rule_id,
+      hits,
+      suppressed,
+      last_fired_at: hits > 0 ? lastFiredAt : undefined
+    }))),
+    JSON.stringify(decided.marks),
+    JSON.stringify(decided.memories.map(({ memory: { event_id, hold_id, seen }, rule_id, thing }) => ({
+      rule_id,
+      thing,
+      event_id,
+      seen: seen ?? null,
+      hold_id
+    }))),
+    JSON.stringify(decided.holds),
+    [...decided.jobs, ...decided.ended],
+    toldLists(decided.rows)
+  ])
+  return rows.map(({ event_id }) => event_id)
+})

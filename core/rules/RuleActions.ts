@@ -1,0 +1,179 @@
+/**
+ * The actions of a rule, from its definition to what an event makes of them. An action that is no event of its own becomes
+ * one all the same: a child on the channel `rule_engine` that was made for a call, a task or a message (`PlannedAction`), so
+ * that it is routed, gated, executed once and audited like everything else.
+ */
+import { Effect, type Schema } from "effect"
+import { maximumTextLength, RawEvent } from "../contract/Event.ts"
+import { type RuleAction, ruleChannel, type RuleDefinition } from "../contract/Rule.ts"
+import type { PlannedAction } from "../contract/Rows.ts"
+import { check, unknownKey } from "../plugin/Explain.ts"
+import type { RegisteredTool, Registry } from "../plugin/Registry.ts"
+import { readTaskRequest } from "../tasks/TaskRequest.ts"
+import { dedupeTemplate } from "./DedupeKey.ts"
+import { compileTemplate, type Template } from "./Template.ts"
+
+/** What one action makes of an event. */
+export interface Made {
+  readonly raw: unknown
+  /** What the child is for; nothing where the rule says the event itself. */
+  readonly plan?: PlannedAction
+}
+
+const checkEvent = check(RawEvent, "field")
+
+/** What says something to people on a channel; the chat where none is named. */
+export const sayer = (
+  registry: Pick<Registry["Service"], "tool" | "sendOf">,
+  channel: string | undefined
+): RegisteredTool | undefined =>
+  channel === undefined || channel === "chat"
+    ? registry.tool("chat.send")
+    : registry.sendOf({ channel, connector_id: channel })
+
+/** Longest text that is said at once, in UTF-16 units: what the chat takes. */
+const longestNotice = 8_000
+
+/** A value that stands where a text is wanted, as one of at most so many UTF-16 units. */
+const asText = (value: unknown, longest: number): string => {
+  const text = typeof value === "string" ? value : value === undefined || value === null ? "" : JSON.stringify(value)
+  return text.length <= longest ? text : `${text.slice(0, longest - 1).replace(/[\uD800-\uDBFF]$/, "")}…`
+}
+
+const noticeOf = (text: unknown, name: string): string => {
+  const said = asText(text, longestNotice)
+  return said.trim() === "" ? `The rule ${name} fired.` : said
+}
+
+const templates = new Map<string, Template>()
+/** Templates kept at once, by their text. */
+const maximumTemplates = 5_000
+
+/** The template of an action that was checked before. */
+const templateOf = (action: RuleAction): Template | undefined => {
+  const key = JSON.stringify(action)
+  const known = templates.get(key)
+  if (known !== undefined) return known
+  const compiled = compileTemplate(action, "")
+  if (!compiled.ok) return undefined
+  if (templates.size >= maximumTemplates) templates.clear()
+  templates.set(key, compiled.value)
+  return compiled.value
+}
+
+/** What the actions of a rule make of a subject, in their order. */
+export const madeOf = (
+  { name, then }: RuleDefinition,
+  rule_id: string,
+  subject: unknown,
+  registry: Registry["Service"]
+): ReadonlyArray<Made> => {
+  const by = `rule ${name}`
+  const from = { channel: ruleChannel, connector_id: ruleChannel, actor_type: "system", actor_id: by }
+  return then.map((action): Made => {
+    const filled = (templateOf(action)?.fill(subject) ?? action) as RuleAction
+    if ("emit" in filled) {
+      const { connector_id, text, ...event } = filled.emit
+      const channel = event["channel"] ?? ruleChannel
+      const said = text === undefined || text === null ? {} : { text: asText(text, maximumTextLength) }
+      return { raw: { ...from, connector_id: connector_id ?? channel, ...event, ...said } }
+    }
+    const planned = (kind: string, plan: PlannedAction): Made => ({
+      raw: { ...from, structured: { rule_id, rule: name, action: kind } },
+      plan
+    })
+    if ("task" in filled) return planned("task", { by, task: filled.task })
+    if ("tool" in filled) return planned(filled.tool, { by, tool: filled.tool, input: filled.input ?? {} })
+    const { channel, text } = filled.notify
+    const tool = sayer(registry, channel)?.definition.name ?? "chat.send"
+    return planned("notify", { by, tool, input: { text: noticeOf(text, name) } })
+  })
+}
+
+/** What is wrong with the actions of a rule, as they could be for any event; sentences without their full stop. */
+export const actionMistakes = Effect.fnUntraced(function*(
+  { dedupe, then }: RuleDefinition,
+  registry: Registry["Service"]
+) {
+  const mistakes: Array<string> = []
+  if (dedupe?.key !== undefined) {
+    const key = dedupeTemplate(dedupe.key)
+    if (!key.ok) mistakes.push(...key.mistakes)
+  }
+  for (const [index, action] of then.entries()) {
+    const at = `then[${index}]`
+    const compiled = compileTemplate(action, at)
+    if (!compiled.ok) mistakes.push(...compiled.mistakes)
+    else mistakes.push(...(yield* mistakesOf(action, at, compiled.value.paths.length === 0, registry)))
+  }
+  return mistakes
+})
+
+/** `fixed`: it takes nothing from the event. */
+const mistakesOf = Effect.fnUntraced(function*(
+  action: RuleAction,
+  at: string,
+  fixed: boolean,
+  registry: Registry["Service"]
+) {
+  if ("emit" in action) {
+    if (hasPlaceholder(action.emit["channel"])) {
+      return [`the field "${at}.emit.channel" must be fixed: an event can't choose where it goes`]
+    }
+    // What is taken from the event is not known yet.
+    const known = Object.fromEntries(
+      Object.entries(action.emit).filter(([key, value]) =>
+        !Object.hasOwn(RawEvent.fields, key) || !hasPlaceholder(value)
+      )
+    )
+    const checked = checkEvent({ channel: ruleChannel, ...known })
+    return checked.ok ? [] : checked.mistakes.map((mistake) => `${at}.emit: ${mistake}`)
+  }
+  if ("task" in action) {
+    if (!fixed) return namesMistaken(action.task, `${at}.task`, registry)
+    const read = yield* Effect.result(readTaskRequest(action.task, registry))
+    return read._tag === "Success" ? [] : [`${at}.task: ${read.failure.message}`]
+  }
+  if ("tool" in action) {
+    const tool = registry.tool(action.tool)
+    if (tool === undefined) {
+      return [`${at}: ${unknownKey(action.tool, registry.tools().map(({ definition }) => definition.name), "tool")}`]
+    }
+    return fixed ? yield* inputMistakes(tool, action.input ?? {}, `${at}.input`) : []
+  }
+  const { channel, text } = action.notify
+  const tool = sayer(registry, channel)
+  if (tool === undefined) return [`${at}.notify: the channel ${channel} can't send: leave it out to notify in the chat`]
+  return fixed ? yield* inputMistakes(tool, { text: asText(text, longestNotice) }, `${at}.notify`) : []
+})
+
+/** What a task that takes something from the event calls: that is fixed, and there. */
+const namesMistaken = (
+  { steps, task }: Readonly<Record<string, unknown>>,
+  at: string,
+  registry: Registry["Service"]
+): ReadonlyArray<string> => {
+  if (typeof task === "string") {
+    const known = registry.tasks().map(({ definition }) => definition.name)
+    return registry.task(task) === undefined ? [`${at}: ${unknownKey(task, known, "task")}`] : []
+  }
+  const known = registry.tools().map(({ definition }) => definition.name)
+  return (Array.isArray(steps) ? steps.flat(1) : []).flatMap((step: unknown) => {
+    const tool = typeof step === "object" && step !== null && "tool" in step ? step.tool : undefined
+    return typeof tool === "string" && registry.tool(tool) === undefined
+      ? [`${at}: ${unknownKey(tool, known, "tool")}`]
+      : []
+  })
+}
+
+const inputMistakes = (tool: RegisteredTool, input: Schema.Json, at: string) =>
+  tool.decodeInput(input).pipe(
+    Effect.map((): ReadonlyArray<string> => []),
+    Effect.catch((sentence) => Effect.succeed([`${at}: ${sentence}`]))
+  )
+
+const hasPlaceholder = (value: unknown): boolean => {
+  if (value === undefined) return false
+  const compiled = compileTemplate(value, "")
+  return !compiled.ok || compiled.value.paths.length > 0
+}

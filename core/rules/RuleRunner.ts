@@ -1,0 +1,342 @@
+/**
+ * Fires rules: takes the work that events owe them (`kind` rule) and decides in one transaction what becomes of it.
+ *
+ * - A rule is fired once for an event, whatever dies in between: its children, what it remembers and its audit rows are
+ *   one commit with the end of the work.
+ * - Debounce, dedupe, holds and `changed` are decided under the lock of the rule's state, by the database's clock, so
+ *   they hold across hosts and restarts.
+ * - A rule never acts by itself: each action is a child event in the same trace, routed and gated like every other.
+ */
+import { Cause, Effect, Layer, Queue, Schedule } from "effect"
+import { SqlClient } from "effect/sql"
+import { Audit, type Fact, type Told } from "../audit/Audit.ts"
+import { AuditWake } from "../audit/AuditWake.ts"
+import { ruleChannel } from "../contract/Rule.ts"
+import { newId } from "../database/Ids.ts"
+import { isTransient } from "../database/Transient.ts"
+import { Alarms } from "../health/Alarms.ts"
+import { HostLease } from "../health/HostLease.ts"
+import { normalise } from "../pipeline/Normaliser.ts"
+import { Settlements } from "../pipeline/Settlements.ts"
+import { WorkQueue, type WorkRow } from "../pipeline/WorkQueue.ts"
+import { Registry } from "../plugin/Registry.ts"
+import { Settings } from "../plugin/Settings.ts"
+import { worst } from "../safety/Provenance.ts"
+import { QuietHours } from "../safety/QuietHours.ts"
+import { dedupeKeyOf } from "./DedupeKey.ts"
+import { answerOf, isUrgent, markKey, type Question, type Suppression } from "./Firing.ts"
+import {
+  type Child,
+  type Hold,
+  lockJobs,
+  lockMarks,
+  lockMemories,
+  lockStates,
+  type MarkRow,
+  type RuleJob,
+  writeDecided
+} from "./FiringStatements.ts"
+import { conditionOf } from "./LiveRule.ts"
+import { madeOf } from "./RuleActions.ts"
+import { RuleSet } from "./RuleSet.ts"
+import { RuleStorm } from "./RuleStorm.ts"
+import { thingOf } from "./Thing.ts"
+
+/** Jobs decided in one transaction. */
+const atOnce = 50
+
+/** Before work that failed is tried again, milliseconds; after so many tries it is given up, and told. */
+const againAfterMs = 2_000
+const maximumTries = 5
+
+const soon = Schedule.exponential("50 millis").pipe(Schedule.upTo({ times: 5 }))
+
+/** Serves the rules of the work queue for as long as the layer lives. */
+export const layer = Layer.effectDiscard(Effect.suspend(() => make))
+
+/** What is asked of one rule for one event. */
+interface Prepared extends Omit<Question, "newHold"> {
+  readonly job: RuleJob
+  readonly made: () => ReturnType<typeof madeOf>
+}
+
+const make = Effect.gen(function*() {
+  const alarms = yield* Alarms
+  const audit = yield* Audit
+  const { hostId } = yield* HostLease
+  const queue = yield* WorkQueue
+  const quietHours = yield* QuietHours
+  const registry = yield* Registry
+  const set = yield* RuleSet
+  const settings = yield* Settings
+  const settlements = yield* Settlements
+  const sql = yield* SqlClient.SqlClient
+  const storm = yield* RuleStorm
+  const wake = yield* AuditWake
+
+  const jobs = yield* Queue.unbounded<WorkRow>()
+  const active = new Set<string>()
+
+  const questions = (job: RuleJob, now: Date): ReadonlyArray<Prepared> =>
+    job.rules.flatMap((rule): ReadonlyArray<Prepared> => {
+      const condition = conditionOf(rule.definition, settings.timezone)
+      if (condition === undefined) return []
+      const subject = set.subjectOf(job.event, rule.held === true ? now : undefined)
+      const { quiet_hours } = rule.definition
+      return [{
+        job,
+        rule,
+        condition,
+        event: job.event,
+        subject,
+        thing: rule.stateful === true ? thingOf(subject, rule.definition.per) : "",
+        work_id: job.work_id,
+        quiet: quiet_hours === undefined || isUrgent(rule.definition)
+          ? undefined
+          : quietHours.holding(quiet_hours, now),
+        made: () => madeOf(rule.definition, rule.rule_id, subject, registry)
+      }]
+    })
+
+  const decide = Effect.fnUntraced(
+    function*(claims: ReadonlyArray<WorkRow>) {
+      const locked = yield* lockJobs(claims, hostId)
+      if (locked.length === 0) return { traces: [], fired: [], cascades: [] }
+      const rules = new Map(
+        locked.flatMap((job) =>
+          job.rules.map((rule) => [rule.rule_id, { rule_id: rule.rule_id, api: rule.origin === "api" }] as const)
+        )
+      )
+      const { now, states } = yield* lockStates([...rules.values()])
+      const asked = locked.flatMap((job) => questions(job, now))
+      const wanted = asked.flatMap(({ rule, subject }): ReadonlyArray<MarkRow> => {
+        const key = dedupeKeyOf(rule, subject)
+        return key === undefined ? [] : [{ rule_id: rule.rule_id, key }]
+      })
+      const marked = yield* lockMarks(wanted)
+      const marks = new Map(marked.map(({ fired_at, key, rule_id }) => [markKey(rule_id, key), fired_at]))
+      const memories = yield* lockMemories(
+        asked.flatMap(({ rule, thing }) => rule.stateful === true ? [{ rule_id: rule.rule_id, thing }] : [])
+      )
+      const memoryById = new Map(memories.map(({ memory, rule_id, thing }) => [markKey(rule_id, thing), memory]))
+
+      const children: Array<Child> = []
+      const holds: Array<Hold> = []
+      const ended: Array<string> = []
+      const rows: Array<Told> = []
+      const fired: Array<string> = []
+      const cascades: Array<Prepared> = []
+      const tell = (fact: Omit<Fact, "at">, ofChild?: Pick<Told, "event_id" | "told_when">): void =>
+        void rows.push({ ...audit.row({ ...fact, at: now }), ...ofChild })
+      for (const question of asked) {
+        const { event, job, rule } = question
+        const answer = answerOf({ ...question, newHold: newId }, {
+          now,
+          marks,
+          stateOf: (id) => states.get(id) ?? { enabled: false, lastFiredAt: undefined, hits: 0, suppressed: 0 },
+          memoryOf: (id, thing) =>
+            memoryById.get(markKey(id, thing)) ?? { event_id: undefined, seen: undefined, hold_id: undefined }
+        })
+        const refs = { event_id: event.event_id, rule_id: rule.rule_id }
+        const { name } = rule.definition
+        const about = { trace_id: job.event.trace_id, refs, actor: `rule ${name}` }
+        switch (answer._tag) {
+          case "NotMatched":
+            if (answer.ended !== undefined) {
+              ended.push(answer.ended)
+              // One that this batch has just begun is not there yet.
+              const begun = holds.findIndex(({ work_id }) => work_id === answer.ended)
+              if (begun >= 0) holds.splice(begun, 1)
+            }
+            break
+          case "Holding":
+            if (answer.hold_id === undefined) break
+            holds.push({
+              work_id: answer.hold_id,
+              event_id: event.event_id,
+              trace_id: job.event.trace_id,
+              rules: [{ ...rule, held: true }],
+              wait_ms: rule.definition.held_for_ms ?? 0
+            })
+            break
+          case "Suppressed":
+            if (answer.reason === "cascade") cascades.push(question)
+            tell({
+              type: "rule.suppressed",
+              ...about,
+              summary: suppressedSentence(name, answer.detail),
+              data: reasonOf(answer)
+            })
+            break
+          case "Fires": {
+            fired.push(rule.rule_id)
+            const made: Array<string> = []
+            for (const { plan, raw } of question.made()) {
+              const child = yield* Effect.result(normalise(raw, {
+                parent: job.event,
+                timezone: settings.timezone,
+                // What a rule makes is as good as whoever made the rule, and no better than what led to it.
+                trustOf: (channel) =>
+                  channel === ruleChannel ? rule.trust : worst(rule.trust, registry.trustOf(channel))
+              }))
+              if (child._tag === "Failure") {
+                tell({
+                  type: "event.rejected",
+                  ...about,
+                  summary: `The rule ${name} made what is not an event: ${child.failure.message}`.slice(0, 500),
+                  data: { error: child.failure.detail }
+                })
+                continue
+              }
+              const { body_hash, event: born } = child.success
+              const { actor_id: actor, channel, connector_id, event_id, trace_id, trust } = born
+              children.push({ event: born, body_hash, plan })
+              made.push(event_id)
+              const data = { channel, connector_id, trust, parent_event_id: event.event_id }
+              tell({
+                type: "event.ingested",
+                trace_id,
+                summary: `The rule ${name} made an event on ${channel}.`,
+                refs: { event_id, rule_id: rule.rule_id },
+                actor,
+                data
+              }, { event_id, told_when: "stored" })
+              if (born.dedupe_key !== undefined) {
+                tell({
+                  type: "event.deduped",
+                  trace_id,
+                  summary:
+                    `The rule ${name} made an event on ${channel} that was there already; it is not run a second time.`,
+                  refs,
+                  actor,
+                  data
+                }, { event_id, told_when: "duplicate" })
+              }
+            }
+            tell({
+              type: "rule.triggered",
+              ...about,
+              summary: `The rule ${name} fired.`,
+              data: {
+                name,
+                children: made,
+                ...(rule.held === true ? { held_for_ms: rule.definition.held_for_ms } : {})
+              }
+            })
+          }
+        }
+      }
+      yield* writeDecided({
+        jobs: locked.map(({ work_id }) => work_id),
+        children,
+        states,
+        marks: marked.flatMap(({ key, rule_id, fired_at }) => {
+          const at = marks.get(markKey(rule_id, key))
+          return at === undefined || at === fired_at ? [] : [{ rule_id, key, fired_at: at }]
+        }),
+        memories,
+        holds,
+        ended,
+        rows
+      })
+      return { traces: locked.map(({ event }) => event.trace_id), fired, cascades }
+    },
+    sql.withTransaction,
+    Effect.provideService(SqlClient.SqlClient, sql)
+  )
+
+  /** What follows from a batch, after its commit. */
+  const follow = Effect.fnUntraced(function*({ cascades, fired, traces }: Effect.Success<ReturnType<typeof decide>>) {
+    yield* wake.wake
+    if (fired.length > 0) queue.wake()
+    for (const trace of new Set(traces)) settlements.changed(trace)
+    storm.fired(fired)
+    for (const { job, rule } of cascades) {
+      yield* alarms.open({
+        type: "rule.cascade",
+        severity: "error",
+        dedupe_key: `rule.cascade:${rule.rule_id}`,
+        message:
+          `The rule ${rule.definition.name} leads to itself: the chain was stopped. Change its condition or what it ` +
+          `does; see it with: syris trace ${job.event.trace_id}`,
+        refs: { rule_id: rule.rule_id, event_id: job.event.event_id },
+        trace_id: job.event.trace_id
+      }).pipe(Effect.ignoreCause)
+    }
+  })
+
+  /** Gives work back; what has failed too often is told and given up. */
+  const failed = Effect.fnUntraced(function*({ fence, trace_id, event_id, tries, work_id }: WorkRow, error: unknown) {
+    yield* Effect.logError(`The rules for the event ${event_id} could not be fired.`, error)
+    if (tries + 1 < maximumTries) {
+      yield* sql`
+        update work
+        set claimed_by = null, tries = tries + 1,
+            due_at = clock_timestamp() + ${againAfterMs * 2 ** tries}::int * interval '1 millisecond'
+        where work_id = ${work_id}::uuid and claimed_by = ${hostId}::uuid and fence = ${fence}`
+      return
+    }
+    yield* sql.withTransaction(Effect.gen(function*() {
+      const gone = yield* sql`
+        delete from work where work_id = ${work_id}::uuid and claimed_by = ${hostId}::uuid and fence = ${fence}
+        returning work_id`
+      if (gone.length === 0) return
+      const [left] = yield* sql<{ readonly rules: RuleJob["rules"] }>`
+        delete from rule_work where work_id = ${work_id}::uuid returning rules`
+      const why = error instanceof Error ? error.message : String(error)
+      yield* audit.append(...(left?.rules ?? []).map(({ definition: { name }, rule_id }): Fact => ({
+        type: "rule.suppressed",
+        trace_id,
+        at: new Date(),
+        summary: `The rule ${name} could not be fired: ${why}`.slice(0, 300),
+        refs: { event_id, rule_id },
+        data: { reason: "failed" satisfies Suppression, detail: why.slice(0, 500) }
+      })))
+    }))
+  })
+
+  const run = (claims: ReadonlyArray<WorkRow>): Effect.Effect<void> =>
+    decide(claims).pipe(
+      // One of two that wait for one another was chosen, or the connection is new: nothing was written, or all of it.
+      Effect.retry({ schedule: soon, while: isTransient }),
+      Effect.flatMap(follow),
+      Effect.catchCause((cause) => {
+        const error = Cause.squash(cause)
+        // The claim stays, until it is found forgotten.
+        if (isTransient(error)) return Effect.logWarning("Rules can't be fired: the database is away.")
+        const [one, ...more] = claims
+        if (one === undefined) return Effect.void
+        return more.length === 0
+          ? Effect.ignoreCause(failed(one, error))
+          : Effect.forEach(claims, (claim) => run([claim]), { discard: true })
+      })
+    )
+
+  yield* Queue.takeBetween(jobs, 1, atOnce).pipe(
+    Effect.flatMap((claims) =>
+      Effect.ensuring(
+        Effect.uninterruptible(run(claims)),
+        Effect.sync(() => claims.forEach(({ work_id }) => active.delete(work_id)))
+      )
+    ),
+    Effect.forever,
+    Effect.forkScoped
+  )
+
+  yield* queue.serve("rule", {
+    resume: (rows) =>
+      Effect.sync(() => {
+        for (const row of rows) {
+          active.add(row.work_id)
+          Queue.offerUnsafe(jobs, row)
+        }
+      }),
+    size: () => active.size,
+    active: () => [...active]
+  })
+})
+
+const suppressedSentence = (name: string, detail: string): string =>
+  `The rule ${name} did nothing: ${detail}.`.slice(0, 300)
+
+const reasonOf = ({ detail, reason }: { readonly reason: Suppression; readonly detail: string }) => ({ reason, detail })

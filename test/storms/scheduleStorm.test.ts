@@ -1,0 +1,115 @@
+/**
+ * Dense schedules on two hosts of one database, each killed with -9 at random and started again: each slot has one row and at
+ * most one event, none is lost, and the audit says the same. A second and a third run show that the check sees a doubled event and a lost slot.
+ *
+ * SYRIS_TEST_LONG=1 rages for more than a minute; SYRIS_TEST_SEED repeats the dice of a run.
+ */
+import { afterAll, assert, beforeAll, describe, it } from "vitest"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { makeDatabase, type OwnDatabase } from "./Databases.ts"
+import { beginHost, endHosts, folder, type HostPlace, type Starting } from "./Hosts.ts"
+import { reckonSchedules } from "./ScheduleReckoning.ts"
+import { long, makeRandom, moment, seed, until } from "./Until.ts"
+
+const schedules = 40
+const rageMs = long ? 75_000 : 9_000
+
+describe("kill -9 of hosts with dense schedules", () => {
+  const home = folder("schedule-storm")
+  let database: OwnDatabase
+
+  beforeAll(async () => {
+    database = await makeDatabase()
+  })
+  afterAll(async () => {
+    endHosts()
+    await database?.close()
+    fs.rmSync(home, { recursive: true, force: true })
+  })
+
+  it("no slot twice, none lost", async () => {
+    const random = makeRandom(seed)
+    const config = path.join(home, "syris.config.ts")
+    fs.writeFileSync(
+      config,
+      "import { defineConfig } from \"syris\"\nexport default defineConfig({ timezone: \"UTC\" })\n"
+    )
+    const places = ["a", "b"].map((name): HostPlace => ({
+      home: path.join(home, name),
+      config,
+      databaseUrl: database.url
+    }))
+    const [first] = places
+    const starting = new Map<HostPlace, Starting>()
+    const begin = (place: HostPlace) => {
+      const begun = beginHost(place)
+      starting.set(place, begun)
+      return begun
+    }
+    await begin(first!).ready
+    // A schedule each second at another millisecond, each second kind with another policy.
+    await database.query(
+      `insert into schedules (schedule_id, name, type, spec, timezone, catch_up, catch_up_cap, overrun, payload, trust, trace_id,
+                              anchor, next_run_at, created_at, updated_at)
+       select gen_random_uuid(), 'storm ' || i, 'interval', 'PT' || (1 + i % 3) || 'S', 'UTC',
+              (array['skip', 'run_once', 'run_all_capped'])[1 + i % 3], 3, (array['skip', 'queue_one', 'allow'])[1 + i / 3 % 3],
+              '{"channel": "scheduler", "text": "storm"}', 'operator', gen_random_uuid(),
+              n.at, n.at + make_interval(secs => 1 + i % 3), clock_timestamp(), clock_timestamp()
+       from generate_series(1, $1::int) i,
+            lateral (select date_trunc('milliseconds', clock_timestamp()) + i * interval '23 milliseconds' as at) n`,
+      [schedules]
+    )
+    await begin(places[1]!).ready
+    const end = performance.now() + rageMs
+    let kills = 0
+    for (let round = 0; performance.now() < end; round++) {
+      await moment(300 + random() * 1_700)
+      const place = places[Math.floor(random() * 2)]!
+      // Both at once, first and now and then: a downtime.
+      const dying = round === 0 || random() < 0.3 ? places : [place]
+      await Promise.all(dying.map(async (one) => starting.get(one)?.kill()))
+      kills += dying.length
+      await moment(random() * 400)
+      dying.forEach(begin)
+      if (random() < 0.8) await Promise.all(dying.map((one) => starting.get(one)!.ready))
+    }
+    await Promise.all([...starting.values()].map(({ ready }) => ready))
+    // Until the last slots are looked at, those that are held included; then nothing moves any more.
+    await until("a look at all", async () => {
+      const [late] = await database.query<{ n: number }>(
+        "select count(*)::int as n from schedules where next_run_at < clock_timestamp() - interval '1 second' and not held"
+      )
+      return late?.n === 0
+    })
+    await Promise.all([...starting.values()].map((one) => one.kill()))
+    const { broken, ...reckoned } = await reckonSchedules(database)
+    console.log(`schedule storm (seed ${seed}): ${JSON.stringify({ kills, ...reckoned })}`)
+    assert.deepEqual(broken, [], "what the storm broke")
+    assert.isAbove(reckoned.slots, schedules * (rageMs / 1_000) / 4)
+    assert.isAbove(reckoned.fired, reckoned.slots / 10)
+    assert.isAbove(reckoned.missed, 0, "the storm made no downtime")
+  }, rageMs + 90_000)
+
+  const foundIn = async (damage: string): Promise<string> => {
+    await database.query(damage)
+    return (await reckonSchedules(database)).broken.join("\n")
+  }
+
+  it("the check sees a doubled event", async () => {
+    const found = await foundIn(`
+      insert into events
+      select (json_populate_record(e, json_build_object('event_id', overlay(e.event_id::text placing 'ffffffffffff' from 25)))).*
+      from events e where e.actor_id like 'schedule:%' limit 1`)
+    assert.match(found, /1 × slots with several events/)
+    assert.match(found, /events of schedules that are of no slot/)
+  })
+
+  it("the check sees a lost slot", async () => {
+    const found = await foundIn(
+      `delete from occurrences where (schedule_id, slot) in (select schedule_id, slot from occurrences order by slot limit 1)`
+    )
+    assert.match(found, /1 × slots that have no row/)
+    assert.match(found, /1 × slots that the audit does not tell once/)
+  })
+})
