@@ -44,6 +44,7 @@ import * as ConfigLoader from "./plugin/ConfigLoader.ts"
 import * as PluginHost from "./plugin/PluginHost.ts"
 import { Registry } from "./plugin/Registry.ts"
 import { ConfigError, Settings } from "./plugin/Settings.ts"
+import * as MissingQuietHours from "./rules/MissingQuietHours.ts"
 import * as OldMarks from "./rules/OldMarks.ts"
 import { RuleDesk } from "./rules/RuleDesk.ts"
 import { RuleExplain } from "./rules/RuleExplain.ts"
@@ -141,7 +142,7 @@ const layerLimits = Layer.unwrap(Effect.map(Settings, ({ safety }) =>
 const layerPipeline = Pipeline.layer.pipe(
   // Above whoever serves the queue: it claims nothing any more when they end.
   Layer.provideMerge(WorkQueue.layerLoop),
-  Layer.provideMerge([Inbox.layer, Replies.layer, OldMarks.layer, RuleRunner.layer]),
+  Layer.provideMerge([Inbox.layer, Replies.layer, MissingQuietHours.layer, OldMarks.layer, RuleRunner.layer]),
   Layer.provideMerge([Executor.layer, Preparation.layer, TaskEngine.layer]),
   Layer.provideMerge([Router.layer, CallRecovery.layer, Checkpoints.layer, LlmRunner.layer, TaskCommands.layer]),
   Layer.provideMerge([ApprovalCommands.layer, AlwaysAllow.layer]),

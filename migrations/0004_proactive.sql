@@ -14,9 +14,8 @@ alter table schedules alter column quiet_hours type jsonb using to_jsonb(quiet_h
 update schedules set anchor = created_at, look_at = next_run_at;
 -- One that was canceled is gone; until now it was kept as switched off.
 delete from schedules where not enabled and next_run_at is null and made_by is not null;
--- Timers that are set ring from now on.
-update schedules set notify = payload ->> 'text'
-where payload ->> 'connector_id' = 'timers' and next_run_at > clock_timestamp();
+-- Timers ring from now on, those that are overdue too: until now they were words like any other.
+update schedules set notify = payload ->> 'text' where payload ->> 'connector_id' = 'timers';
 alter table schedules alter column anchor set not null;
 drop index schedules_due;
 create index schedules_due   on schedules (look_at) where look_at is not null;
@@ -24,6 +23,10 @@ create index schedules_trace on schedules (trace_id);
 create index schedules_name  on schedules (lower(name));
 -- What a list shows by default: one-shots that are over grow without end.
 create index schedules_open  on schedules (schedule_id) where next_run_at is not null or type <> 'one_shot';
+-- The same in the order that they come in; and how many there are.
+create index schedules_next  on schedules (next_run_at, schedule_id) include (enabled)
+  where next_run_at is not null or type <> 'one_shot';
+create index schedules_untrusted on schedules (schedule_id) where trust = 'untrusted' and next_run_at is not null;
 
 -- Whoever writes a schedule need not know of `look_at`.
 create function schedules_looked_at() returns trigger language plpgsql as $$
@@ -34,7 +37,10 @@ begin
   if tg_op = 'INSERT' then
     new.look_at := new.next_run_at;
   elsif new.next_run_at is distinct from old.next_run_at then
-    new.held := false;
+    -- Who writes `look_at` knows of `held`, too.
+    if new.held = old.held and new.look_at is not distinct from old.look_at then
+      new.held := false;
+    end if;
     if new.next_run_at is null or new.look_at is not distinct from old.look_at then
       new.look_at := new.next_run_at;
     end if;
@@ -43,6 +49,19 @@ begin
 end $$;
 create trigger schedules_looked_at before insert or update on schedules
   for each row execute function schedules_looked_at();
+
+-- Words that nobody vouches for don't fill the operator's days: whoever makes a schedule of them, only so many are open.
+create function schedules_untrusted() returns trigger language plpgsql as $$
+begin
+  perform pg_advisory_xact_lock(hashtext('syris.schedules_untrusted'));
+  if (select count(*) from schedules where trust = 'untrusted' and next_run_at is not null) >= 20 then
+    raise exception 'Of untrusted words 20 schedules are open, and no more are made: cancel one, or wait until one is over.'
+      using errcode = 'SY041';
+  end if;
+  return new;
+end $$;
+create trigger schedules_untrusted before insert on schedules for each row
+  when (new.trust = 'untrusted' and new.next_run_at is not null) execute function schedules_untrusted();
 
 -- Hosts sleep until the next slot that they know; they are told of one that comes earlier.
 create function schedules_sooner() returns trigger language plpgsql as $$
@@ -88,7 +107,7 @@ declare
   name text;
   parent text;
   parents text[] := array['events', 'routing_decisions', 'tool_calls', 'settlements', 'audit_events', 'tasks', 'steps',
-                          'occurrences'];
+                          'occurrences', 'planned_actions'];
   made int := 0;
 begin
   -- A new partition locks its parent; behind one long transaction everybody would wait with it.
@@ -128,7 +147,6 @@ begin
   end loop;
   return made;
 end $$;
-select ensure_partitions();
 
 -- Watchers: one tick at a time across hosts, with what they remember.
 create table watchers (
@@ -184,19 +202,25 @@ create index rule_marks_old on rule_marks (fired_at);
 
 -- What a rule has seen last of a thing, and since when its condition holds for it.
 create table rule_memory (
-  rule_id  text  not null,
-  thing    text  not null,
-  event_id uuid  not null,
-  seen     jsonb not null,
-  hold_id  uuid,                                          -- the row of `work` that waits for the condition to have held long enough
+  rule_id    text        not null,
+  thing      text        not null,
+  basis      text        not null default '',               -- of the rule that saw it: another one begins anew
+  seq        bigint      not null default 0,                -- `rule_work.seq` of the event that was seen last; 0: none
+  seen       jsonb       not null default '{}',
+  hold_id    uuid,                                          -- the row of `work` that waits for the condition to have held long enough
+  touched_at timestamptz not null default clock_timestamp(),
   primary key (rule_id, thing)
 );
+create index rule_memory_old  on rule_memory (touched_at) where hold_id is null;
+create index rule_memory_hold on rule_memory (hold_id) where hold_id is not null;
 
 -- The rules that an event is for: owed from the commit that stores the event's decision. A row of `work` has its id.
 create table rule_work (
-  work_id  uuid  primary key,
-  event_id uuid  not null,
-  rules    jsonb not null
+  work_id  uuid   primary key,
+  event_id uuid   not null,
+  seq      bigint not null generated always as identity (cache 1),   -- in which order events came, whichever host took them
+  held     boolean not null default false,                           -- waits for a condition to have held long enough
+  rules    jsonb  not null
 );
 create index rule_work_event on rule_work (event_id);
 
@@ -204,7 +228,8 @@ create index rule_work_event on rule_work (event_id);
 create table planned_actions (
   event_id uuid  primary key,
   action   jsonb not null
-);
+) partition by range (event_id);
+create table planned_actions_default partition of planned_actions default;
 
 -- What is told of an event that follows one of the chat belongs to that conversation.
 create or replace function settlements_answer() returns trigger language plpgsql as $$
@@ -243,3 +268,5 @@ end $$;
 
 alter table work drop constraint work_kind_check;
 alter table work add constraint work_kind_check check (kind in ('event', 'task', 'reply', 'rule'));
+
+select ensure_partitions();

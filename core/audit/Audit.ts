@@ -102,8 +102,11 @@ export const appendRows = Effect.fnUntraced(function*(rows: ReadonlyArray<AuditR
 })
 
 export class Audit extends Context.Service<Audit, {
-  /** Makes the row of a fact, with known secrets removed, for a statement that writes it together with the fact. */
-  readonly row: (fact: Fact) => AuditRow
+  /**
+   * Makes the row of a fact, with known secrets removed, for a statement that writes it together with the fact. `dry`: it is
+   * not written, and nobody is told of a secret in it.
+   */
+  readonly row: (fact: Fact, options?: { readonly dry?: boolean }) => AuditRow
   /** Appends rows in the caller's transaction, or in one of their own where the caller has none. */
   readonly append: (...facts: ReadonlyArray<Fact>) => Effect.Effect<void, SqlError.SqlError>
   /** Tells where a fact held a known secret, until the scope ends. The listener must not throw, nor take long. */
@@ -117,15 +120,15 @@ export class Audit extends Context.Service<Audit, {
       const wake = yield* AuditWake
       const listeners = new Set<(found: Found) => void>()
       // Only what people or programs wrote: a secret that looks like a type must not break the row.
-      const row = (fact: Fact): AuditRow => {
+      const row = (fact: Fact, { dry = false }: { readonly dry?: boolean } = {}): AuditRow => {
         const { actor, data, summary, ...rest } = toRow(fact)
         const given = { actor, data, summary }
         const shown = redactor.redactJson(given)
-        if (shown !== given) { for (const listener of listeners) listener(fact) }
+        if (shown !== given && !dry) { for (const listener of listeners) listener(fact) }
         return { ...rest, ...shown }
       }
       const append = Effect.fnUntraced(function*(...facts: ReadonlyArray<Fact>) {
-        yield* Effect.provideService(appendRows(facts.map(row)), SqlClient.SqlClient, sql)
+        yield* Effect.provideService(appendRows(facts.map((fact) => row(fact))), SqlClient.SqlClient, sql)
         yield* sql.afterCommit(wake.wake)
       })
       const onSecret = (listener: (found: Found) => void) =>

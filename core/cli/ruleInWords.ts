@@ -23,4 +23,4 @@ const shown = (value: unknown): string => clipped(JSON.stringify(value) ?? "noth
 
 /** `input.to is "a" and input.subject is "b"`; what is no condition is shown as it is. */
 export const conditionInWords = (condition: unknown): string =>
-  conditionWords(condition, { path: visible, value: shown })
+  conditionWords(condition, { path: visible, value: shown, noun: "call" })

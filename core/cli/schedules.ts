@@ -64,18 +64,19 @@ export const schedules = Command.make(
 const meant = Effect.fnUntraced(function*(part: string) {
   const client = yield* Client
   if (isWholeId(part)) return (yield* client.request(`/schedules/${part}`)).body as Schedule
-  const { items } = yield* listed<Schedule>("/schedules", { all: "true" }, 1_000)
-  const named = items.filter(({ name }) => name.toLowerCase() === part.toLowerCase())
-  const [only] = named
-  if (only !== undefined && named.length === 1) return only
-  const ids = (named.length > 1 ? named : items).map((one) => one.schedule_id)
-  if (named.length > 1) {
+  // By name what is still to come is meant before what is over; by an id, either.
+  for (const all of [{}, { all: "true" }]) {
+    const { items: named } = yield* listed<Schedule>("/schedules", { ...all, name: part }, 100)
+    const [only] = named
+    if (only === undefined) continue
+    if (named.length === 1) return only
+    const ids = named.slice(0, 5).map((one) => shortId(one.schedule_id))
     return yield* misused(
-      `${named.length} schedules are called ${visible(part)}: give the end of an id (${
-        ids.slice(0, 5).map(shortId).join(", ")
-      }).`
+      `${named.length} schedules are called ${visible(part)}: give the end of an id (${ids.join(", ")}).`
     )
   }
+  const { items } = yield* listed<Schedule>("/schedules", { all: "true" }, 1_000)
+  const ids = items.map((one) => one.schedule_id)
   const id = yield* meantId(part, ids, "schedules")
   return (yield* client.request(`/schedules/${id}`)).body as Schedule
 })

@@ -19,5 +19,13 @@ const codeOf = (cause: unknown): string => {
 export const isRefusal = (error: unknown): boolean =>
   SqlError.isSqlError(error) && /^(22|23|54|25P02|SY)/.test(codeOf(error.reason))
 
+/** What the schema itself says of a statement that it refused, as a sentence for a person; nothing where it was not the schema. */
+export const refusalOf = (error: unknown): string | undefined => {
+  if (!SqlError.isSqlError(error) || !codeOf(error.reason).startsWith("SY")) return undefined
+  let root: unknown = error
+  while (root instanceof Error && root.cause instanceof Error) root = root.cause
+  return root instanceof Error ? root.message : undefined
+}
+
 export const isTransient = (error: unknown): boolean =>
   SqlError.isSqlError(error) && (error.isRetryable || passing.test(codeOf(error.reason)))

@@ -49,6 +49,10 @@ layer(layerWorld, { excludeTestServices: true, timeout: "60 seconds" })("a secre
       yield* Effect.sleep("100 millis")
       assert.deepEqual(yield* open, [], "nobody knew that it was one")
       assert.deepEqual(yield* degraded, [])
+      const dry = audit.row(fact(`refused ${secret}`), { dry: true })
+      assert.deepEqual(dry.data, { error: "refused [secret mail.password]" })
+      yield* Effect.sleep("50 millis")
+      assert.deepEqual(yield* open, [], "it was only made, and is not written")
 
       const told = fact(`refused ${secret}`)
       yield* audit.append(told)

@@ -31,8 +31,10 @@ beforeAll(async () => {
     http: true,
     timezone: "UTC",
     plugins: [door()],
+    safety: { quietHours: [{ start: "03:00", end: "03:01" }] },
     rules: [{ name: "porch light", when: field("content.text").eq("dark"), then: [{ emit: { text: "lamp on" } }] }]
   })
+  await ask("PUT", "/quiet-hours/night", { start: "04:00", end: "04:01", timezone: "UTC" })
 }, 60_000)
 afterAll(() => host?.stop())
 
@@ -151,7 +153,28 @@ describe("rules over HTTP", () => {
       assert.deepInclude((await ask("PATCH", at(id), { enabled: false })).json, { enabled: false })
       assert.deepInclude((await ask("PATCH", at(id), { enabled: true })).json, { enabled: true })
     }
+    const { rule_id } = await make(rule("off at first", { enabled: false }))
+    assert.deepInclude((await ask("PATCH", at(rule_id), { enabled: true })).json, { enabled: true })
+    for (const _ of [1, 2]) {
+      assert.deepInclude((await ask("PATCH", at(rule_id), { enabled: null })).json, { enabled: false })
+    }
+    assert.deepInclude((await ask("PATCH", at("door.bell"), { enabled: false })).json, { enabled: false })
+    assert.deepInclude((await ask("PATCH", at("door.bell"), { enabled: null })).json, { enabled: true })
+    const wrong = await ask("PATCH", at(rule_id), { enabled: "no" })
+    assert.strictEqual(wrong.json.detail, "The field \"enabled\" must be true or false, or null to take it away.")
+    await ask("DELETE", at(rule_id))
     assert.strictEqual((await ask("GET", at("config.nobody"))).json.detail, "There is no rule config.nobody.")
+  })
+
+  it("of the configuration whose quiet hours are not there ends the start", async () => {
+    const quietHours = "config.2"
+    const rules = [{ name: "r", when: field("content.text").eq("x"), then: [{ emit: {} }], quietHours }]
+    const safety = { quietHours: [{ start: "03:00", end: "03:01" }] }
+    const said = await testHost({ rules, safety }).then((host) => host.stop(), String)
+    assert.match(
+      String(said),
+      /the rule "r": quietHours: there are no quiet hours "config\.2"; did you mean "config\.1"\?/
+    )
   })
 
   it("a name is there once, whatever its case", async () => {
@@ -181,7 +204,7 @@ describe("rules over HTTP", () => {
     await ask("DELETE", at(made.rule_id))
   })
 
-  it.each([
+  it.each<readonly [string, object, RegExp]>([
     ["an op that there is not", { when: leaf("content.text", "equals", 1) }, /"when\.op" must be one of eq, .*/],
     ["an op that is nearly one", { when: leaf("content.text", "contain", "x") }, /did you mean "contains"\?/],
     [
@@ -256,7 +279,49 @@ describe("rules over HTTP", () => {
     ["a window that is none", { quiet_hours: { start: "late", end: "07:00" } }, /"quiet_hours/],
     ["what means nothing", { per: "content.text" }, /"per" means nothing without changed or held_for_ms/],
     ["a claim that comes too late", { stop: true, held_for_ms: 5 }, /"stop" can't be true/],
-    ["no condition", { when: undefined }, /when/]
+    ["no condition", { when: undefined }, /when/],
+    ...["connector_id", "thread_id", "actor_type"].map((key) =>
+      [
+        `a ${key} out of the event`,
+        { then: [{ emit: { [key]: "{{content.text}}", text: "x" } }] },
+        new RegExp(`"then\\[0\\]\\.emit\\.${key}" must be fixed: an event can't choose where it goes`)
+      ] as const
+    ),
+    ...([
+      [{ steps: "{{content.structured.steps}}" }, "steps\" must be a list of steps"],
+      [{ steps: ["{{content.structured.step}}"] }, "steps\\[0\\]\" must be a step"],
+      [{ steps: [["{{content.structured.step}}"]] }, "steps\\[0\\]\\[0\\]\" must be a step"],
+      [{ steps: [{ name: "s", tool: "{{content.text}}" }] }, "steps\\[0\\]\\.tool\" must be fixed"],
+      [{ steps: [{ name: "{{content.text}}", tool: "door.open" }] }, "steps\\[0\\]\\.name\" must be fixed"],
+      [{ steps: [{ name: "s", kind: "{{content.text}}" }] }, "steps\\[0\\]\\.kind\" must be fixed"],
+      [{ task: "{{content.text}}" }, "task\" must be fixed"]
+    ] as const).map(([task, sentence]) =>
+      [
+        `of a task ${JSON.stringify(task)}`,
+        { then: [{ task }] },
+        new RegExp(`"then\\[0\\]\\.task\\.${sentence}`)
+      ] as const
+    ),
+    [
+      "a pattern that is too large",
+      { when: leaf("content.text", "regex", "(a?){600}a{600}") },
+      /"when\.value" is too large/
+    ],
+    [
+      "quiet hours that there are not",
+      { quiet_hours: "nigth" },
+      /^Quiet_hours: there are no quiet hours "nigth"; did you mean "night"\?$/
+    ],
+    [
+      "quiet hours of no name",
+      { quiet_hours: "x".repeat(50) },
+      /there are no quiet hours "x+"; there are config\.1, night/
+    ],
+    [
+      "urgency beside what is not urgent",
+      { quiet_hours: true, then: [{ notify: { text: "x", urgency: "high" } }, { emit: {} }] },
+      /"then" has a notify of urgency high, which is said in quiet hours too, .* make two rules/
+    ]
   ])("refuses %s in a sentence", async (_, more, sentence) => {
     const { json, status } = await ask("POST", "/rules", rule("wrong", more))
     assert.strictEqual(status, 400)
@@ -275,6 +340,22 @@ describe("rules over HTTP", () => {
       ].entries()
     ) risks.push((await make(rule(`risk ${n}`, { then }))).risk)
     assert.deepEqual(risks, ["low", "high", "high", "high"])
+    const claims = [
+      text("claim"),
+      { any: [leaf("source.channel", "eq", "ha_event"), leaf("source.channel", "in", ["webhook"])] },
+      { none: [leaf("source.channel", "starts_with", "c")] },
+      leaf("security.trust", "neq", "operator"),
+      { none: [leaf("source.channel", "eq", "chat"), text("x")] }
+    ]
+    const claimed = []
+    for (const [n, when] of claims.entries()) {
+      const made = await make(
+        rule(`claim ${n}`, { when: { all: [when, text("claimed")] }, stop: true, then: [{ emit: {} }] })
+      )
+      claimed.push(made.risk)
+      await ask("DELETE", at(made.rule_id))
+    }
+    assert.deepEqual(claimed, ["high", "medium", "medium", "medium", "medium"])
   })
 
   it("what is too long to be said is cut, and what is no text becomes one", async () => {
@@ -307,6 +388,55 @@ describe("rules over HTTP", () => {
       types.push((await host.auditTypes(sent.trace_id)).find((type) => type.startsWith("rule.")))
     }
     assert.deepEqual(types, ["rule.triggered", "rule.suppressed", "rule.triggered"])
+  })
+})
+
+describe("a claim", () => {
+  const decided = async (trace_id: string): Promise<string> => {
+    const [row] = await host.sql<{ notes: ReadonlyArray<string> }>`
+      select notes from routing_decisions where trace_id = ${trace_id}::uuid order by decided_at limit 1`
+    return (row?.notes ?? []).join("\n")
+  }
+
+  it("holds back what the operator says, but not the hand on the switch", async () => {
+    const mine = rule("all mine", {
+      when: leaf("source.channel", "neq", "rule_engine"),
+      stop: true,
+      then: [{ emit: {} }]
+    })
+    const { rule_id } = await make(mine)
+    assert.strictEqual((await host.send("list rules")).lane, "dropped")
+    // What the rule makes of it waits until the host goes on: the trace of the pause does, too.
+    const paused = await host.submit({ channel: "chat", text: "pause" })
+    for (const [words, intent] of [["resume", "control.resume"], ["set autonomy to A1", "autonomy.set"]] as const) {
+      const sent = await host.send(words)
+      assert.deepInclude(sent, { lane: "fast" }, words)
+      assert.include(
+        await decided(sent.trace_id),
+        `rules: all mine claims the event, but the operator's hand on the switch goes before\nfastpath: ${intent}`
+      )
+    }
+    assert.include(await decided(paused.trace_id), "fastpath: control.pause")
+    assert.strictEqual((await host.send({ channel: "webhook", text: "pause" })).lane, "dropped")
+    await ask("DELETE", at(rule_id))
+    await host.send("set autonomy to A2")
+  })
+
+  it("of a rule out of worse words does not hold back a better event", async () => {
+    const { rule_id } = await make(
+      rule("sneaky", { when: leaf("content.text", "eq", "list rules"), stop: true, then: [{ emit: {} }] })
+    )
+    await host.sql`update rules set trust = 'untrusted' where rule_id = ${rule_id}`
+    await ask("PATCH", at(rule_id), { enabled: true })
+    const sent = await host.send("list rules")
+    assert.strictEqual(sent.lane, "fast")
+    assert.include(
+      await decided(sent.trace_id),
+      "sneaky can't claim it: the event is operator, and the rule untrusted"
+    )
+    const own = await host.send({ channel: "webhook", text: "list rules" })
+    assert.strictEqual(own.lane, "dropped", await decided(own.trace_id))
+    await ask("DELETE", at(rule_id))
   })
 })
 
@@ -472,6 +602,24 @@ describe("a rule that is only tried", () => {
       ),
       ["fires", "debounce", "fires"]
     )
+  })
+
+  it("on much text lets others have their turn", async () => {
+    const long = "ab".repeat(4_000)
+    const events = Array.from({ length: 60 }, (_, i) => event(i, `${long}${i}`))
+    const when = {
+      any: Array.from({ length: 20 }, (_, i) => leaf("content.text", "regex", `[ab]*b[ab]{${80 + i}}[cd]`))
+    }
+    const trying = trial({ rule: rule("slow", { when }), events })
+    let over = false
+    void trying.finally(() => (over = true))
+    let longest = 0
+    for (let at = performance.now(); !over; at = performance.now()) {
+      await new Promise((resolve) => setTimeout(resolve, 1))
+      longest = Math.max(longest, performance.now() - at)
+    }
+    assert.lengthOf(await trying, 60)
+    assert.isBelow(longest, 400)
   })
 
   it.each([

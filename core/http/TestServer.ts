@@ -170,6 +170,7 @@ export const layerTestServer = (options: TestServerOptions = {}) =>
       Layer.mock(QuietHours)({
         now: () => ({ quiet: false }),
         holding: () => undefined,
+        unknown: () => undefined,
         version: () => 1,
         ...options.quietHours
       }),

@@ -6,7 +6,7 @@ import { type Audit, type AuditRow } from "../audit/Audit.ts"
 import type { Registry } from "../plugin/Registry.ts"
 import type { Settings } from "../plugin/Settings.ts"
 import { worst } from "../safety/Provenance.ts"
-import { type Attempted, callRefs, type Conclusion } from "../tools/ToolExecutor.ts"
+import { type Attempted, callRefs, type Conclusion, madeTrust } from "../tools/ToolExecutor.ts"
 import type { Left } from "../tools/ToolRun.ts"
 import { normalise } from "./Normaliser.ts"
 
@@ -27,7 +27,7 @@ export const childEvents = Effect.fnUntraced(function*(
   const rows: Array<AuditRow> = []
   const emitted: Array<Conclusion["emitted"][number]> = []
   // What a tool made is as good as the worst of its call and itself: nothing that it makes is the operator's word.
-  const parent = { ...work.event, trust: worst(work.event.trust, work.tool.definition.trust ?? "trusted") }
+  const parent = { ...work.event, trust: worst(madeTrust(work), work.tool.definition.trust ?? "trusted") }
   for (const raw of left.emitted) {
     const child = yield* Effect.result(
       normalise(raw, { parent, timezone: settings.timezone, trustOf: registry.trustOf })

@@ -241,7 +241,7 @@ export class Preparation extends Context.Service<Preparation, {
             body_hash,
             decision,
             policy_version,
-            tellings: facts.map(([told_when, fact]) => ({ row: audit.row(fact), told_when })),
+            tellings: facts.map(([told_when, fact]) => ({ row: audit.row(fact, { dry }), told_when })),
             ...(plan === undefined ? {} : { call: plan.row, steers: plan.tool.steering !== undefined }),
             ...(approval === undefined ? {} : { approval }),
             ...(task === undefined ? {} : { task: { ...task, begins } }),

@@ -1,5 +1,6 @@
 /**
- * Decides where an event goes: filters, rules, fastpath, model, in this order. In memory and without waiting up to the
+ * Decides where an event goes: filters, rules, fastpath, model, in this order; only what steers the host, by the operator's
+ * own word, goes before a rule that claims it. In memory and without waiting up to the
  * fastpath. Every part that was asked or skipped is in the decision's notes, so a decision explains itself.
  */
 import { Context, Effect, Layer } from "effect"
@@ -40,11 +41,12 @@ export interface Filter {
 /** What the filters of this host are. Empty until something provides them. */
 export const Filters = Context.Reference<ReadonlyArray<Filter>>("syris/pipeline/Filters", { defaultValue: () => [] })
 
-/** What rules make of an event: which are for it, and whether one of them claims it. */
+/** What rules make of an event: which are for it, and which of them claims it. */
 export interface RulesAnswer {
   /** Those whose condition holds. */
   readonly rule_ids: ReadonlyArray<string>
-  readonly claimed: boolean
+  /** The rule that claims the event: nothing else understands it. */
+  readonly claimed_by?: string
   readonly note: string
   /** What is stored with the event, so that these rules are fired once: also those that look at more than the event. */
   readonly owed: OwedRules
@@ -53,7 +55,7 @@ export interface RulesAnswer {
 /** The rules of this host; none until a rules engine provides them. */
 export const Rules = Context.Reference<(event: EventRow) => Effect.Effect<RulesAnswer>>(
   "syris/pipeline/Rules",
-  { defaultValue: () => () => Effect.succeed({ rule_ids: [], claimed: false, note: "none are set", owed: [] }) }
+  { defaultValue: () => () => Effect.succeed({ rule_ids: [], note: "none are set", owed: [] }) }
 )
 
 /** The model at the end of the cascade; none until one is configured. */
@@ -91,6 +93,17 @@ export class Router extends Context.Service<Router, {
         if (found === undefined) return undefined
         const input = found.intent.input === undefined ? found.groups : found.intent.input(found.groups)
         return { intent: found.intent, input }
+      }
+
+      /** The operator steers the host: no rule stands between. */
+      const isSwitch = (event: EventRow): boolean => {
+        if (event.trust !== "operator") return false
+        try {
+          const tool = fastpath(event, [])?.intent.tool
+          return tool !== undefined && registry.tool(tool)?.steering !== undefined
+        } catch {
+          return false
+        }
       }
 
       /** Where an event goes that was made to do one thing. */
@@ -137,7 +150,12 @@ export class Router extends Context.Service<Router, {
           notes.push(`it was made by the ${planned.by}`)
           return { ...(yield* asPlanned(planned)), match, notes, rules: ruled.owed }
         }
-        if (ruled.claimed) return { lane: "dropped", match, notes, rules: ruled.owed }
+        if (ruled.claimed_by !== undefined) {
+          if (!isSwitch(event)) return { lane: "dropped", match, notes, rules: ruled.owed }
+          notes.push(
+            `rules: ${ruled.claimed_by} claims the event, but the operator's hand on the switch goes before`
+          )
+        }
         return { ...(yield* understand(event, match, notes)), rules: ruled.owed }
       })
 

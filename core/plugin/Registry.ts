@@ -4,6 +4,7 @@
  */
 import { Context, type Effect } from "effect"
 import type { Risk, Trust } from "../contract/Enums.ts"
+import type { CallToAsk } from "./AsksAtLeast.ts"
 import type { Steering } from "./OperatorOnly.ts"
 import type { Channel, Intent, Permissions, PluginParts, Route, Watcher } from "./Plugin.ts"
 import type { BoundLog } from "./PluginLog.ts"
@@ -31,7 +32,7 @@ export interface RegisteredTool {
   /** It steers the host: for the operator it is not gated, but where `asks` says so. Only the host's own tools have it. */
   readonly steering: Steering | undefined
   /** It makes something that acts later: a person is asked at least. Only the host's own tools have it. */
-  readonly actsLater?: ((input: any) => boolean) | undefined
+  readonly actsLater?: ((input: any, call: CallToAsk) => boolean) | undefined
   /** It says something to people: the `send` of a channel. */
   readonly notifies: boolean
   readonly log: BoundLog

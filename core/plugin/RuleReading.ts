@@ -95,6 +95,12 @@ export const readRule = (given: unknown, { at = "", style, timezone }: RuleReadO
     const window = checkWindow(quiet)
     if (!window.ok) refuse("quiet_hours", `must be a time window: ${window.mistakes.join(", and ")}`)
   }
+  if (quiet !== undefined && quiet !== false && isPartlyUrgent(definition)) {
+    refuse(
+      "then",
+      "has a notify of urgency high, which is said in quiet hours too, beside actions that quiet_hours hold back: make two rules"
+    )
+  }
   if (definition.per !== undefined && fieldOf(definition.per) === undefined) {
     refuse("per", "must be keys joined by dots, such as \"content.structured.entity_id\"")
   }
@@ -117,6 +123,11 @@ export const readRule = (given: unknown, { at = "", style, timezone }: RuleReadO
       condition: compiled.value
     }
   }
+}
+
+const isPartlyUrgent = ({ then }: RuleDefinition): boolean => {
+  const urgent = then.filter((action) => "notify" in action && action.notify.urgency === "high")
+  return urgent.length > 0 && urgent.length < then.length
 }
 
 /** The rules of a configuration, whose names are unique. */

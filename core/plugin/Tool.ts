@@ -24,6 +24,8 @@ export interface ToolContext {
   /** The same for every attempt of this call, after a crash too. Hand it to a remote that deduplicates. */
   readonly idempotencyKey: string
   readonly traceId: string
+  /** How far the words can be trusted that led to the call: the worst of all that is in its trace. */
+  readonly trust: Trust
   readonly taskId?: string
   readonly stepId?: string
   /** The host's clock. In a test it is the one that the test moves. */

@@ -28,7 +28,7 @@ const world = (more: Partial<RuleDefinition> = {}) => {
     marks,
     stateOf: () => state,
     memoryOf: (_, thing) => {
-      const memory = memories.get(thing) ?? { event_id: undefined, seen: undefined, hold_id: undefined }
+      const memory = memories.get(thing) ?? { seq: 0, seen: undefined, hold_id: undefined }
       memories.set(thing, memory)
       return memory
     }
@@ -44,7 +44,9 @@ const world = (more: Partial<RuleDefinition> = {}) => {
     answerOf({
       rule,
       condition,
-      event: { event_id: `event ${n}`, depth: 0 },
+      event: { depth: 0 },
+      seq: n + 1,
+      traceEvents: 0,
       subject: { source: { channel: "ha" }, content: { structured: { state: value } } },
       thing: "window",
       work_id: `work ${n}`,
@@ -142,7 +144,7 @@ describe("a rule that compares with the event before", () => {
     const { ask, memory } = world({ when: changes })
     ask(5, "on", 0)
     ask(3, "off", 1)
-    assert.strictEqual(memory()?.event_id, "event 5")
+    assert.strictEqual(memory()?.seq, 6)
     assert.strictEqual(said(ask(6, "on", 2)), "NotMatched")
   })
 

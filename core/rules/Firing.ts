@@ -3,11 +3,13 @@
  * priority first. Whoever calls it has the database's time and the states as they are, and writes what comes out in the
  * same transaction, so what it decides holds across hosts.
  */
+import canonicalize from "canonicalize"
 import type { RuleDefinition } from "../contract/Rule.ts"
 import type { OwedRule } from "../contract/Rows.ts"
 import type { CompiledCondition } from "../safety/Condition.ts"
 import { fieldOf, keysOf } from "../safety/FieldPath.ts"
 import { maximumDepth } from "../pipeline/Normaliser.ts"
+import { digest } from "../database/Ids.ts"
 import { dedupeKeyOf } from "./DedupeKey.ts"
 
 /** Why a rule whose condition holds does nothing. */
@@ -23,8 +25,8 @@ export interface RuleStateRow {
 
 /** What a rule remembers of a thing. */
 export interface Memory {
-  /** Of the event that was seen last; none where it has seen none. */
-  event_id: string | undefined
+  /** Of the event that was seen last, in the order in which events came; 0 where it has seen none. */
+  seq: number
   /** The fields that `changed` looks at, as they were in it. */
   seen: unknown
   /** The work that waits until the condition has held long enough, or that did. */
@@ -43,13 +45,17 @@ export interface States {
 export interface Question {
   readonly rule: OwedRule
   readonly condition: CompiledCondition
-  readonly event: { readonly event_id: string; readonly depth: number }
+  readonly event: { readonly depth: number }
+  /** In which order events came, by the database. */
+  readonly seq: number
   readonly subject: unknown
   readonly thing: string
   /** The work that asks. */
   readonly work_id: string
   /** The window of quiet hours that holds the rule back now. */
   readonly quiet: string | undefined
+  /** How many events its trace has already. */
+  readonly traceEvents: number
   /** For a hold that begins now. */
   readonly newHold: () => string
 }
@@ -65,6 +71,9 @@ export type Answer =
 /** What it says is said in quiet hours, too. */
 export const isUrgent = ({ then }: Pick<RuleDefinition, "then">): boolean =>
   then.some((action) => "notify" in action && action.notify.urgency === "high")
+
+/** Events of one trace, beyond which rules make nothing more of what they made. */
+export const maximumTraceEvents = 500
 
 export const markKey = (rule_id: string, key: string): string => `${rule_id.length}:${rule_id}${key}`
 
@@ -88,9 +97,13 @@ export const seenBy = (condition: CompiledCondition, subject: unknown): unknown 
   return seen
 }
 
+/** What a memory holds for: the same rule in its own words has the same one. */
+export const basisOf = ({ held_for_ms, per, then, when }: RuleDefinition): string =>
+  digest(canonicalize([when, held_for_ms ?? null, per ?? null, then]) ?? "")
+
 /** Decides one rule for one event; the states are changed as if it were done. */
 export const answerOf = (question: Question, states: States): Answer => {
-  const { condition, event, quiet, rule, subject, thing, work_id } = question
+  const { condition, event, quiet, rule, seq, subject, thing, work_id } = question
   const { definition: { debounce_ms = 0, dedupe, held_for_ms }, rule_id } = rule
   const state = states.stateOf(rule_id)
   if (rule.stateful === true) {
@@ -103,12 +116,12 @@ export const answerOf = (question: Question, states: States): Answer => {
         return { _tag: "NotMatched", ended: undefined }
       }
     } else {
-      const isLate = memory.event_id !== undefined && memory.event_id > event.event_id
-      const before = memory.event_id === undefined ? undefined : memory.seen
+      const isLate = memory.seq > seq
+      const before = memory.seq === 0 ? undefined : memory.seen
       // That something has changed is true for a moment; while it holds, it counts as true.
       const holds = condition.matches(subject, memory.hold_id === undefined ? before : nothingBefore)
       if (!isLate) {
-        memory.event_id = event.event_id
+        memory.seq = seq
         memory.seen = seenBy(condition, subject)
       }
       if (!holds) {
@@ -131,6 +144,9 @@ export const answerOf = (question: Question, states: States): Answer => {
   if (quiet !== undefined) return suppress("quiet_hours", `quiet hours (${quiet})`)
   if (event.depth >= maximumDepth) {
     return suppress("cascade", `${maximumDepth} events have led to one another: the chain ends here`)
+  }
+  if (event.depth > 0 && question.traceEvents >= maximumTraceEvents) {
+    return suppress("cascade", `its trace has ${maximumTraceEvents} events: nothing more is made of them`)
   }
   const { now } = states
   const last = state.lastFiredAt

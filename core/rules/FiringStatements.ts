@@ -13,6 +13,8 @@ import type { Memory, RuleStateRow } from "./Firing.ts"
 
 export interface RuleJob {
   readonly work_id: string
+  /** In which order events came. */
+  readonly seq: number
   readonly event: EventRow
   readonly rules: OwedRules
 }
@@ -22,7 +24,10 @@ export interface Claim {
   readonly fence: number
 }
 
-/** What is to be done for claimed rows, oldest event first; only those that are still held. */
+/**
+ * What is to be done for claimed rows, in the order in which their events came, what has been held last: an event that ends a hold
+ * goes before it. Only those that are still held.
+ */
 export const lockJobs = Effect.fnUntraced(function*(claims: ReadonlyArray<Claim>, hostId: string) {
   const sql = yield* SqlClient.SqlClient
   const held = yield* sql<{ readonly work_id: string }>`
@@ -33,12 +38,36 @@ export const lockJobs = Effect.fnUntraced(function*(claims: ReadonlyArray<Claim>
     order by w.work_id
     for update of w`
   if (held.length === 0) return []
-  const found = yield* sql<RuleJob>`
-    select r.work_id, r.rules, to_jsonb(e) as event
+  const found = yield* sql<Omit<RuleJob, "seq"> & { readonly seq: bigint }>`
+    select r.work_id, r.seq, r.rules, to_jsonb(e) as event
     from rule_work r join events e on e.event_id = r.event_id
     where r.work_id = any(${held.map(({ work_id }) => work_id)}::uuid[])
-    order by r.event_id, r.work_id`
-  return found.map(({ event, ...job }): RuleJob => ({ ...job, event: present(event) }))
+    order by r.held, r.seq`
+  return found.map(({ event, seq, ...job }): RuleJob => ({ ...job, seq: Number(seq), event: present(event) }))
+})
+
+/** Of rules whose holds are due, those that still have to look at events: one of them may end the hold. */
+export const stillToLook = Effect.fnUntraced(function*(rule_ids: ReadonlyArray<string>, jobs: ReadonlyArray<string>) {
+  if (rule_ids.length === 0) return []
+  const sql = yield* SqlClient.SqlClient
+  const rows = yield* sql<{ readonly rule_id: string }>`
+    select id.rule_id
+    from unnest(${rule_ids}::text[]) id(rule_id)
+    where exists (select 1 from rule_work r
+                  where not r.held and r.work_id <> all(${jobs}::uuid[])
+                    and r.rules @> jsonb_build_array(jsonb_build_object('rule_id', id.rule_id)))`
+  return rows.map(({ rule_id }) => rule_id)
+})
+
+/** How many events the traces of these events have, as far as rules ask. */
+export const countTraces = Effect.fnUntraced(function*(trace_ids: ReadonlyArray<string>, most: number) {
+  if (trace_ids.length === 0) return new Map<string, number>()
+  const sql = yield* SqlClient.SqlClient
+  const rows = yield* sql<{ readonly trace_id: string; readonly n: number }>`
+    select t.trace_id, (select count(*)::int
+                        from (select 1 from events e where e.trace_id = t.trace_id limit ${most}) x) as n
+    from unnest(${trace_ids}::uuid[]) t(trace_id)`
+  return new Map(rows.map(({ n, trace_id }) => [trace_id, n]))
 })
 
 /** Locks the states of rules, making those that are not there. `exists`: it is one of the API, and still there. */
@@ -98,28 +127,44 @@ export interface MemoryKey {
   readonly thing: string
 }
 
-/** Stands for no event. */
-const nobody = "00000000-0000-0000-0000-000000000000"
-
-/** Locks what rules remember of things. */
-export const lockMemories = Effect.fnUntraced(function*(keys: ReadonlyArray<MemoryKey>) {
+/** Locks what rules remember of things; what another version of a rule has seen counts as nothing. */
+export const lockMemories = Effect.fnUntraced(function*(
+  keys: ReadonlyArray<MemoryKey & { readonly basis: string }>
+) {
   if (keys.length === 0) return []
   const sql = yield* SqlClient.SqlClient
   const rows = yield* sql<
-    MemoryKey & { readonly event_id: string; readonly seen: unknown; readonly hold_id: string | null }
+    MemoryKey & {
+      readonly basis: string
+      readonly seq: bigint
+      readonly seen: unknown
+      readonly hold_id: string | null
+    }
   >`
-    insert into rule_memory as m (rule_id, thing, event_id, seen)
-    select distinct x.rule_id, x.thing, ${nobody}::uuid, 'null'::jsonb
+    insert into rule_memory as m (rule_id, thing)
+    select distinct x.rule_id, x.thing
     from json_to_recordset(${JSON.stringify(keys)}::json) as x(rule_id text, thing text)
     order by x.rule_id, x.thing
     on conflict (rule_id, thing) do update set thing = excluded.thing
-    returning m.rule_id, m.thing, m.event_id, m.seen, m.hold_id`
-  return rows.map(({ event_id, hold_id, rule_id, seen, thing }): MemoryKey & { readonly memory: Memory } => ({
-    rule_id,
-    thing,
-    memory: { event_id: event_id === nobody ? undefined : event_id, seen, hold_id: hold_id ?? undefined }
-  }))
+    returning m.rule_id, m.thing, m.basis, m.seq, m.seen, m.hold_id`
+  const wanted = new Map(keys.map(({ basis, rule_id, thing }) => [JSON.stringify([rule_id, thing]), basis]))
+  return rows.map(({ basis, hold_id, rule_id, seen, seq, thing }): Remembered => {
+    const now = wanted.get(JSON.stringify([rule_id, thing])) ?? basis
+    return {
+      rule_id,
+      thing,
+      basis: now,
+      memory: now === basis
+        ? { seq: Number(seq), seen, hold_id: hold_id ?? undefined }
+        : { seq: 0, seen: undefined, hold_id: undefined }
+    }
+  })
 })
+
+export interface Remembered extends MemoryKey {
+  readonly basis: string
+  readonly memory: Memory
+}
 
 /** A child event, and what it is for. */
 export interface Child {
@@ -138,16 +183,21 @@ export interface Hold {
 
 export interface Decided {
   readonly jobs: ReadonlyArray<string>
+  /** Of them, those that are to be looked at once more, a moment later. */
+  readonly postponed: ReadonlyArray<string>
   readonly children: ReadonlyArray<Child>
   readonly states: ReadonlyMap<string, RuleStateRow>
   readonly marks: ReadonlyArray<MarkRow & { readonly fired_at: Date }>
-  readonly memories: ReadonlyArray<MemoryKey & { readonly memory: Memory }>
+  readonly memories: ReadonlyArray<Remembered>
   readonly holds: ReadonlyArray<Hold>
   /** Holds whose condition does not hold any more. */
   readonly ended: ReadonlyArray<string>
   /** Told when `stored` or `duplicate`, of a child; or always. */
   readonly rows: ReadonlyArray<Told>
 }
+
+/** Before work that can't be decided yet is looked at again, milliseconds. */
+const againMs = 250
 
 const writeStatement = `
 with ${eventsEmitted("$1", "$2", "true")},
@@ -172,13 +222,13 @@ with ${eventsEmitted("$1", "$2", "true")},
   ),
   remembered as (
     update rule_memory m
-    set event_id = coalesce(x.event_id, m.event_id), seen = x.seen, hold_id = x.hold_id
-    from json_to_recordset($6::json) as x(rule_id text, thing text, event_id uuid, seen jsonb, hold_id uuid)
+    set basis = x.basis, seq = x.seq, seen = x.seen, hold_id = x.hold_id, touched_at = clock_timestamp()
+    from json_to_recordset($6::json) as x(rule_id text, thing text, basis text, seq bigint, seen jsonb, hold_id uuid)
     where m.rule_id = x.rule_id and m.thing = x.thing
   ),
   holding as (
-    insert into rule_work (work_id, event_id, rules)
-    select h.work_id, h.event_id, h.rules
+    insert into rule_work (work_id, event_id, held, rules)
+    select h.work_id, h.event_id, true, h.rules
     from json_to_recordset($7::json) as h(work_id uuid, event_id uuid, rules jsonb)
   ),
   waiting as (
@@ -189,6 +239,11 @@ with ${eventsEmitted("$1", "$2", "true")},
   ),
   closed as (
     delete from work where work_id = any ($8::uuid[])
+  ),
+  again as (
+    update work
+    set claimed_by = null, waits_for = 'time', tries = tries + 1, due_at = clock_timestamp() + interval '${againMs} milliseconds'
+    where work_id = any ($10::uuid[])
   ),
   done as (
     delete from rule_work where work_id = any ($8::uuid[])
@@ -214,16 +269,18 @@ export const writeDecided = Effect.fnUntraced(function*(decided: Decided) {
       last_fired_at: hits > 0 ? lastFiredAt : undefined
     }))),
     JSON.stringify(decided.marks),
-    JSON.stringify(decided.memories.map(({ memory: { event_id, hold_id, seen }, rule_id, thing }) => ({
+    JSON.stringify(decided.memories.map(({ basis, memory: { hold_id, seen, seq }, rule_id, thing }) => ({
       rule_id,
       thing,
-      event_id,
-      seen: seen ?? null,
+      basis,
+      seq,
+      seen: seen ?? {},
       hold_id
     }))),
     JSON.stringify(decided.holds),
-    [...decided.jobs, ...decided.ended],
-    toldLists(decided.rows)
+    [...decided.jobs.filter((id) => !decided.postponed.includes(id)), ...decided.ended],
+    toldLists(decided.rows),
+    decided.postponed
   ])
   return rows.map(({ event_id }) => event_id)
 })

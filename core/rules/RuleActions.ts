@@ -117,9 +117,8 @@ const mistakesOf = Effect.fnUntraced(function*(
   registry: Registry["Service"]
 ) {
   if ("emit" in action) {
-    if (hasPlaceholder(action.emit["channel"])) {
-      return [`the field "${at}.emit.channel" must be fixed: an event can't choose where it goes`]
-    }
+    const chosen = fixedInEvent.filter((key) => hasPlaceholder(action.emit[key]))
+    if (chosen.length > 0) return chosen.map((key) => mustBeFixed(`${at}.emit.${key}`))
     // What is taken from the event is not known yet.
     const known = Object.fromEntries(
       Object.entries(action.emit).filter(([key, value]) =>
@@ -130,7 +129,10 @@ const mistakesOf = Effect.fnUntraced(function*(
     return checked.ok ? [] : checked.mistakes.map((mistake) => `${at}.emit: ${mistake}`)
   }
   if ("task" in action) {
-    if (!fixed) return namesMistaken(action.task, `${at}.task`, registry)
+    if (!fixed) {
+      const chosen = openInTask(action.task, `${at}.task`)
+      return chosen.length > 0 ? chosen : namesMistaken(action.task, `${at}.task`, registry)
+    }
     const read = yield* Effect.result(readTaskRequest(action.task, registry))
     return read._tag === "Success" ? [] : [`${at}.task: ${read.failure.message}`]
   }
@@ -146,6 +148,33 @@ const mistakesOf = Effect.fnUntraced(function*(
   if (tool === undefined) return [`${at}.notify: the channel ${channel} can't send: leave it out to notify in the chat`]
   return fixed ? yield* inputMistakes(tool, { text: asText(text, longestNotice) }, `${at}.notify`) : []
 })
+
+/** What says where an emitted event goes, and whose it is. Its `message_id` may be taken: the same one is processed once. */
+const fixedInEvent = ["channel", "connector_id", "thread_id", "actor_type"]
+/** What says what a step is. */
+const fixedInStep = ["name", "kind", "tool"]
+/** What says which task it is, and where it tells of itself. */
+const fixedInTask = ["task", "thread_id"]
+
+const mustBeFixed = (place: string): string => `the field "${place}" must be fixed: an event can't choose where it goes`
+
+/** What an event would choose of a task; each a sentence. */
+const openInTask = (task: Readonly<Record<string, unknown>>, at: string): ReadonlyArray<string> => {
+  const { steps } = task
+  const own = fixedInTask.filter((key) => hasPlaceholder(task[key])).map((key) => mustBeFixed(`${at}.${key}`))
+  if (steps === undefined) return own
+  if (!Array.isArray(steps)) {
+    return [...own, `the field "${at}.steps" must be a list of steps: an event can't choose what is done`]
+  }
+  const ofStep = (step: unknown, place: string): ReadonlyArray<string> => {
+    if (Array.isArray(step)) return step.flatMap((one, i) => ofStep(one, `${place}[${i}]`))
+    return typeof step === "object" && step !== null
+      ? fixedInStep.filter((key) => hasPlaceholder((step as Readonly<Record<string, unknown>>)[key]))
+        .map((key) => mustBeFixed(`${place}.${key}`))
+      : [`the field "${place}" must be a step: an event can't choose what is done`]
+  }
+  return [...own, ...steps.flatMap((step, i) => ofStep(step, `${at}.steps[${i}]`))]
+}
 
 /** What a task that takes something from the event calls: that is fixed, and there. */
 const namesMistaken = (

@@ -40,7 +40,7 @@ export interface Explanation {
   readonly leaves: ReadonlyArray<LeafReport>
   /** What happened then, as the audit has it. */
   readonly outcome: RuleOutcome
-  /** Of a suppression: debounce, dedupe, quiet_hours, cascade. */
+  /** Of a suppression: debounce, dedupe, quiet_hours, cascade, disabled, failed. */
   readonly reason?: string
   /** The event that `changed` compares with. */
   readonly previous_event_id?: string
@@ -185,7 +185,7 @@ const make = Effect.gen(function*() {
     if (events === undefined) {
       const known = yield* stored({ since, limit })
       const at = known.map((event) => ({ event, at: new Date(event.ingested_at) }))
-      const tried = tryRule(rule, at, { subjectOf: set.subjectOf, quietHours, until: new Date() })
+      const tried = yield* tryRule(rule, at, { subjectOf: set.subjectOf, quietHours, until: new Date() })
       return tried.map((one, i): Tested => ({ event_id: known[i]?.event_id ?? "", ...one, leaves: shown(one.leaves) }))
     }
     const raw = yield* Effect.forEach(events, (one, i) =>
@@ -193,8 +193,8 @@ const make = Effect.gen(function*() {
         Effect.map(({ event }) => ({ event, at: new Date(event.occurred_at) })),
         Effect.mapError(({ message }) => new TestRefused({ detail: `events[${i}]: ${message}` }))
       ))
-    return tryRule(rule, raw, { subjectOf: set.subjectOf, quietHours })
-      .map((one): Tested => ({ ...one, leaves: shown(one.leaves) }))
+    const tried = yield* tryRule(rule, raw, { subjectOf: set.subjectOf, quietHours })
+    return tried.map((one): Tested => ({ ...one, leaves: shown(one.leaves) }))
   })
 
   const asLive = (given: unknown) =>

@@ -1,11 +1,12 @@
 /**
- * The worst that a rule can do, from its actions alone: what it creates acts later, so it is graded when it is made
- * (contracts §5). What it takes from an event can be anything, so a risk that hangs on it counts as high.
+ * The worst that a rule can do, from what it does and what it claims: what it creates acts later, so it is graded when it is
+ * made (contracts §5). What it takes from an event can be anything, so a risk that hangs on it counts as high.
  */
 import { Effect } from "effect"
 import { Risk } from "../contract/Enums.ts"
-import type { RuleAction, RuleDefinition } from "../contract/Rule.ts"
+import type { RuleAction } from "../contract/Rule.ts"
 import type { RegisteredTool, Registry } from "../plugin/Registry.ts"
+import type { ReadRule } from "../plugin/RuleReading.ts"
 import { targetOf } from "../safety/Gates.ts"
 import { adjust, worseThan } from "../safety/Risk.ts"
 import { readTaskRequest } from "../tasks/TaskRequest.ts"
@@ -29,13 +30,31 @@ export interface Reachable {
 }
 
 export const gradeOf = Effect.fnUntraced(function*(
-  { then }: Pick<RuleDefinition, "then">,
+  rule: ReadRule,
   reachable: Reachable
 ): Effect.fn.Return<Grade> {
-  const grades = yield* Effect.forEach(then, (action) => gradeAction(action, reachable))
-  const worst = grades.reduce((a, b) => worseThan(b.risk, a.risk) ? b : a, { risk: "low" as Risk, why: "" })
-  return { risk: worst.risk, reasons: grades.map(({ risk, why }) => `${why}: risk ${risk}`) }
+  const acts = yield* Effect.forEach(rule.definition.then, (action) => gradeAction(action, reachable))
+  const grades = [...acts, ...gradeClaim(rule)]
+  return {
+    risk: worstOf(grades.map(({ risk }) => risk)),
+    reasons: grades.map(({ risk, why }) => `${why}: risk ${risk}`)
+  }
 })
+
+/** What it claims nobody else sees. */
+const gradeClaim = ({ condition, definition: { stop } }: ReadRule): ReadonlyArray<Part> => {
+  if (stop !== true) return []
+  return condition.possible((path) => Object.hasOwn(ofOperator, path))(operatorSubject)
+    ? [{ risk: "high", why: "it can claim what the operator says in the chat, so that nothing else understands it" }]
+    : [{ risk: "medium", why: "it claims events, so that nothing else sees them" }]
+}
+
+/** What is known of what the operator says in the chat. */
+const ofOperator = { "source.channel": "chat", "security.trust": "operator" }
+const operatorSubject = {
+  source: { channel: ofOperator["source.channel"] },
+  security: { trust: ofOperator["security.trust"] }
+}
 
 interface Part {
   readonly risk: Risk

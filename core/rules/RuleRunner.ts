@@ -24,9 +24,19 @@ import { Settings } from "../plugin/Settings.ts"
 import { worst } from "../safety/Provenance.ts"
 import { QuietHours } from "../safety/QuietHours.ts"
 import { dedupeKeyOf } from "./DedupeKey.ts"
-import { answerOf, isUrgent, markKey, type Question, type Suppression } from "./Firing.ts"
+import {
+  answerOf,
+  basisOf,
+  isUrgent,
+  markKey,
+  maximumTraceEvents,
+  type Memory,
+  type Question,
+  type Suppression
+} from "./Firing.ts"
 import {
   type Child,
+  countTraces,
   type Hold,
   lockJobs,
   lockMarks,
@@ -34,6 +44,7 @@ import {
   lockStates,
   type MarkRow,
   type RuleJob,
+  stillToLook,
   writeDecided
 } from "./FiringStatements.ts"
 import { conditionOf } from "./LiveRule.ts"
@@ -49,14 +60,18 @@ const atOnce = 50
 const againAfterMs = 2_000
 const maximumTries = 5
 
+/** So often a hold is left to another host that may know its rule; then it is given up. */
+const strangeTries = 8
+
 const soon = Schedule.exponential("50 millis").pipe(Schedule.upTo({ times: 5 }))
 
 /** Serves the rules of the work queue for as long as the layer lives. */
 export const layer = Layer.effectDiscard(Effect.suspend(() => make))
 
 /** What is asked of one rule for one event. */
-interface Prepared extends Omit<Question, "newHold"> {
+interface Prepared extends Omit<Question, "newHold" | "traceEvents"> {
   readonly job: RuleJob
+  readonly basis: string
   readonly made: () => ReturnType<typeof madeOf>
 }
 
@@ -77,9 +92,17 @@ const make = Effect.gen(function*() {
   const jobs = yield* Queue.unbounded<WorkRow>()
   const active = new Set<string>()
 
+  const compiled = ({ definition }: RuleJob["rules"][number]) => conditionOf(definition, settings.timezone)
+
+  /** A hold of a rule that is not there any more, or says something else now; or that another host has. */
+  const isStrange = ({ basis, rule: { held, rule_id } }: Prepared): boolean => {
+    const known = set.byId(rule_id)
+    return held === true && (known === undefined || basisOf(known.owed.definition) !== basis)
+  }
+
   const questions = (job: RuleJob, now: Date): ReadonlyArray<Prepared> =>
     job.rules.flatMap((rule): ReadonlyArray<Prepared> => {
-      const condition = conditionOf(rule.definition, settings.timezone)
+      const condition = compiled(rule)
       if (condition === undefined) return []
       const subject = set.subjectOf(job.event, rule.held === true ? now : undefined)
       const { quiet_hours } = rule.definition
@@ -88,6 +111,8 @@ const make = Effect.gen(function*() {
         rule,
         condition,
         event: job.event,
+        seq: job.seq,
+        basis: rule.stateful === true ? basisOf(rule.definition) : "",
         subject,
         thing: rule.stateful === true ? thingOf(subject, rule.definition.per) : "",
         work_id: job.work_id,
@@ -102,6 +127,7 @@ const make = Effect.gen(function*() {
     function*(claims: ReadonlyArray<WorkRow>) {
       const locked = yield* lockJobs(claims, hostId)
       if (locked.length === 0) return { traces: [], fired: [], cascades: [] }
+      const triesOf = (id: string): number => claims.find(({ work_id }) => work_id === id)?.tries ?? 0
       const rules = new Map(
         locked.flatMap((job) =>
           job.rules.map((rule) => [rule.rule_id, { rule_id: rule.rule_id, api: rule.origin === "api" }] as const)
@@ -109,6 +135,18 @@ const make = Effect.gen(function*() {
       )
       const { now, states } = yield* lockStates([...rules.values()])
       const asked = locked.flatMap((job) => questions(job, now))
+      const counts = yield* countTraces(
+        [...new Set(locked.flatMap(({ event: { depth, trace_id } }) => depth > 0 ? [trace_id] : []))],
+        maximumTraceEvents
+      )
+      const due = asked.filter(({ rule }) => rule.held === true)
+      const busy = yield* stillToLook(
+        [...new Set(due.map(({ rule }) => rule.rule_id))],
+        locked.map((job) => job.work_id)
+      )
+      const postponed = due.flatMap((one) =>
+        busy.includes(one.rule.rule_id) || (isStrange(one) && triesOf(one.work_id) < strangeTries) ? [one.work_id] : []
+      )
       const wanted = asked.flatMap(({ rule, subject }): ReadonlyArray<MarkRow> => {
         const key = dedupeKeyOf(rule, subject)
         return key === undefined ? [] : [{ rule_id: rule.rule_id, key }]
@@ -116,7 +154,9 @@ const make = Effect.gen(function*() {
       const marked = yield* lockMarks(wanted)
       const marks = new Map(marked.map(({ fired_at, key, rule_id }) => [markKey(rule_id, key), fired_at]))
       const memories = yield* lockMemories(
-        asked.flatMap(({ rule, thing }) => rule.stateful === true ? [{ rule_id: rule.rule_id, thing }] : [])
+        asked.flatMap(({ basis, rule, thing }) =>
+          rule.stateful === true ? [{ rule_id: rule.rule_id, thing, basis }] : []
+        )
       )
       const memoryById = new Map(memories.map(({ memory, rule_id, thing }) => [markKey(rule_id, thing), memory]))
 
@@ -128,14 +168,33 @@ const make = Effect.gen(function*() {
       const cascades: Array<Prepared> = []
       const tell = (fact: Omit<Fact, "at">, ofChild?: Pick<Told, "event_id" | "told_when">): void =>
         void rows.push({ ...audit.row({ ...fact, at: now }), ...ofChild })
+      for (const job of locked) {
+        for (const { definition: { name }, rule_id } of job.rules.filter((rule) => compiled(rule) === undefined)) {
+          tell({
+            type: "rule.suppressed",
+            trace_id: job.event.trace_id,
+            summary: suppressedSentence(name, "this version of the host can't read it"),
+            refs: { event_id: job.event.event_id, rule_id },
+            data: reasonOf({ reason: "failed", detail: "this version of the host can't read it" })
+          })
+        }
+      }
+      const nothing = (): Memory => ({ seq: 0, seen: undefined, hold_id: undefined })
       for (const question of asked) {
-        const { event, job, rule } = question
-        const answer = answerOf({ ...question, newHold: newId }, {
+        if (postponed.includes(question.work_id)) continue
+        const { job, rule } = question
+        const { event } = job
+        const { trace_id: trace } = job.event
+        const traceEvents = counts.get(trace) ?? 0
+        if (isStrange(question)) {
+          const state = states.get(rule.rule_id)
+          if (state !== undefined) state.enabled = false
+        }
+        const answer = answerOf({ ...question, traceEvents, newHold: newId }, {
           now,
           marks,
           stateOf: (id) => states.get(id) ?? { enabled: false, lastFiredAt: undefined, hits: 0, suppressed: 0 },
-          memoryOf: (id, thing) =>
-            memoryById.get(markKey(id, thing)) ?? { event_id: undefined, seen: undefined, hold_id: undefined }
+          memoryOf: (id, thing) => memoryById.get(markKey(id, thing)) ?? nothing()
         })
         const refs = { event_id: event.event_id, rule_id: rule.rule_id }
         const { name } = rule.definition
@@ -171,7 +230,9 @@ const make = Effect.gen(function*() {
           case "Fires": {
             fired.push(rule.rule_id)
             const made: Array<string> = []
-            for (const { plan, raw } of question.made()) {
+            const actions = question.made()
+            counts.set(trace, traceEvents + actions.length)
+            for (const { plan, raw } of actions) {
               const child = yield* Effect.result(normalise(raw, {
                 parent: job.event,
                 timezone: settings.timezone,
@@ -228,6 +289,7 @@ const make = Effect.gen(function*() {
       }
       yield* writeDecided({
         jobs: locked.map(({ work_id }) => work_id),
+        postponed,
         children,
         states,
         marks: marked.flatMap(({ key, rule_id, fired_at }) => {
@@ -283,6 +345,8 @@ const make = Effect.gen(function*() {
       if (gone.length === 0) return
       const [left] = yield* sql<{ readonly rules: RuleJob["rules"] }>`
         delete from rule_work where work_id = ${work_id}::uuid returning rules`
+      // A hold that is given up must not be waited for.
+      yield* sql`delete from rule_memory where hold_id = ${work_id}::uuid`
       const why = error instanceof Error ? error.message : String(error)
       yield* audit.append(...(left?.rules ?? []).map(({ definition: { name }, rule_id }): Fact => ({
         type: "rule.suppressed",

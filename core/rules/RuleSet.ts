@@ -20,6 +20,7 @@ import { Registry } from "../plugin/Registry.ts"
 import { readRule } from "../plugin/RuleReading.ts"
 import { ConfigError, Settings } from "../plugin/Settings.ts"
 import { Control } from "../safety/Control.ts"
+import { QuietHours } from "../safety/QuietHours.ts"
 import { type LiveRule, liveRule } from "./LiveRule.ts"
 import { actionMistakes } from "./RuleActions.ts"
 import { gradeOf } from "./RuleGrade.ts"
@@ -58,6 +59,7 @@ const make = Effect.gen(function*() {
   const control = yield* Control
   const health = yield* Health
   const notifications = yield* Notifications
+  const quietHours = yield* QuietHours
   const registry = yield* Registry
   const settings = yield* Settings
   const sql = yield* SqlClient.SqlClient
@@ -72,7 +74,11 @@ const make = Effect.gen(function*() {
     }))
   ]
   for (const { origin, rule: { definition }, rule_id } of own) {
-    const [mistake, ...more] = yield* actionMistakes(definition, registry)
+    const unknown = definition.quiet_hours === undefined ? undefined : quietHours.unknown(definition.quiet_hours)
+    const [mistake, ...more] = [
+      ...(yield* actionMistakes(definition, registry)),
+      ...(unknown === undefined ? [] : [`quietHours: ${unknown}`])
+    ]
     if (mistake === undefined) continue
     const where = origin === "config"
       ? `${settings.file}: the rule ${JSON.stringify(definition.name)}`
@@ -86,7 +92,7 @@ const make = Effect.gen(function*() {
     own,
     (one) =>
       Effect.map(
-        gradeOf(one.rule.definition, { registry, hasModel: settings.llm !== undefined }),
+        gradeOf(one.rule, { registry, hasModel: settings.llm !== undefined }),
         ({ risk }) => ({ ...one, risk })
       )
   )

@@ -15,6 +15,7 @@ import { asSentences } from "../plugin/Explain.ts"
 import { Registry } from "../plugin/Registry.ts"
 import { type ReadRule, readRule } from "../plugin/RuleReading.ts"
 import { Settings } from "../plugin/Settings.ts"
+import { QuietHours, unknownQuietHours } from "../safety/QuietHours.ts"
 import type { LiveRule } from "./LiveRule.ts"
 import { RuleDesk } from "./RuleDesk.ts"
 import { actionMistakes } from "./RuleActions.ts"
@@ -100,10 +101,10 @@ export const insertRule = Effect.fnUntraced(function*(
   return rule_id
 })
 
-/** Switches a rule off or on, in the caller's transaction. */
+/** Switches a rule off or on, in the caller's transaction; `null` takes that word away, and it is as it was written. */
 export const switchRule = Effect.fnUntraced(function*(
-  { definition: { name }, rule_id }: Pick<LiveRule["owed"], "definition" | "rule_id">,
-  enabled: boolean,
+  { definition: { enabled: written = true, name }, rule_id }: Pick<LiveRule["owed"], "definition" | "rule_id">,
+  enabled: boolean | null,
   { by, trace_id }: Pick<RuleAuthor, "by" | "trace_id">,
   at: Date,
   tell: (fact: Fact) => Effect.Effect<void, SqlError.SqlError, SqlClient.SqlClient>
@@ -114,18 +115,22 @@ export const switchRule = Effect.fnUntraced(function*(
     type: "operator.rule_changed",
     trace_id,
     at,
-    summary: `The rule ${name} was switched ${enabled ? "on" : "off"}.`,
+    summary: `The rule ${name} was switched ${enabled ?? written ? "on" : "off"}${
+      enabled === null ? ", as it was written" : ""
+    }.`,
     refs: { rule_id },
     actor: by,
     data: { name, enabled }
   })
 })
 
-const setEnabled = Effect.fnUntraced(function*(rule_id: string, enabled: boolean) {
+const setEnabled = Effect.fnUntraced(function*(rule_id: string, enabled: boolean | null) {
   const sql = yield* SqlClient.SqlClient
   yield* sql`
     insert into rule_states (rule_id, enabled) values (${rule_id}, ${enabled})
     on conflict (rule_id) do update set enabled = excluded.enabled`
+  // While it is off it sees nothing: what it remembers would be from before.
+  yield* sql`delete from rule_memory where rule_id = ${rule_id}`
 })
 
 /** Every host reads the rules again, with the commit. Comes first in a transaction: whoever changes rules is alone then. */
@@ -168,6 +173,7 @@ export const takenName = (name: string): string =>
 const make = Effect.gen(function*() {
   const audit = yield* Audit
   const desk = yield* RuleDesk
+  const quietHours = yield* QuietHours
   const registry = yield* Registry
   const set = yield* RuleSet
   const { file, llm, timezone } = yield* Settings
@@ -201,16 +207,28 @@ const make = Effect.gen(function*() {
   const read = Effect.fnUntraced(function*(body: unknown) {
     const checked = readRule(body, { style: "wire", timezone })
     if (!checked.ok) return yield* new RuleRefused({ detail: asSentences(checked.mistakes) })
-    const mistakes = yield* actionMistakes(checked.value.definition, registry)
+    const { quiet_hours } = checked.value.definition
+    const unknown = quiet_hours === undefined ? undefined : quietHours.unknown(quiet_hours)
+    const mistakes = [
+      ...(yield* actionMistakes(checked.value.definition, registry)),
+      ...(unknown === undefined ? [] : [`quiet_hours: ${unknown}`])
+    ]
     if (mistakes.length > 0) return yield* new RuleRefused({ detail: asSentences(mistakes) })
     return {
       ...checked.value,
-      ...(yield* gradeOf(checked.value.definition, { registry, hasModel: llm !== undefined }))
+      ...(yield* gradeOf(checked.value, { registry, hasModel: llm !== undefined }))
     }
   })
 
+  /** The quiet hours that it names may be so new that this host has not heard of them. */
+  const readFresh = Effect.fnUntraced(function*(body: unknown) {
+    const named = typeof body === "object" && body !== null && "quiet_hours" in body ? body.quiet_hours : undefined
+    if (typeof named === "string") yield* unknownQuietHours(named)
+    return yield* read(body)
+  }, Effect.provideService(QuietHours, quietHours))
+
   const create = Effect.fnUntraced(function*(body: unknown) {
-    const rule = yield* read(body)
+    const rule = yield* readFresh(body)
     const author: RuleAuthor = { trace_id: newId(), trust: "operator", by: "operator" }
     const rule_id = yield* sql.withTransaction(insertRule(rule, author, new Date(), append))
     if (rule_id === undefined) return yield* new RuleConflict({ detail: takenName(rule.definition.name) })
@@ -229,8 +247,8 @@ const make = Effect.gen(function*() {
   const change = Effect.fnUntraced(function*(owed: LiveRule["owed"], changes: Readonly<Record<string, unknown>>) {
     const { rule_id } = owed
     const { enabled, ...more } = changes
-    if (enabled !== undefined && typeof enabled !== "boolean") {
-      return yield* new RuleRefused({ detail: "The field \"enabled\" must be true or false." })
+    if (enabled !== undefined && enabled !== null && typeof enabled !== "boolean") {
+      return yield* new RuleRefused({ detail: "The field \"enabled\" must be true or false, or null to take it away." })
     }
     if (Object.keys(more).length > 0 && owed.origin !== "api") {
       return yield* new RuleConflict({
@@ -247,7 +265,7 @@ const make = Effect.gen(function*() {
       if (enabled !== undefined) yield* switchRule({ rule_id, definition: known }, enabled, author, at, append)
       return
     }
-    const rule = yield* read(
+    const rule = yield* readFresh(
       Object.fromEntries(Object.entries({ ...known, ...more }).filter(([, value]) => value !== null))
     )
     const { definition, reasons, risk } = rule

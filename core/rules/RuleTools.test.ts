@@ -5,6 +5,7 @@
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { definePlugin, defineTool, field, Schema } from "../plugin/index.ts"
 import { testHost, type TestHost } from "../testing/index.ts"
+import { ruleInWords } from "./RuleWords.ts"
 import { until } from "../../test/storms/Until.ts"
 
 const house = definePlugin({
@@ -134,6 +135,43 @@ describe("rules by word of mouth", () => {
     const again = await approved(`create a rule ${JSON.stringify({ ...rule, name: "hello" })}`)
     assert.isNull(again.call?.output)
     assert.lengthOf(await host.sql`select 1 from rules`, 1)
+  })
+
+  it("are asked about with all that decides what they do", async () => {
+    const rule = {
+      name: "all of it",
+      priority: 9,
+      stop: true,
+      when: { all: [] },
+      then: [{ notify: { text: "Hi.", urgency: "high" } }],
+      debounce_ms: 1_000,
+      dedupe: { key: "content.text", window_ms: 2_000 },
+      quiet_hours: { start: "22:00", end: "07:00", timezone: "UTC", days: ["mon"] }
+    }
+    await host.send(`create a rule ${JSON.stringify(rule)}`)
+    const asked = await waiting()
+    assert.strictEqual(asked.risk, "high")
+    assert.strictEqual(
+      asked.preview,
+      "would make the rule all of it: on every event, it says \"Hi.\" on chat, with urgency high; it claims the event: no rule " +
+        "after it, no intent and no model sees it; with priority 9; at most once in 1 s; the same \"content.text\" once in " +
+        "2 s; not from 22:00 to 07:00 UTC (beginning on mon). At its worst it is of risk high (it says something on chat: " +
+        "risk low; it can claim what the operator says in the chat, so that nothing else understands it: risk high)"
+    )
+    await host.send(`deny ${asked.number}`)
+    const words = (more: object) => ruleInWords({ name: "x", when: { none: [] }, then: [{ emit: {} }], ...more })
+    assert.strictEqual(
+      words({ held_for_ms: 500, per: "content.structured.room", quiet_hours: true }),
+      "on every event for 0.5 s, it makes an event on rule_engine; for each content.structured.room; not in quiet hours"
+    )
+    assert.match(
+      words({ when: { any: [] }, quiet_hours: "night" }),
+      /^on no event, .*; not in the quiet hours "night"$/
+    )
+    assert.match(
+      words({ when: { any: [{ all: [] }, { path: "content.text", op: "exists" }] }, quiet_hours: false }),
+      /^where every event or content\.text is there, it makes an event on rule_engine$/
+    )
   })
 
   it("that can do much are as risky as that", async () => {

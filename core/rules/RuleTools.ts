@@ -197,7 +197,7 @@ const create = (desks: Desks) =>
           const { definition: { name }, risk } = rule
           const sql = yield* SqlClient.SqlClient
           const [call] = yield* sql<{ readonly tool_call_id: string }>`
-            select tool_call_id from tool_calls where idempotency_key = ${ctx.idempotencyKey}`
+            select tool_call_id from tool_call_keys where idempotency_key = ${ctx.idempotencyKey}`
           const trust = yield* trustIn(ctx)
           const rule_id = yield* insertRule(
             rule,

@@ -1,9 +1,10 @@
 /**
  * What a rule would have done on events of the past, one after the other as they came: debounce, dedupe, quiet hours and
- * holds as they would have been decided then. Pure: nothing is written and nothing fires.
+ * holds as they would have been decided then. Nothing is written and nothing fires.
  *
  * What it remembers begins with the first of the events. That it was switched off does not count.
  */
+import { Effect } from "effect"
 import type { EventRow } from "../contract/Rows.ts"
 import { newId } from "../database/Ids.ts"
 import type { LeafReport } from "../safety/Condition.ts"
@@ -43,11 +44,11 @@ interface Hold {
   readonly due: Date
 }
 
-export const tryRule = (
+export const tryRule = Effect.fnUntraced(function*(
   rule: LiveRule,
   events: ReadonlyArray<TrialEvent>,
   { quietHours, subjectOf, until }: TrialOptions
-): ReadonlyArray<Tried> => {
+): Effect.fn.Return<ReadonlyArray<Tried>> {
   const { condition, owed } = rule
   const { definition } = owed
   const state: RuleStateRow = { enabled: true, lastFiredAt: undefined, hits: 0, suppressed: 0 }
@@ -55,6 +56,7 @@ export const tryRule = (
   const marks = new Map<string, Date>()
   const before = new Map<string, unknown>()
   let holds: ReadonlyArray<Hold> = []
+  let seq = 0
   const items: Array<Tried> = []
 
   const statesAt = (now: Date): States => ({
@@ -62,7 +64,7 @@ export const tryRule = (
     marks,
     stateOf: () => state,
     memoryOf: (_, thing) => {
-      const memory = memories.get(thing) ?? { event_id: undefined, seen: undefined, hold_id: undefined }
+      const memory = memories.get(thing) ?? { seq: 0, seen: undefined, hold_id: undefined }
       memories.set(thing, memory)
       return memory
     }
@@ -74,6 +76,9 @@ export const tryRule = (
       rule: held === undefined ? owed : { ...owed, held: true },
       condition,
       event,
+      // As they came: a hold is asked about again, and is never late.
+      seq: ++seq,
+      traceEvents: 0,
       subject,
       thing: thingOf(subject, definition.per),
       work_id: held ?? "",
@@ -100,6 +105,8 @@ export const tryRule = (
   }
 
   for (const { at, event } of events) {
+    // Whoever else is served by this host has its turn: a condition may look at much text.
+    yield* Effect.yieldNow
     fireHolds(at)
     const seen = subjectOf(event, at)
     const thing = thingOf(seen, definition.per)
@@ -137,6 +144,6 @@ export const tryRule = (
   }
   fireHolds(until)
   return items
-}
+})
 
 const notLongEnough = "it did not stay so for long enough"

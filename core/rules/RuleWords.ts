@@ -2,6 +2,7 @@
  * Rules in words: what one does, and the one that is meant by what a person calls it. Pure.
  */
 import { type RuleAction, ruleChannel, type RuleDefinition } from "../contract/Rule.ts"
+import type { QuietChoice } from "../contract/Schedule.ts"
 import { nearest } from "../plugin/Explain.ts"
 import { brief } from "../safety/ApprovalRows.ts"
 import { conditionWords } from "../safety/ConditionWords.ts"
@@ -10,7 +11,10 @@ import type { LiveRule } from "./LiveRule.ts"
 const quoted = (value: unknown, longest = 200): string => brief(value, longest)
 
 const actionInWords = (action: RuleAction): string => {
-  if ("notify" in action) return `says ${quoted(action.notify.text)} on ${action.notify.channel ?? "chat"}`
+  if ("notify" in action) {
+    const { channel = "chat", text, urgency = "normal" } = action.notify
+    return `says ${quoted(text)} on ${channel}${urgency === "normal" ? "" : `, with urgency ${urgency}`}`
+  }
   if ("tool" in action) return `calls ${action.tool} with ${quoted(action.input ?? {})}`
   if ("task" in action) {
     const { task } = action.task
@@ -25,17 +29,33 @@ const actionInWords = (action: RuleAction): string => {
 
 const seconds = (ms: number): string => `${ms / 1_000} s`
 
-/** `where content.text is "dark", it calls lamp.on with {}; at most once in 10 s`. */
+const quietInWords = (choice: Exclude<QuietChoice, false>): string => {
+  if (typeof choice === "boolean") return "not in quiet hours"
+  if (typeof choice === "string") return `not in the quiet hours ${quoted(choice)}`
+  const { days, end, start, timezone } = choice
+  return `not from ${start} to ${end}${timezone === undefined ? "" : ` ${timezone}`}` +
+    (days === undefined ? "" : ` (beginning on ${days.join(", ")})`)
+}
+
+const whereInWords = (when: unknown): string => {
+  const words = conditionWords(when, { path: (path) => path, value: (value) => quoted(value) })
+  return words === "every event" || words === "no event" ? `on ${words}` : `where ${words}`
+}
+
+/** `where content.text is "dark", it calls lamp.on with {}; at most once in 10 s`. All that decides what it does is in it. */
 export const ruleInWords = (definition: RuleDefinition): string => {
-  const { debounce_ms = 0, dedupe, held_for_ms, quiet_hours, stop, then, when } = definition
-  const where = conditionWords(when, { path: (path) => path, value: (value) => quoted(value) })
+  const { debounce_ms = 0, dedupe, held_for_ms, per, priority = 0, quiet_hours = false, stop, then, when } = definition
   const held = held_for_ms === undefined ? "" : ` for ${seconds(held_for_ms)}`
   return [
-    `where ${where}${held}, it ${then.map(actionInWords).join(", and ")}`,
-    ...(stop === true ? ["nothing else sees the event"] : []),
+    `${whereInWords(when)}${held}, it ${then.map(actionInWords).join(", and ")}`,
+    ...(stop === true ? ["it claims the event: no rule after it, no intent and no model sees it"] : []),
+    ...(priority === 0 ? [] : [`with priority ${priority}`]),
+    ...(per === undefined ? [] : [`for each ${per}`]),
     ...(debounce_ms > 0 ? [`at most once in ${seconds(debounce_ms)}`] : []),
-    ...(dedupe === undefined ? [] : [`the same once in ${seconds(dedupe.window_ms)}`]),
-    ...(quiet_hours === undefined ? [] : ["not in quiet hours"])
+    ...(dedupe === undefined
+      ? []
+      : [`the same${dedupe.key === undefined ? "" : ` ${quoted(dedupe.key)}`} once in ${seconds(dedupe.window_ms)}`]),
+    ...(quiet_hours === false ? [] : [quietInWords(quiet_hours)])
   ].join("; ")
 }
 

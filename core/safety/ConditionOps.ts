@@ -3,13 +3,13 @@
  * another type than the op is for is no match. A field that is missing comes as `undefined`.
  *
  * - Strings compare with case, numbers with numbers; nothing is converted.
- * - `regex` runs on RE2 (`re2js`) and may match anywhere; `matches` is a glob of the whole text. Neither looks at more
- *   than 64 KiB: a longer text is no match.
+ * - `regex` runs on RE2 (`BoundedPattern.ts`) and may match anywhere; `matches` is a glob of the whole text. Neither looks
+ *   at more than 64 KiB, and an expression not at what would take it too long: that is no match.
  */
-import { RE2JS } from "re2js"
 import type { ConditionOp } from "../plugin/Configuration.ts"
 import { check } from "../plugin/Explain.ts"
 import { TimeWindowSetting } from "../plugin/TimeWindowSetting.ts"
+import { boundedPattern, maximumText } from "./BoundedPattern.ts"
 import { mayMatch } from "./RequiredText.ts"
 import { isWithin } from "./TimeWindow.ts"
 
@@ -19,9 +19,6 @@ export type Test = (actual: unknown, previous?: unknown) => boolean
 /** The test, or what is wrong with the value: a sentence without subject and full stop, as in `must be a string`. */
 export type Made = Test | string
 
-/** Longest text that a pattern looks at, UTF-16 units. */
-const maximumText = 65_536
-const maximumPattern = 1_000
 const maximumGlob = 200
 const maximumList = 1_000
 
@@ -136,19 +133,10 @@ const isGlob = (glob: ReadonlyArray<number>, text: string): boolean => {
 }
 
 const regex = (value: unknown): Made => {
-  if (typeof value !== "string" || value === "" || value.length > maximumPattern) {
-    return `must be a regular expression of 1 to ${maximumPattern} characters`
-  }
-  try {
-    const compiled = RE2JS.compile(value)
-    const may = mayMatch(value)
-    return total((actual) =>
-      typeof actual === "string" && actual.length <= maximumText && may(actual) && compiled.test(actual)
-    )
-  } catch (error) {
-    const why = error instanceof Error ? error.message.replace(/^error parsing regexp: /, "") : String(error)
-    return `can't be matched in linear time (${why}): write it as RE2 has it, without look-around and back references`
-  }
+  const has = boundedPattern(value)
+  if (typeof has === "string") return has
+  const may = mayMatch(String(value))
+  return total((actual) => typeof actual === "string" && actual.length <= maximumText && may(actual) && has(actual))
 }
 
 const exists = (value: unknown): Made => {

@@ -24,14 +24,18 @@ const operators: Readonly<Record<string, string>> = {
 export interface Shown {
   readonly path: (path: string) => string
   readonly value: (value: unknown) => string
+  /** What the condition is about, for one that is true of each or of none. Default: `event`. */
+  readonly noun?: string
 }
 
 /** What is no condition is shown as a value. */
 export const conditionWords = (condition: unknown, shown: Shown, inner = false): string => {
   if (typeof condition !== "object" || condition === null) return shown.value(condition)
   const { all, any, none, op, path, value } = condition as Readonly<Record<string, unknown>>
-  if (Array.isArray(all)) return joined(all, " and ", shown, inner)
-  if (Array.isArray(any)) return joined(any, " or ", shown, inner)
+  const { noun = "event" } = shown
+  if (Array.isArray(all)) return all.length === 0 ? `every ${noun}` : joined(all, " and ", shown, inner)
+  if (Array.isArray(any)) return any.length === 0 ? `no ${noun}` : joined(any, " or ", shown, inner)
+  if (Array.isArray(none) && none.length === 0) return `every ${noun}`
   if (Array.isArray(none)) return `not (${none.map((one) => conditionWords(one, shown)).join(" or ")})`
   if (typeof path !== "string" || typeof op !== "string") return shown.value(condition)
   if (op === "exists") return `${shown.path(path)} is ${value === false ? "not there" : "there"}`

@@ -588,6 +588,12 @@ describe("a call that a person has said yes to", () => {
 })
 
 describe("a tool that makes something which acts later", () => {
+  it("may ask for words of others only", () => {
+    const others = registered(asksAtLeast(defineTool({ ...lamp }), (_, { trust }) => trust !== "operator"))
+    const verdicts = Trust.literals.map((trust) => gate({ ask: { autonomy: "A4", trust } }, others).verdict)
+    assert.deepEqual(verdicts, ["ALLOW", "CONFIRM", "CONFIRM"])
+  })
+
   const tool = registered(
     asksAtLeast(
       defineTool({ ...lamp, input: Schema.Struct({ text: Schema.optionalKey(Schema.String) }) }),

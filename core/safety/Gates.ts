@@ -255,7 +255,7 @@ export const decide = (question: GateQuestion, state: GateState): GateAnswer => 
   if (by_model && trust === "untrusted" && definition.effect !== "read" && !untrusted) {
     override("CONFIRM", "a model chose it on untrusted words")
   }
-  if (tool.actsLater?.(input) === true) override("CONFIRM", "it makes something that acts later")
+  if (tool.actsLater?.(input, { trust }) === true) override("CONFIRM", "it makes something that acts later")
   if (handles) override("CONFIRM", secret ? "its input carries a secret" : "it handles secrets")
   if (quiet.quiet && risk !== "low") override("CONFIRM", `quiet hours (${quiet.window ?? "now"}) and risk ${risk}`)
   if (question.dry === true && target !== undefined && hasCooldown(tool) && state.recent(name, action, target)) {

@@ -12,6 +12,7 @@ import { Audit } from "../audit/Audit.ts"
 import type { QuietChoice } from "../contract/Schedule.ts"
 import { newId } from "../database/Ids.ts"
 import { Notifications } from "../database/Notifications.ts"
+import { nearest } from "../plugin/Explain.ts"
 import { isTimezone, systemTimezone } from "../plugin/TimeWindowSetting.ts"
 import { controlChannel } from "./Control.ts"
 import { type Day, isWithin, showWindow, type TimeWindow } from "./TimeWindow.ts"
@@ -44,9 +45,11 @@ export class QuietHours extends Context.Service<QuietHours, {
   readonly now: (at: Date) => Quiet
   /**
    * The window that holds back what chose these quiet hours, as a person reads it; nothing where it may run. `true` is any
-   * window, a text the id of one, and one that is not there holds nothing back.
+   * window, a text the id of one, and one that is not there holds nothing back (`unknown` says so before).
    */
   readonly holding: (choice: QuietChoice, at: Date) => string | undefined
+  /** What is wrong with a choice by an id that is not there: a sentence without its full stop. As they were last read. */
+  readonly unknown: (choice: QuietChoice) => string | undefined
   /** The policy version that memory has. */
   readonly version: () => number
   /** Reads them anew. */
@@ -62,6 +65,17 @@ export class QuietHours extends Context.Service<QuietHours, {
   /** `configured` are the windows of the configuration, in its order. */
   static readonly layer = (configured: ReadonlyArray<TimeWindow>) => Layer.effect(QuietHours, make(configured))
 }
+
+/**
+ * What is wrong with a choice by an id that is not there: a sentence without its full stop. Asks the database where memory
+ * does not have it.
+ */
+export const unknownQuietHours = Effect.fnUntraced(function*(choice: QuietChoice | undefined) {
+  const quietHours = yield* QuietHours
+  if (choice === undefined || quietHours.unknown(choice) === undefined) return undefined
+  yield* Effect.ignore(quietHours.refresh)
+  return quietHours.unknown(choice)
+})
 
 interface QuietHoursRow {
   readonly quiet_hours_id: string
@@ -85,6 +99,16 @@ const sentence = ({ days, enabled, quiet_hours_id, ...window }: QuietHoursRecord
   `Quiet hours "${quiet_hours_id}" are ${enabled ? "" : "switched off; they would be "}${showWindow(window)}` +
   `${days === undefined ? "" : `, beginning on ${days.join(", ")}`}.`
 
+/** Ids in one sentence. */
+const mostIds = 20
+
+const meant = (id: string, ids: ReadonlyArray<string>): string => {
+  const near = nearest(id, ids)
+  if (near !== undefined) return `did you mean ${JSON.stringify(near)}?`
+  if (ids.length === 0) return "none are set: choose true, or give a window"
+  return `there are ${ids.slice(0, mostIds).join(", ")}${ids.length > mostIds ? ", …" : ""}`
+}
+
 const make = Effect.fnUntraced(function*(configured: ReadonlyArray<TimeWindow>) {
   const audit = yield* Audit
   const notifications = yield* Notifications
@@ -104,6 +128,8 @@ const make = Effect.fnUntraced(function*(configured: ReadonlyArray<TimeWindow>) 
   )
 
   let windows: ReadonlyArray<QuietHoursRecord> = ofConfig
+  /** Of all, those that are switched off too. */
+  let ids: ReadonlyArray<string> = ofConfig.map(({ quiet_hours_id }) => quiet_hours_id)
   let version = 0
   let asked: { readonly minute: number; readonly answer: Quiet } | undefined
 
@@ -113,6 +139,7 @@ const make = Effect.fnUntraced(function*(configured: ReadonlyArray<TimeWindow>) 
     const [control] = yield* sql<{ readonly version: bigint }>`select policy_version as version from control`
     const records = yield* list
     version = Number(control?.version ?? 0)
+    ids = records.map(({ quiet_hours_id }) => quiet_hours_id)
     // A zone that only another host's Node.js knows would make every decision of this one fail.
     windows = records.filter(({ enabled, origin, timezone }) =>
       enabled && (origin === "config" || isTimezone(timezone))
@@ -139,6 +166,11 @@ const make = Effect.fnUntraced(function*(configured: ReadonlyArray<TimeWindow>) 
     const window = { start, end, timezone, ...(days === undefined ? {} : { days: days as ReadonlyArray<Day> }) }
     return isTimezone(timezone) && isWithin(window, at) ? showWindow(window) : undefined
   }
+
+  const unknown = (choice: QuietChoice): string | undefined =>
+    typeof choice !== "string" || ids.includes(choice)
+      ? undefined
+      : `there are no quiet hours ${JSON.stringify(choice)}; ${meant(choice, ids)}`
 
   const write = Effect.fnUntraced(function*(id: string, { days, enabled, end, start, timezone }: QuietHoursRecord) {
     const [changed] = yield* sql<QuietHoursRow>`
@@ -188,5 +220,5 @@ const make = Effect.fnUntraced(function*(configured: ReadonlyArray<TimeWindow>) 
     Effect.forkScoped
   )
 
-  return QuietHours.of({ now, holding, list, put, refresh, version: () => version })
+  return QuietHours.of({ now, holding, unknown, list, put, refresh, version: () => version })
 })

@@ -49,4 +49,11 @@ describe("from when on a host has looked", () => {
     assert.strictEqual(awake.at(), noon - 3_600_000)
     assert.isFalse(awake.note(look(10_000, -3_595_000)))
   })
+
+  it("an answer that another has overtaken says nothing new", () => {
+    const awake = make()
+    awake.note(look(10_000, 10_000))
+    assert.isFalse(awake.note({ before: 9_000, after: 10_100, database: noon + 9_500 }))
+    assert.strictEqual(awake.at(), noon + 10_000)
+  })
 })

@@ -34,6 +34,8 @@ export const make = (): AwakeSince => {
   return {
     at: () => since,
     note: (reading) => {
+      // Asked before the last one, and answered after it: it says nothing new.
+      if (last !== undefined && reading.before < last.before) return false
       // The longest that can have passed: what the answers took must not look like a jump.
       const slept = last !== undefined && reading.before - last.before > longestGap
       const ahead = last !== undefined &&

@@ -149,4 +149,24 @@ describe("a run that is not over", () => {
       held: false
     })
   })
+
+  it("queue_one: what came after the held one while no host ran goes by the catch-up policy", () => {
+    const held: DueSchedule = { ...every(1), overrun: "queue_one", held: true, catch_up: "skip" }
+    const down = around(at(6.2), { running: true, recorded: at(2), liveSince: at(5.5) })
+    const missed = [3, 4, 5].map((slot) => `${slot} missed (no host ran)`)
+    const waits = "6 skipped (the run of 10:00:01 waits already)"
+    assert.deepEqual(shown(held, down), { slots: [...missed, waits], next: 1, held: true })
+    assert.deepEqual(shown({ ...held, catch_up: "run_once" }, down).slots, [
+      ...missed.slice(0, 2),
+      "5 fired (made up)",
+      waits
+    ])
+    assert.deepEqual(shown(held, { ...down, running: false }), {
+      slots: ["1 fired", ...missed, waits],
+      next: 7,
+      held: false
+    })
+    // However it is cut.
+    assert.deepEqual(shown({ ...held, catch_up: "run_once" }, { ...down, limit: 2 }).slots, missed.slice(0, 2))
+  })
 })

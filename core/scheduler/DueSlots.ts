@@ -56,10 +56,10 @@ export interface Judgement {
 export const judge = (schedule: DueSchedule, around: Circumstances): Judgement =>
   schedule.held ? judgeHeld(schedule, around) : judgeDue(schedule, around)
 
-const judgeDue = (schedule: DueSchedule, around: Circumstances): Judgement => {
-  const { limit, liveSince, next, now } = around
+/** The slots from one on that have come, and of those that came while no host ran, which are missed. */
+const comeFrom = (schedule: DueSchedule, { limit, liveSince, next, now }: Circumstances, first: number | undefined) => {
   const due: Array<number> = []
-  let at: number | undefined = schedule.next_run_at
+  let at = first
   while (at !== undefined && at <= now && due.length < limit) {
     due.push(at)
     at = next(at)
@@ -72,6 +72,16 @@ const judgeDue = (schedule: DueSchedule, around: Circumstances): Judgement => {
       ahead = next(ahead)
     }
   }
+  const missed = (index: number): boolean => index < down && down - 1 - index + following >= most
+  return { due, at, missed }
+}
+
+const noHost = (slot: number): Judged => ({ slot, status: "missed", reason: "no host ran" })
+const madeUp = (slot: number): Judged => ({ slot, status: "fired", reason: "made up", made_up: true })
+
+const judgeDue = (schedule: DueSchedule, around: Circumstances): Judgement => {
+  const { liveSince } = around
+  const { at, due, missed } = comeFrom(schedule, around, schedule.next_run_at)
   const recurring = schedule.type !== "one_shot"
   let runs = recurring && around.running ? schedule.last_run_at ?? schedule.next_run_at : undefined
   let held: number | undefined
@@ -80,12 +90,12 @@ const judgeDue = (schedule: DueSchedule, around: Circumstances): Judgement => {
     const back = heldBack(schedule, around, slot)
     if (held !== undefined) {
       slots.push(oneWaits(schedule, held, slot))
-    } else if (slot < liveSince && down - 1 - index + following >= most) {
-      slots.push({ slot, status: "missed", reason: "no host ran" })
+    } else if (missed(index)) {
+      slots.push(noHost(slot))
     } else if (back !== undefined) {
       slots.push({ slot, status: "skipped", reason: back })
     } else if (slot < liveSince) {
-      slots.push({ slot, status: "fired", reason: "made up", made_up: true })
+      slots.push(madeUp(slot))
       runs = slot
     } else if (runs === undefined || !recurring || schedule.overrun === "allow") {
       slots.push({ slot, status: "fired" })
@@ -99,18 +109,21 @@ const judgeDue = (schedule: DueSchedule, around: Circumstances): Judgement => {
   return { slots, next: held ?? at, held: held !== undefined }
 }
 
+/** The slot that waits came while a host ran; those after it may have come while none did. */
 const judgeHeld = (schedule: DueSchedule, around: Circumstances): Judgement => {
-  const { limit, next, now, recorded, running } = around
+  const { liveSince, next, recorded, running } = around
   const waiting = schedule.next_run_at
   const back = heldBack(schedule, around, waiting)
   const goesOn = running && back === undefined && schedule.overrun !== "allow"
   const slots: Array<Judged> = goesOn
     ? []
     : [back === undefined ? { slot: waiting, status: "fired" } : { slot: waiting, status: "skipped", reason: back }]
-  let at = next(Math.max(waiting, recorded ?? waiting))
-  for (let count = 0; at !== undefined && at <= now && count < limit; count++) {
-    slots.push(oneWaits(schedule, waiting, at))
-    at = next(at)
+  const { at, due, missed } = comeFrom(schedule, around, next(Math.max(waiting, recorded ?? waiting)))
+  for (const [index, slot] of due.entries()) {
+    const reason = slot < liveSince ? heldBack(schedule, around, slot) : undefined
+    if (missed(index)) slots.push(noHost(slot))
+    else if (reason !== undefined) slots.push({ slot, status: "skipped", reason })
+    else slots.push(slot < liveSince ? madeUp(slot) : oneWaits(schedule, waiting, slot))
   }
   return { slots, next: goesOn ? waiting : at, held: goesOn }
 }

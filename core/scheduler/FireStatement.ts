@@ -12,9 +12,12 @@ import { workChannel } from "../database/Notifications.ts"
 import { eventsEmitted } from "../tools/LedgerStatements.ts"
 import { scheduleColumns } from "./ScheduleRows.ts"
 
-/** The database's clock, and when the next look is due; one look into the index. Milliseconds. */
+/** The database's clock, when the next look is due, and since when `$1` says that it looks. Milliseconds. */
 export const nextStatement = `
 select (extract(epoch from clock_timestamp()) * 1000)::float8 as now,
+       (select (extract(epoch from h.scheduling_since) * 1000)::float8
+        from hosts h
+        where h.host_id = $1::uuid) as since,
        (select (extract(epoch from s.look_at) * 1000)::float8
         from schedules s
         where s.look_at is not null
@@ -25,12 +28,13 @@ select (extract(epoch from clock_timestamp()) * 1000)::float8 as now,
 const now = `(extract(epoch from clock_timestamp()) * 1000)::float8 as now,
        set_config('idle_in_transaction_session_timeout', '15s', true) as bounded`
 
+// `clock_timestamp()` would be asked row by row: no index can answer that.
 // Nothing but the table: PostgreSQL 18.4 has crashed on a recheck of `exists` under `skip locked`.
 /** `$1` at most so many. */
 export const takeStatement = `
 select ${scheduleColumns("s")}, ${now}
 from schedules s
-where s.look_at <= clock_timestamp()
+where s.look_at <= statement_timestamp()
 order by s.look_at
 limit $1::int
 for update skip locked`
@@ -39,7 +43,7 @@ for update skip locked`
 export const takeOneStatement = `
 select ${scheduleColumns("s")}, ${now}
 from schedules s
-where s.schedule_id = $1::uuid and s.look_at <= clock_timestamp()
+where s.schedule_id = $1::uuid and s.look_at <= statement_timestamp()
 for update`
 
 /** A slot and what became of it, with what goes along. */
@@ -61,15 +65,13 @@ export interface Moved {
   readonly next_run_at: Date | undefined
   readonly look_at: Date | undefined
   readonly held: boolean
-  readonly last_run_at: Date | undefined
-  readonly last_trace_id: string | undefined
 }
 
 const slots = lists<Recorded & { readonly event_id: string | undefined }>(
   "schedule_id uuid, slot timestamptz, status text, reason text, revision int, event_id uuid, trace_id uuid"
 )
 const moves = lists<Moved>(
-  "schedule_id uuid, next_run_at timestamptz, look_at timestamptz, held boolean, last_run_at timestamptz, last_trace_id uuid"
+  "schedule_id uuid, next_run_at timestamptz, look_at timestamptz, held boolean"
 )
 
 /** What an audit row depends on. */
@@ -83,7 +85,7 @@ with recorded as (
     from ${slots.from("$1", "o")}
     order by o.ord
     on conflict (schedule_id, slot) do nothing
-    returning schedule_id, slot, event_id
+    returning schedule_id, slot, event_id, trace_id
   ),
   ${eventsEmitted("$2", "$3", "e.event_id in (select event_id from recorded)")},
   planned as (
@@ -92,14 +94,20 @@ with recorded as (
     from json_to_recordset($4::json) as p(event_id uuid, action jsonb)
     where p.event_id in (select event_id from stored)
   ),
+  ran as (
+    select distinct on (r.schedule_id) r.schedule_id, r.slot, r.trace_id
+    from recorded r
+    where r.event_id is not null
+    order by r.schedule_id, r.slot desc
+  ),
   moved as (
     update schedules s
     set next_run_at   = m.next_run_at,
         look_at       = m.look_at,
         held          = m.held,
-        last_run_at   = coalesce(m.last_run_at, s.last_run_at),
-        last_trace_id = coalesce(m.last_trace_id, s.last_trace_id)
-    from ${moves.from("$5", "m")}
+        last_run_at   = coalesce(ran.slot, s.last_run_at),
+        last_trace_id = coalesce(ran.trace_id, s.last_trace_id)
+    from ${moves.from("$5", "m")} left join ran on ran.schedule_id = m.schedule_id
     where s.schedule_id = m.schedule_id
   ),
   ${

@@ -6,17 +6,20 @@
  * - A schedule whose slots can't be computed, or whose event is refused, costs its slot, with the reason and an alarm. It
  *   never hides the others: what the database refuses is written schedule by schedule.
  */
-import { Clock, Context, Effect, Layer } from "effect"
+import { Cause, Clock, Context, Effect, Layer } from "effect"
 import { SqlClient, SqlError } from "effect/sql"
 import { Audit } from "../audit/Audit.ts"
 import { AuditWake } from "../audit/AuditWake.ts"
-import { isRefusal } from "../database/Transient.ts"
+import { digest } from "../database/Ids.ts"
+import { isRefusal, isTransient } from "../database/Transient.ts"
 import { Alarms } from "../health/Alarms.ts"
 import { HostLease } from "../health/HostLease.ts"
 import { WorkQueue } from "../pipeline/WorkQueue.ts"
 import { withStop } from "../plugin/Explain.ts"
 import { Registry } from "../plugin/Registry.ts"
+import { Admission } from "../safety/Admission.ts"
 import { QuietHours } from "../safety/QuietHours.ts"
+import type { Reading } from "./AwakeSince.ts"
 import { fireParameters, fireStatement, takeOneStatement, takeStatement } from "./FireStatement.ts"
 import { type Due, type Known, makeOutcome, type Outcome } from "./SlotOutcome.ts"
 
@@ -28,6 +31,10 @@ const slotsAtOnce = 4_000
 const fewestSlots = 20
 const mostSlots = 1_000
 
+/** What one look makes, in bytes at most; besides the event's own words a slot takes about so many. */
+const bytesAtOnce = 8 * 1024 * 1024
+const bytesOfSlot = 2_000
+
 export interface Looked {
   readonly schedules: number
   readonly fired: number
@@ -35,15 +42,18 @@ export interface Looked {
 
 export class Look extends Context.Service<Look, {
   /**
-   * Takes what is due, at most `atOnce` schedules. Slots from `awakeSince` on were looked at as they came. After a look that
-   * was full there may be more, and whoever claims work is not told yet: what is due comes first.
+   * Takes what is due, at most `atOnce` schedules. After a look that was full there may be more, and whoever claims work is
+   * not told yet: what is due comes first.
    */
-  readonly due: (awakeSince: number) => Effect.Effect<Looked, SqlError.SqlError>
+  readonly due: (awakeSince: AwakeAt) => Effect.Effect<Looked, SqlError.SqlError>
   /** The same for one schedule, where it is due. */
-  readonly one: (schedule_id: string, awakeSince: number) => Effect.Effect<Looked, SqlError.SqlError>
+  readonly one: (schedule_id: string, awakeSince: AwakeAt) => Effect.Effect<Looked, SqlError.SqlError>
 }>()("syris/scheduler/Look") {
   static readonly layer = Layer.effect(Look, Effect.suspend(() => make))
 }
+
+/** From when on slots were looked at as they came, once the database's clock has been read with what is due. */
+export type AwakeAt = (reading: Reading) => number
 
 interface Broken {
   readonly schedule: Due
@@ -61,7 +71,26 @@ const rootOf = (error: unknown): string => {
   return withStop(root instanceof Error ? root.message : String(root))
 }
 
+/** What passes by itself is left to the next look; whatever else went wrong, a defect too, is for `otherwise`. */
+const unlessPassing = <A>(
+  effect: Effect.Effect<A, SqlError.SqlError>,
+  otherwise: (error: unknown) => Effect.Effect<A, SqlError.SqlError>
+): Effect.Effect<A, SqlError.SqlError> =>
+  Effect.catchCause(effect, (cause) => {
+    const error = Cause.squash(cause)
+    return Cause.hasInterrupts(cause) || isTransient(error) ? Effect.failCause(cause) : otherwise(error)
+  })
+
+/** What one slot's event takes in the statement, about. */
+const bytesOf = ({ notify, payload }: Due): number =>
+  bytesOfSlot + Buffer.byteLength(JSON.stringify(payload) ?? "") + 2 * Buffer.byteLength(notify ?? "")
+
+/** A UUID of a digest in hexadecimal. */
+const uuidOf = (hex: string): string =>
+  [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20, 32)].join("-")
+
 const make = Effect.gen(function*() {
+  const admission = yield* Admission
   const alarms = yield* Alarms
   const audit = yield* Audit
   const { hostId } = yield* HostLease
@@ -70,7 +99,19 @@ const make = Effect.gen(function*() {
   const registry = yield* Registry
   const sql = yield* SqlClient.SqlClient
   const wake = yield* AuditWake
-  const outcomeOf = makeOutcome({ audit, quietHours, trustOf: registry.trustOf })
+
+  /** A slot of the limit of notifications for what is told of one schedule's slot. The same slot once more passes again. */
+  const mayTell = Effect.fnUntraced(function*({ schedule_id }: Due, slot: number, trace_id: string) {
+    const answer = yield* admission.admit({
+      tool_call_id: uuidOf(digest("slot", schedule_id, String(slot))),
+      tool: "schedule",
+      action: "notify",
+      target: undefined,
+      notification: true,
+      trace_id
+    })
+    return answer.admitted
+  })
 
   /** From when on any host that lives has looked at every slot as it came. */
   const liveSince = Effect.fnUntraced(function*(awakeSince: number, due: ReadonlyArray<Due>) {
@@ -89,7 +130,10 @@ const make = Effect.gen(function*() {
     )
     if (traces.length === 0) return new Set<string>()
     const rows = yield* sql<{ readonly trace_id: string }>`
-      select distinct w.trace_id from work w where w.trace_id = any(${traces}::uuid[])`
+      select distinct w.trace_id from work w
+      where w.trace_id = any(${traces}::uuid[])
+        -- A rule that watches whether its condition holds on is no part of the run.
+        and not (w.kind = 'rule' and coalesce(w.waits_for, '') = 'time')`
     return new Set(rows.map((row) => row.trace_id))
   })
 
@@ -114,8 +158,27 @@ const make = Effect.gen(function*() {
     const at = new Date(yield* Clock.currentTimeMillis)
     const limit = Math.min(mostSlots, Math.max(fewestSlots, Math.floor(slotsAtOnce / due.length)))
     const outcomes: Array<Outcome> = []
+    let full = false
+    const outcomeOf = makeOutcome({
+      audit,
+      quietHours,
+      trustOf: registry.trustOf,
+      // One that was refused is answer enough for the others of this look.
+      mayTell: (schedule, slot, trace_id) =>
+        full ? Effect.succeed(false) : Effect.tap(mayTell(schedule, slot, trace_id), (may) =>
+          Effect.sync(() => {
+            full = !may
+          }))
+    })
+    let bytes = 0
     for (const [index, schedule] of due.entries()) {
-      outcomes.push(yield* outcomeOf(schedule, known, limit, at, refused))
+      const each = bytesOf(schedule)
+      // The others stay due.
+      if (index > 0 && bytes + each > bytesAtOnce) break
+      const room = Math.max(1, Math.floor((bytesAtOnce - bytes) / each))
+      const outcome = yield* outcomeOf(schedule, known, Math.min(limit, room), at, refused)
+      outcomes.push(outcome)
+      for (const { event } of outcome.recorded) bytes += event === undefined ? bytesOfSlot : each
       // Whoever waits in this process has its turn.
       if (index % 100 === 99) yield* Effect.yieldNow
     }
@@ -158,44 +221,63 @@ const make = Effect.gen(function*() {
     return { schedules, fired }
   })
 
-  const alone = (schedule_id: string, awakeSince: number, refused?: string) =>
+  const take = Effect.fnUntraced(
+    function*(taking: Effect.Effect<ReadonlyArray<Due>, SqlError.SqlError>, awake: AwakeAt) {
+      const before = performance.now()
+      const due = yield* taking
+      const [first] = due
+      // Time has passed since the clock was read last: the host may have been frozen in between.
+      const awakeSince = first === undefined
+        ? undefined
+        : awake({ before, after: performance.now(), database: first.now })
+      return { due, awakeSince: awakeSince ?? 0 }
+    }
+  )
+
+  const alone = (schedule_id: string, awake: AwakeAt, refused?: string) =>
     told(Effect.flatMap(
-      sql.unsafe<Due>(takeOneStatement, [schedule_id]),
-      (due) => work(due, awakeSince, refused)
+      take(sql.unsafe<Due>(takeOneStatement, [schedule_id]), awake),
+      ({ awakeSince, due }) => work(due, awakeSince, refused)
     ))
 
-  const one = (schedule_id: string, awakeSince: number) =>
-    Effect.catchIf(
-      alone(schedule_id, awakeSince),
-      isRefusal,
-      (error) => alone(schedule_id, awakeSince, `the database refused what it makes: ${rootOf(error)}`)
+  const one = (schedule_id: string, awake: AwakeAt) =>
+    unlessPassing(
+      alone(schedule_id, awake),
+      (error) =>
+        alone(
+          schedule_id,
+          awake,
+          isRefusal(error)
+            ? `the database refused what it makes: ${rootOf(error)}`
+            : `what it makes can't be written: ${rootOf(error)}`
+        )
     )
 
   /** One that can't even be written as skipped: it is looked at again later, and the others now. */
-  const putOff = Effect.fnUntraced(function*(schedule_id: string, error: SqlError.SqlError) {
+  const putOff = Effect.fnUntraced(function*(schedule_id: string, error: unknown) {
     yield* Effect.logError(`What the schedule ${schedule_id} makes can't be written.`, error)
     yield* sql`
       update schedules set look_at = clock_timestamp() + interval '1 minute' where schedule_id = ${schedule_id}::uuid`
     return { schedules: 1, fired: 0 }
   })
 
-  const due = Effect.fnUntraced(function*(awakeSince: number) {
+  const due = Effect.fnUntraced(function*(awake: AwakeAt) {
     let taken: ReadonlyArray<Due> = []
     const all = told(Effect.gen(function*() {
-      taken = yield* sql.unsafe<Due>(takeStatement, [atOnce])
-      return yield* work(taken, awakeSince)
+      const { awakeSince, due } = yield* take(sql.unsafe<Due>(takeStatement, [atOnce]), awake)
+      taken = due
+      return yield* work(due, awakeSince)
     }))
-    return yield* Effect.catchIf(all, isRefusal, () =>
-      Effect.map(
-        Effect.forEach(taken, ({ schedule_id }) =>
-          Effect.catchIf(one(schedule_id, awakeSince), isRefusal, (error) =>
-            putOff(schedule_id, error))),
-        (each) => ({
-          schedules: taken.length,
-          fired: each.reduce((sum, { fired }) =>
-            sum + fired, 0)
-        })
-      ))
+    return yield* unlessPassing(all, (error) => {
+      if (taken.length === 0) return SqlError.isSqlError(error) ? Effect.fail(error) : Effect.die(error)
+      return Effect.map(
+        Effect.forEach(
+          taken,
+          ({ schedule_id }) => unlessPassing(one(schedule_id, awake), (error) => putOff(schedule_id, error))
+        ),
+        (each) => ({ schedules: taken.length, fired: each.reduce((sum, { fired }) => sum + fired, 0) })
+      )
+    })
   })
 
   return Look.of({ due, one })

@@ -196,6 +196,23 @@ export const firstSlot = Effect.fnUntraced(function*(
   )
 })
 
+/** Between the slots of what is not made of the operator's words, milliseconds. */
+const leastBetween = 60_000
+
+/** Whether slots come closer than a minute: of a pattern that has several seconds, two of the first do. */
+export const tooOften = ({ next }: Pick<Slots, "next">, now: Date): boolean => {
+  let before = next(now)
+  for (let count = 0; before !== undefined && count < 10; count++) {
+    const slot = next(before)
+    if (slot !== undefined && slot.getTime() - before.getTime() < leastBetween) return true
+    before = slot
+  }
+  return false
+}
+
+/** What is said of it. */
+export const atMostOften = "What others' words ask for comes once a minute at most."
+
 /** The payload with its channel, if it becomes an event. */
 export const readPayload = Effect.fnUntraced(function*(
   given: { readonly [key: string]: Schema.Json } | undefined,

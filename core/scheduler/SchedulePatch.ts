@@ -2,6 +2,7 @@
 import { Effect } from "effect"
 import { asSentences, check } from "../plugin/Explain.ts"
 import {
+  atMostOften,
   firstSlot,
   type Here,
   quietOf,
@@ -9,7 +10,8 @@ import {
   readTiming,
   SchedulePatch,
   ScheduleRefused,
-  type Timing
+  type Timing,
+  tooOften
 } from "./NewSchedule.ts"
 import type { Changed } from "./ScheduleMoves.ts"
 import type { ScheduleRow } from "./ScheduleRows.ts"
@@ -70,6 +72,9 @@ export const readPatch = Effect.fnUntraced(function*(
     ...(["quiet_hours", "payload", "notify"] as const).filter((field) => !same(to[field], before[field]))
   ]
   const slots = timing.slots ?? slotsOf(before)
+  if (moved && before.trust !== "operator" && timing.slots !== undefined && tooOften(timing.slots, here.now)) {
+    return yield* new ScheduleRefused({ detail: `${atMostOften} Make a schedule of your own for it.` })
+  }
   return {
     to: {
       ...to,

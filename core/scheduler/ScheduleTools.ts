@@ -4,7 +4,8 @@
  *
  * - What only tells the operator something is of low risk. Everything else acts later: a person is asked, at every level.
  * - What was understood is said back; what is not clear is refused with a question.
- * - A schedule is as good as the worst in the trace that made it.
+ * - A schedule is as good as the worst in the trace that made it. What others' words make comes again only after a yes, once a
+ *   minute at most, and says whose words it tells.
  */
 import { Effect, Schema } from "effect"
 import { SqlClient, SqlError } from "effect/sql"
@@ -17,10 +18,13 @@ import { definePlugin } from "../plugin/Plugin.ts"
 import { defineTool, type ToolContext, ToolRefused } from "../plugin/Tool.ts"
 import { worstOf } from "../safety/Provenance.ts"
 import { changeSchedule, databaseNow, deleteSchedule, insertSchedule, type Origin, type Word } from "./ScheduleMoves.ts"
-import { readNewSchedule } from "./NewSchedule.ts"
+import { atMostOften, readNewSchedule, tooOften } from "./NewSchedule.ts"
 import type { ScheduleRow } from "./ScheduleRows.ts"
 import { inWords, listSchedules, theOne } from "./ScheduleSearch.ts"
 import { scheduleSentences } from "./ScheduleSentences.ts"
+import { readSlots } from "./Slots.ts"
+import { understand } from "./Words.ts"
+import { isZone } from "./Zone.ts"
 
 const bounded = (maximum: number) => Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(maximum))
 
@@ -53,41 +57,112 @@ const wordOf = (ctx: ToolContext): Word => ({
   by: "operator (chat)",
   trace_id: ctx.traceId,
   at: ctx.now(),
-  tell: (fact) => appendRows([toRow(fact)])
+  tell: (...facts) => appendRows(facts.map(toRow))
 })
 
-/** Of what a call in this trace makes: the worst that is in it. What a task makes was not said by the operator word by word. */
+/**
+ * Of what a call in this trace makes: the worst that is in it. What a task makes was not said by the operator word by word.
+ * With the first channel that brought untrusted words.
+ */
 const originOf = Effect.fnUntraced(function*(ctx: ToolContext): Effect.fn.Return<
-  Origin,
+  Origin & { readonly channel: string | null },
   SqlError.SqlError,
   SqlClient.SqlClient
 > {
   const sql = yield* SqlClient.SqlClient
-  const events = yield* sql<{ readonly event_id: string; readonly depth: number; readonly trust: Trust }>`
-    select event_id, depth, trust from events where trace_id = ${ctx.traceId}::uuid order by depth desc, event_id limit 500`
-  const calls = yield* sql<{ readonly trust: Trust }>`
-    select distinct labels ->> 'trust' as trust
-    from tool_calls where trace_id = ${ctx.traceId}::uuid and labels ->> 'trust' is not null`
-  const [deepest] = events
+  const [found] = yield* sql<{
+    readonly trusts: ReadonlyArray<Trust> | null
+    readonly channel: string | null
+    readonly event_id: string | null
+    readonly depth: number | null
+  }>`
+    select (select array_agg(distinct t.trust)
+            from (select e.trust from events e where e.trace_id = ${ctx.traceId}::uuid
+                  union
+                  select c.labels ->> 'trust' from tool_calls c where c.trace_id = ${ctx.traceId}::uuid) t
+            where t.trust is not null) as trusts,
+           (select e.channel from events e
+            where e.trace_id = ${ctx.traceId}::uuid and e.trust = 'untrusted'
+            order by e.depth, e.event_id limit 1) as channel,
+           d.event_id, d.depth
+    from (select 1) one
+         left join lateral (select e.event_id, e.depth from events e
+                            where e.trace_id = ${ctx.traceId}::uuid
+                            order by e.depth desc, e.event_id limit 1) d on true`
   return {
-    trust: worstOf([...events, ...calls].map(({ trust }) => trust).concat(ctx.taskId === undefined ? [] : ["trusted"])),
-    parent_event_id: deepest?.event_id,
-    depth: (deepest?.depth ?? 0) + 1
+    trust: worstOf([ctx.trust, ...(found?.trusts ?? []), ...(ctx.taskId === undefined ? [] : ["trusted" as const])]),
+    channel: found?.channel ?? null,
+    parent_event_id: found?.event_id ?? undefined,
+    depth: (found?.depth ?? 0) + 1
   }
 })
 
+/** When the person was asked who said yes to this call; now, where nobody was: `tomorrow` means the day after that. */
+const askedAt = Effect.fnUntraced(function*(ctx: ToolContext) {
+  const sql = yield* SqlClient.SqlClient
+  const [asked] = yield* sql<{ readonly created_at: Date }>`
+    select a.created_at
+    from tool_calls c join approvals a on a.tool_call_id = c.tool_call_id
+    where c.trace_id = ${ctx.traceId}::uuid and c.idempotency_key = ${ctx.idempotencyKey} and c.needs_approval
+    order by a.approval_id desc
+    limit 1`
+  return asked?.created_at ?? (yield* databaseNow)
+})
+
+/** Of untrusted words, at most so many are not over; `schedules_untrusted` in migrations/0004 holds it, too. */
+const mostUntrusted = 20
+
+const refuse = (sentence: string) => Effect.fail(new ToolRefused(sentence))
+
 const make = Effect.fnUntraced(function*(body: object, timezone: string, ctx: ToolContext) {
+  const sql = yield* SqlClient.SqlClient
   const now = yield* databaseNow
-  const asked = yield* readNewSchedule(body, { now, timezone }).pipe(
+  const asked = yield* readNewSchedule(body, { now: yield* askedAt(ctx), timezone }).pipe(
     Effect.mapError(({ ask, detail }) => new ToolRefused(ask ?? detail))
   )
-  const row = yield* insertSchedule(asked, yield* originOf(ctx), wordOf(ctx))
+  const first = asked.slots.next(now)
+  if (first === undefined) {
+    return yield* refuse(
+      `${asked.said ?? asked.slots.inWords}: that has passed by now. Ask for it again with another time.`
+    )
+  }
+  const { channel, ...origin } = yield* originOf(ctx)
+  if (origin.trust !== "operator" && tooOften(asked.slots, now)) return yield* refuse(atMostOften)
+  if (origin.trust === "untrusted") {
+    const [open] = yield* sql<{ readonly n: number }>`
+      select count(*)::int as n from schedules where trust = 'untrusted' and next_run_at is not null`
+    if ((open?.n ?? 0) >= mostUntrusted) {
+      return yield* refuse(
+        `Of untrusted words ${mostUntrusted} schedules are open, and no more are made: cancel one, or wait until one is over.`
+      )
+    }
+  }
+  const notify = origin.trust === "untrusted" && asked.notify !== undefined
+    ? `${channel ?? "untrusted"}: ${asked.notify}`.slice(0, 8_000).toWellFormed()
+    : asked.notify
+  const row = yield* insertSchedule({ ...asked, first, notify }, origin, wordOf(ctx))
   return {
     row,
-    made: { schedule_id: row.schedule_id, next_run_at: asked.first.toISOString() },
+    made: { schedule_id: row.schedule_id, next_run_at: first.toISOString() },
     said: asked.said ?? asked.slots.inWords
   }
 })
+
+type When = Partial<Pick<CreateInput, "when" | "type" | "timezone">>
+
+/** Whether it comes again and again; what is not clear will be refused. */
+const recurs = ({ timezone: own, type, when }: When, timezone: string): boolean => {
+  if (when === undefined) return type !== undefined && type !== "one_shot"
+  const understood = understand(when, { now: new Date(), timezone: own !== undefined && isZone(own) ? own : timezone })
+  return understood.ok && understood.type !== "one_shot"
+}
+
+/** What was said of when, as it is understood now: that is what a yes is for. */
+const understoodAs = ({ timezone: own, when }: When, spec: string, timezone: string, now: Date): string => {
+  if (when === undefined) return spec
+  const understood = understand(when, { now, timezone: own !== undefined && isZone(own) ? own : timezone })
+  return understood.ok ? `${when} (${understood.said})` : when
+}
 
 const whenIsAsked = "When? Say it as in \"tomorrow at 17:00\", \"in 20 minutes\" or \"every weekday at 7:30\"."
 
@@ -107,10 +182,12 @@ const create = (timezone: string) =>
       risk: (input) => onlyNotifies(input) ? "low" : "high",
       scopes: ["schedules.write"],
       guarantee: "transactional",
-      preview: ({ notify, spec, text, when = spec ?? "" }) =>
+      preview: (input, ctx) =>
         `would ${
-          notify === undefined ? `run ${JSON.stringify(text ?? "an event")}` : `tell you ${JSON.stringify(notify)}`
-        } ${when}`
+          input.notify === undefined
+            ? `run ${JSON.stringify(input.text ?? "an event")}`
+            : `tell you ${JSON.stringify(input.notify)}`
+        } ${understoodAs(input, input.spec ?? "", timezone, ctx.now())}`
           .trim(),
       run: (input, ctx) =>
         Effect.gen(function*() {
@@ -135,27 +212,30 @@ const create = (timezone: string) =>
           return { ...made, message: `${what}: ${said}.` }
         })
     }),
-    (input) => !onlyNotifies(input)
+    (input, { trust }) => !onlyNotifies(input) || (trust !== "operator" && recurs(input, timezone))
   )
 
 const alarm = (timezone: string) =>
-  defineTool({
-    name: "alarm.set",
-    description: "Set an alarm clock: the operator is told at a time, once or again and again.",
-    input: Schema.Struct({ when: bounded(1_000), label: Schema.optionalKey(bounded(200)) }),
-    output: Made,
-    effect: "write",
-    risk: "low",
-    scopes: ["schedules.write"],
-    guarantee: "transactional",
-    preview: ({ when }) => `would set an alarm ${when}`,
-    run: ({ label, when }, ctx) =>
-      Effect.gen(function*() {
-        const notify = label === undefined ? "Alarm!" : `Alarm: ${label}`
-        const { made, said } = yield* make({ name: label ?? "alarm", when, notify }, timezone, ctx)
-        return { ...made, message: `Alarm set${label === undefined ? "" : ` (${label})`}: ${said}.` }
-      })
-  })
+  asksAtLeast(
+    defineTool({
+      name: "alarm.set",
+      description: "Set an alarm clock: the operator is told at a time, once or again and again.",
+      input: Schema.Struct({ when: bounded(1_000), label: Schema.optionalKey(bounded(200)) }),
+      output: Made,
+      effect: "write",
+      risk: "low",
+      scopes: ["schedules.write"],
+      guarantee: "transactional",
+      preview: (input, ctx) => `would set an alarm ${understoodAs(input, "", timezone, ctx.now())}`,
+      run: ({ label, when }, ctx) =>
+        Effect.gen(function*() {
+          const notify = label === undefined ? "Alarm!" : `Alarm: ${label}`
+          const { made, said } = yield* make({ name: label ?? "alarm", when, notify }, timezone, ctx)
+          return { ...made, message: `Alarm set${label === undefined ? "" : ` (${label})`}: ${said}.` }
+        })
+    }),
+    (input, { trust }) => trust !== "operator" && recurs(input, timezone)
+  )
 
 const Listed = Schema.Struct({
   schedule_id: Schema.String,
@@ -225,10 +305,21 @@ const enabling = (verb: "pause" | "resume", enabled: boolean) =>
         const { schedule_id } = row
         const state = enabled ? "on" : "paused"
         if (row.enabled === enabled) return { message: `${row.name} is ${state} already.`, schedule_id }
+        const now = yield* databaseNow
+        const read = readSlots(row)
+        const due = row.next_run_at !== null && row.next_run_at <= now
         yield* changeSchedule(
           row,
           {
             ...row,
+            // Slots that have come meant what it was until now.
+            anew: due
+              ? {
+                now,
+                next: read.ok ? read.value.next(now) : undefined,
+                reason: row.enabled ? "the schedule was paused" : "disabled"
+              }
+              : undefined,
             quiet_hours: row.quiet_hours ?? undefined,
             notify: row.notify ?? undefined,
             enabled,

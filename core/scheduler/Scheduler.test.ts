@@ -1,9 +1,13 @@
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { until } from "../../test/storms/Until.ts"
+import { newId } from "../database/Ids.ts"
 import { type TestHost, testHost } from "../testing/index.ts"
+import { takeStatement } from "./FireStatement.ts"
 import { became, occurrencesOf, putSchedule } from "./TestSchedules.ts"
 
 const minute = 60_000
+/** A statement that is there as text already. */
+const asTemplate = (text: string) => Object.assign([text], { raw: [text] })
 
 describe("the scheduler of one host", () => {
   let host: TestHost
@@ -87,8 +91,11 @@ describe("the scheduler of one host", () => {
       select trace_id, parent_event_id, depth from events where event_id = ${slot!.event_id}::uuid`
     assert.deepEqual(event, { trace_id: sent.trace_id, parent_event_id: sent.event_id, depth: 8 })
     assert.deepEqual(await whole(deep, 1), ["skipped (8 events have led to one another. The chain ends here.)"])
-    const alarms = await host.sql`select 1 from alarms where dedupe_key = ${`schedule:${deep}`} and status = 'open'`
-    assert.lengthOf(alarms, 1)
+    await until(
+      "the alarm",
+      async () =>
+        (await host.sql`select 1 from alarms where dedupe_key = ${`schedule:${deep}`} and status = 'open'`).length === 1
+    )
   })
 
   describe("slots that came while no host ran", () => {
@@ -251,6 +258,178 @@ describe("the scheduler of one host", () => {
     const told = await host.sql<{ n: number }>`
       select count(*)::int as n from audit_events where type = 'schedule.fired' and refs->>'schedule_id' = ${id}`
     assert.strictEqual(told[0]?.n, events[0]?.n)
+  })
+
+  it("a look reads what is due and nothing else, however many schedules there are", async () => {
+    await host.sql`
+      insert into schedules (schedule_id, name, type, spec, timezone, payload, trust, trace_id, next_run_at, created_at, updated_at)
+      select gen_random_uuid(), 'many', 'one_shot', '2030-01-01T00:00:00.000Z', 'UTC', '{"channel": "scheduler", "text": "x"}',
+             'operator', gen_random_uuid(), case when i % 10 = 0 then clock_timestamp() + interval '1 year' end,
+             clock_timestamp(), clock_timestamp()
+      from generate_series(1, 4000) i`
+    try {
+      await host.sql`vacuum analyze schedules`
+      const planOf = async (statement: string) =>
+        JSON.stringify((await host.sql(asTemplate(`explain (format json) ${statement}`)))[0])
+      assert.match(
+        await planOf(takeStatement.replace("$1::int", "200")),
+        /"Index Cond":"\(look_at <= statement_timestamp\(\)\)"/
+      )
+      for (
+        const statement of [
+          "select * from schedules s where s.next_run_at is not null or s.type <> 'one_shot' order by s.next_run_at nulls last, s.schedule_id limit 21",
+          "select count(*) from schedules where enabled and next_run_at is not null",
+          "select count(*) from schedules where trust = 'untrusted' and next_run_at is not null"
+        ]
+      ) {
+        const plan = await planOf(statement)
+        assert.match(plan, /"Index Name":"schedules_(next|untrusted)"/, statement)
+        assert.notMatch(plan, /Seq Scan|"Sort"/, statement)
+      }
+    } finally {
+      await host.sql`delete from schedules where name = 'many'`
+    }
+  })
+
+  it("who sets what waits is not undone; who knows nothing of it begins anew", async () => {
+    const id = await putSchedule(host, { nextInMs: 60 * minute })
+    const held = async () =>
+      (await host.sql<{ held: boolean }>`select held from schedules where schedule_id = ${id}::uuid`)[0]?.held
+    await host.sql`
+      update schedules set next_run_at = next_run_at + interval '1 hour', look_at = look_at + interval '2 hours', held = true
+      where schedule_id = ${id}::uuid`
+    assert.isTrue(await held())
+    await host.sql`update schedules set next_run_at = next_run_at + interval '1 hour' where schedule_id = ${id}::uuid`
+    assert.isFalse(await held())
+  })
+
+  it("a slot that was recorded already is not the last run", async () => {
+    const id = await putSchedule(host, { nextInMs: 400, spec: "PT1H" })
+    await host.sql`
+      insert into occurrences (schedule_id, slot, status, reason, revision, trace_id)
+      select schedule_id, next_run_at, 'skipped', 'before', 1, gen_random_uuid() from schedules where schedule_id = ${id}::uuid`
+    const gone = await until("the slot to pass", async () => {
+      const row = await settledSchedule(id)
+      return row !== undefined && row.next_run_at!.getTime() > Date.now() + minute && row
+    })
+    assert.isNull(gone.last_run_at)
+    assert.deepEqual(await became(host, id), ["skipped (before)"])
+  })
+
+  it("a rule that waits whether its condition holds on is no part of the run", async () => {
+    const trace_id = newId()
+    const id = await putSchedule(host, { nextInMs: 60 * minute, spec: "PT1H", overrun: "skip" })
+    const work_id = newId()
+    await host.sql`
+      insert into work (work_id, kind, event_id, trace_id, fence, due_at, waits_for)
+      values (${work_id}::uuid, 'rule', ${newId()}::uuid, ${trace_id}::uuid, 0, clock_timestamp() + interval '1 hour', 'time')`
+    try {
+      await host.sql`
+        update schedules set last_trace_id = ${trace_id}::uuid, anchor = anchor - interval '1 hour',
+                             next_run_at = next_run_at - interval '1 hour' where schedule_id = ${id}::uuid`
+      assert.deepEqual(await whole(id, 1), ["fired"])
+    } finally {
+      await host.sql`delete from work where work_id = ${work_id}::uuid`
+    }
+  })
+
+  it("what it says of itself to other hosts is put right where it was lost", async () => {
+    const since = async () =>
+      (await host.sql<{ since: Date | null }>`select scheduling_since as since from hosts where ended_at is null`)[0]
+        ?.since ?? false
+    const before = await until("its word", since)
+    await host.sql`update hosts set scheduling_since = null`
+    await putSchedule(host, { type: "one_shot", nextInMs: 0 })
+    assert.deepEqual(await until("its word again", since), before)
+  })
+
+  it("a zone that this host does not know puts the slot off, and is an alarm", async () => {
+    const id = await putSchedule(host, { nextInMs: 60 * minute })
+    await host.sql`
+      update schedules set timezone = 'Mars/One', next_run_at = next_run_at - interval '1 hour' where schedule_id = ${id}::uuid`
+    const alarm = await until(
+      "the alarm",
+      async () =>
+        (await host.sql<{ message: string }>`select message from alarms where dedupe_key = ${`schedule:${id}`}`)[0]
+    )
+    assert.match(alarm.message, /does not know the time zone "Mars\/One"/)
+    const row = (await settledSchedule(id))!
+    assert.isAtMost(row.next_run_at!.getTime(), Date.now())
+    assert.isAbove(row.look_at!.getTime(), Date.now() + 20_000)
+    assert.deepEqual(await became(host, id), [])
+    await request("DELETE", `/schedules/${id}`)
+  })
+
+  describe("no slot is lost by a change", () => {
+    const pause = (paused: boolean) => host.sql`update control set paused = ${paused}`
+    const toldOf = async (id: string) =>
+      (await host.sql<{ n: number }>`
+        select count(*)::int as n from audit_events where stage = 'scheduler' and refs->>'schedule_id' = ${id}`)[0]?.n
+    /** Each slot from the first to the last has its row, and is told once. */
+    const complete = async (id: string, second = 1_000) => {
+      const slots = await occurrencesOf(host, id)
+      slots.forEach(({ slot }, index) => assert.strictEqual(slot.getTime(), slots[0]!.slot.getTime() + index * second))
+      assert.strictEqual(await toldOf(id), slots.length)
+      return slots
+    }
+
+    it("of one that waits for its run", async () => {
+      await pause(true)
+      try {
+        const ids: Array<string> = []
+        for (let i = 0; i < 2; i++) {
+          ids.push(await putSchedule(host, { nextInMs: 20, spec: "PT1S", overrun: "queue_one" }))
+        }
+        const [patched, deleted] = ids as [string, string]
+        for (const id of ids) await whole(id, 2)
+        // As if some had not been looked at.
+        await host
+          .sql`update schedules set look_at = clock_timestamp() + interval '1 hour' where schedule_id = any(${ids}::uuid[])`
+        await new Promise((resume) => setTimeout(resume, 1_200))
+        assert.strictEqual((await request("PATCH", `/schedules/${patched}`, { spec: "PT1H" })).status, 200)
+        const slots = await complete(patched)
+        assert.isAtLeast(slots.length, 3)
+        assert.strictEqual(slots[1]!.reason, "the schedule was changed")
+        assert.strictEqual(slots.at(-1)!.reason, "the schedule was changed")
+        assert.isFalse((await host.sql<any>`select held from schedules where schedule_id = ${patched}::uuid`)[0].held)
+        assert.strictEqual((await request("DELETE", `/schedules/${deleted}`)).status, 204)
+        assert.strictEqual((await complete(deleted)).at(-1)!.reason, "the schedule was deleted")
+        const seen = await request("GET", `/schedules/${deleted}/occurrences?limit=2`)
+        assert.deepInclude(seen.body.items[0], { status: "skipped", reason: "the schedule was deleted" })
+        assert.strictEqual((await request("GET", `/schedules/${deleted}`)).status, 404)
+        assert.strictEqual((await request("GET", `/schedules/${newId()}/occurrences`)).status, 404)
+        await request("DELETE", `/schedules/${patched}`)
+      } finally {
+        await pause(false)
+      }
+    })
+
+    it("of one that was put off, by the operator's sentences, too", async () => {
+      const late = async (name: string) => {
+        const id = await putSchedule(host, { name, nextInMs: 60 * minute, spec: "PT1S" })
+        await host.sql`
+          update schedules set anchor = anchor - interval '1 hour 3 seconds', next_run_at = next_run_at - interval '1 hour 3 seconds',
+                               look_at = look_at + interval '1 hour'
+          where schedule_id = ${id}::uuid`
+        return id
+      }
+      const patched = await late("put off")
+      assert.strictEqual((await request("PATCH", `/schedules/${patched}`, { spec: "PT1H" })).status, 200)
+      assert.isAtLeast((await complete(patched)).length, 3)
+      await request("DELETE", `/schedules/${patched}`)
+      const paused = await late("stretching")
+      assert.match((await host.send("pause schedule stretching")).reply ?? "", /is paused/)
+      const slots = await complete(paused)
+      assert.isAtLeast(slots.length, 3)
+      assert.isTrue(slots.every(({ reason }) => reason === "the schedule was paused"))
+      assert.isAbove((await settledSchedule(paused))!.next_run_at!.getTime(), slots.at(-1)!.slot.getTime())
+      await host.sql`update schedules set look_at = look_at + interval '1 hour' where schedule_id = ${paused}::uuid`
+      await new Promise((resume) => setTimeout(resume, 1_100))
+      assert.match((await host.send("resume schedule stretching")).reply ?? "", /is on again/)
+      assert.strictEqual((await complete(paused)).at(-1)!.reason, "disabled")
+      assert.match((await host.send("cancel schedule stretching")).reply ?? "", /is canceled/)
+      await complete(paused)
+    })
   })
 })
 

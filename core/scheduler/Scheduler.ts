@@ -32,6 +32,7 @@ const afterError = 500
 interface Next {
   readonly now: number
   readonly next: number | null
+  readonly since: number | null
 }
 
 export class Scheduler extends Context.Service<Scheduler, {
@@ -58,13 +59,23 @@ const make = Effect.gen(function*() {
   /** Whoever claims work was not told of all that was fired. */
   let untold = false
 
-  /** Asks the database for its time and the next slot, and takes note of whether this host has slept. */
+  /** Takes note of whether this host has slept. */
+  const note = (reading: AwakeSince.Reading): number => {
+    awake.note(reading)
+    return awake.at() ?? reading.database
+  }
+
+  /**
+   * Asks the database for its time and the next slot. What other hosts read of this one is put right where it is not so: it
+   * was never written, or the lease took it back.
+   */
   const ask = Effect.gen(function*() {
     const before = performance.now()
-    const [found = { now: 0, next: null }] = yield* sql.unsafe<Next>(nextStatement)
-    if (awake.note({ before, after: performance.now(), database: found.now })) {
+    const [found = { now: 0, next: null, since: null }] = yield* sql.unsafe<Next>(nextStatement, [hostId])
+    const since = note({ before, after: performance.now(), database: found.now })
+    if (found.since === null || Math.abs(found.since - since) >= 1) {
       yield* sql`
-        update hosts set scheduling_since = to_timestamp(${found.now}::float8 / 1000) where host_id = ${hostId}::uuid`
+        update hosts set scheduling_since = to_timestamp(${since}::float8 / 1000) where host_id = ${hostId}::uuid`
     }
     return found
   })
@@ -77,7 +88,7 @@ const make = Effect.gen(function*() {
     yield* backlog(waited(found))
     const left = found.next === null ? lookEvery : found.next - found.now
     itself = Math.min(itself * 2, lookEvery)
-    const schedules = left > 0 ? 0 : (yield* look.due(awake.at() ?? found.now)).schedules
+    const schedules = left > 0 ? 0 : (yield* look.due(note)).schedules
     if (schedules === atOnce) untold = true
     else if (untold) {
       untold = false
@@ -104,9 +115,8 @@ const make = Effect.gen(function*() {
 
   return Scheduler.of({
     catchUp: (schedule_id) =>
-      Effect.suspend(() => {
-        const since = awake.at()
-        return since === undefined ? Effect.map(ask, ({ now }) => now) : Effect.succeed(since)
-      }).pipe(Effect.flatMap((since) => look.one(schedule_id, since)))
+      Effect.suspend(() => awake.at() === undefined ? Effect.asVoid(ask) : Effect.void).pipe(
+        Effect.andThen(look.one(schedule_id, note))
+      )
   })
 })

@@ -36,6 +36,8 @@ export interface ScheduleFilter {
   /** Also one-shots that are over. */
   readonly all?: boolean
   readonly trace_id?: string
+  /** Those that are called so, in capitals or not. */
+  readonly name?: string
 }
 
 export class Schedules extends Context.Service<Schedules, {
@@ -54,7 +56,7 @@ export class Schedules extends Context.Service<Schedules, {
   ) => Effect.Effect<Made | undefined, ScheduleRefused | SqlError.SqlError>
   /** Whether there was one. */
   readonly remove: (schedule_id: string) => Effect.Effect<boolean, SqlError.SqlError>
-  /** Newest first; nothing where there is no such schedule. `limit` 1 to 500. */
+  /** Newest first, of one that was deleted too; nothing where nobody knows it. `limit` 1 to 500. */
   readonly occurrences: (
     schedule_id: string,
     page: PageRequest
@@ -85,7 +87,7 @@ const make = Effect.gen(function*() {
     by: "operator",
     trace_id: newId(),
     at: new Date(at),
-    tell: (fact) => audit.append(fact)
+    tell: (...facts) => audit.append(...facts)
   }))
 
   const create = Effect.fnUntraced(
@@ -104,25 +106,34 @@ const make = Effect.gen(function*() {
     return row
   })
 
-  const page = Effect.fnUntraced(function*({ all = false, trace_id }: ScheduleFilter, { cursor, limit }: PageRequest) {
-    const [before] = cursor === undefined ? [] : openCursor("schedule", cursor) ?? [""]
-    if (before !== undefined && !isUuid(before)) return yield* new CursorInvalid()
-    const conditions = sql.and([
-      sql`true`,
-      // In the words of the index that has no others.
-      ...(all ? [] : [sql`(s.next_run_at is not null or s.type <> 'one_shot')`]),
-      ...(trace_id === undefined ? [] : [sql`s.trace_id = ${trace_id}::uuid`]),
-      ...(before === undefined ? [] : [sql`s.schedule_id < ${before}::uuid`])
-    ])
-    const rows = yield* sql<ScheduleRow>`
-      select ${columns} from schedules s where ${conditions} order by s.schedule_id desc limit ${limit + 1}`
-    return pageOf(rows, limit, toSchedule, (last) => sealCursor("schedule", last.schedule_id))
+  const known = Effect.fnUntraced(function*(schedule_id: string) {
+    const [row] = yield* sql<{ readonly known: boolean }>`
+      select exists (select 1 from schedules where schedule_id = ${schedule_id}::uuid)
+             or exists (select 1 from occurrences where schedule_id = ${schedule_id}::uuid) as known`
+    return row?.known === true
   })
+
+  const page = Effect.fnUntraced(
+    function*({ all = false, name, trace_id }: ScheduleFilter, { cursor, limit }: PageRequest) {
+      const [before] = cursor === undefined ? [] : openCursor("schedule", cursor) ?? [""]
+      if (before !== undefined && !isUuid(before)) return yield* new CursorInvalid()
+      const conditions = sql.and([
+        sql`true`,
+        // In the words of the index that has no others.
+        ...(all ? [] : [sql`(s.next_run_at is not null or s.type <> 'one_shot')`]),
+        ...(trace_id === undefined ? [] : [sql`s.trace_id = ${trace_id}::uuid`]),
+        ...(name === undefined ? [] : [sql`lower(s.name) = lower(${name})`]),
+        ...(before === undefined ? [] : [sql`s.schedule_id < ${before}::uuid`])
+      ])
+      const rows = yield* sql<ScheduleRow>`
+      select ${columns} from schedules s where ${conditions} order by s.schedule_id desc limit ${limit + 1}`
+      return pageOf(rows, limit, toSchedule, (last) => sealCursor("schedule", last.schedule_id))
+    }
+  )
 
   const occurrences = Effect.fnUntraced(function*(schedule_id: string, { cursor, limit }: PageRequest) {
     const [before] = cursor === undefined ? [] : openCursor("occurrence", cursor) ?? [""]
     if (before !== undefined && !/^\d{1,14}$/.test(before)) return yield* new CursorInvalid()
-    if ((yield* find(schedule_id)) === undefined) return undefined
     const rows = yield* sql<OccurrenceRow>`
       select o.schedule_id, o.slot, o.status, o.reason, o.event_id, o.trace_id, o.recorded_at
       from occurrences o
@@ -130,6 +141,8 @@ const make = Effect.gen(function*() {
         ${before === undefined ? sql`` : sql`and o.slot < ${new Date(Number(before))}`}
       order by o.slot desc
       limit ${limit + 1}`
+    // What became of the slots of one that was deleted stays to be seen.
+    if (rows.length === 0 && !(yield* known(schedule_id))) return undefined
     return pageOf(rows, limit, toOccurrence, (last) => sealCursor("occurrence", String(last.slot.getTime())))
   })
 

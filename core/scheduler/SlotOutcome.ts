@@ -3,6 +3,7 @@
  * schedule goes on. Nothing is written here.
  */
 import { Effect } from "effect"
+import type { SqlError } from "effect/sql"
 import type { Audit, Fact } from "../audit/Audit.ts"
 import type { Trust } from "../contract/Enums.ts"
 import { newId } from "../database/Ids.ts"
@@ -13,9 +14,15 @@ import type { Moved, Recorded } from "./FireStatement.ts"
 import type { ScheduleRow } from "./ScheduleRows.ts"
 import { slotEvent } from "./SlotEvent.ts"
 import { readSlots } from "./Slots.ts"
+import { isZone } from "./Zone.ts"
 
 /** How long a slot that is held waits until somebody looks again, milliseconds. */
 const heldFor = 500
+
+/** Until a host looks again that knows the zone, perhaps; not all at once. Milliseconds. */
+const zoneUnknownFor = (): number => 30_000 + Math.random() * 60_000
+
+const tooMany = "too many notifications in the last hour"
 
 export interface Due extends ScheduleRow {
   readonly next_run_at: Date
@@ -45,9 +52,11 @@ export interface Around {
   readonly audit: Audit["Service"]
   readonly quietHours: Pick<QuietHours["Service"], "holding">
   readonly trustOf: (channel: string) => Trust
+  /** Whether one more thing may be told that the operator has not said himself. */
+  readonly mayTell: (schedule: Due, slot: number, trace_id: string) => Effect.Effect<boolean, SqlError.SqlError>
 }
 
-export const makeOutcome = ({ audit, quietHours, trustOf }: Around) => {
+export const makeOutcome = ({ audit, mayTell, quietHours, trustOf }: Around) => {
   const factOf = (
     schedule: Due,
     { made_up = false, slot, status, reason }: Judged,
@@ -104,6 +113,15 @@ export const makeOutcome = ({ audit, quietHours, trustOf }: Around) => {
       return { problem: reason, recorded: recordedAs(schedule, { slot: judged.slot, status: "skipped", reason }, at) }
     }
     const event = made.success
+    if (
+      schedule.notify !== null && schedule.trust !== "operator" &&
+      !(yield* mayTell(schedule, judged.slot, event.trace_id))
+    ) {
+      return {
+        problem: undefined,
+        recorded: recordedAs(schedule, { ...judged, status: "skipped", reason: tooMany }, at)
+      }
+    }
     const recorded: Recorded = {
       schedule_id: schedule.schedule_id,
       slot: new Date(judged.slot),
@@ -140,8 +158,21 @@ export const makeOutcome = ({ audit, quietHours, trustOf }: Around) => {
     limit: number,
     at: Date,
     refused: string | undefined
-  ): Effect.fn.Return<Outcome> {
+  ): Effect.fn.Return<Outcome, SqlError.SqlError> {
     const { schedule_id } = schedule
+    // Another host may know it: an older one, or a newer one. The slot stays.
+    if (refused === undefined && !isZone(schedule.timezone)) {
+      return {
+        recorded: [],
+        moved: {
+          schedule_id,
+          next_run_at: schedule.next_run_at,
+          look_at: new Date(schedule.now + zoneUnknownFor()),
+          held: schedule.held
+        },
+        broken: `This host does not know the time zone ${JSON.stringify(schedule.timezone.slice(0, 100))}.`
+      }
+    }
     const read = readSlots(schedule)
     const slots = read.ok ? read.value : undefined
     const quiet = schedule.quiet_hours ?? false
@@ -179,7 +210,6 @@ export const makeOutcome = ({ audit, quietHours, trustOf }: Around) => {
       broken ??= problem
       rows.push(recorded)
     }
-    const last = rows.findLast(({ event }) => event !== undefined)
     const { held, next } = judgement
     // What is left of a long downtime is due at once, behind whatever else is due.
     const lookAt = held ? schedule.now + heldFor : next === undefined ? undefined : Math.max(next, schedule.now)
@@ -189,9 +219,7 @@ export const makeOutcome = ({ audit, quietHours, trustOf }: Around) => {
         schedule_id,
         next_run_at: next === undefined ? undefined : new Date(next),
         look_at: lookAt === undefined ? undefined : new Date(lookAt),
-        held,
-        last_run_at: last?.slot,
-        last_trace_id: last?.trace_id
+        held
       },
       ...(broken === undefined ? {} : { broken })
     }

@@ -426,6 +426,7 @@ const beginCall = Effect.fnUntraced(function*(
     idempotency_key: call.idempotency_key,
     risk: call.risk,
     autonomy: call.autonomy,
+    trust: plan.row.labels.trust,
     policy_version,
     steers: tool.steering !== undefined,
     approved,

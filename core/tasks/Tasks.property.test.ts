@@ -593,7 +593,7 @@ const long = process.env["SYRIS_TEST_LONG"] === "1"
 const seed = process.env["SYRIS_TEST_SEED"]
 /** The log of a failure tells its story; the long form looks for the shortest one, too. */
 const runs = {
-  ...(long ? { numRuns: 2_000 } : { numRuns: 40, endOnFailure: true, interruptAfterTimeLimit: 15_000 }),
+  ...(long ? { numRuns: 2_000 } : { numRuns: 40, endOnFailure: true, interruptAfterTimeLimit: 9_000 }),
   ...(seed === undefined ? {} : { seed: Number(seed) })
 }
 

@@ -4,7 +4,7 @@
  */
 import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
-import type { Risk } from "../contract/Enums.ts"
+import type { Risk, Trust } from "../contract/Enums.ts"
 import type { Condition } from "../plugin/Configuration.ts"
 import { asSentences, unknownKey } from "../plugin/Explain.ts"
 import { closedFieldsOf } from "../plugin/InputFields.ts"
@@ -78,10 +78,11 @@ const make = Effect.gen(function*() {
         readonly tool: string
         readonly what: unknown
         readonly risk: Risk
+        readonly trust: Trust | null
         readonly trace_id: string
         readonly status: string
       }>`
-        select tool, what, risk, trace_id, status from approvals where approval_id = ${approval_id}::uuid`
+        select tool, what, risk, labels ->> 'trust' as trust, trace_id, status from approvals where approval_id = ${approval_id}::uuid`
       : []
     if (row === undefined) return yield* refuse(`There is no approval ${approval_id}.`)
     if (row.status !== "pending" && row.status !== "approved" && row.status !== "consumed") {
@@ -92,7 +93,7 @@ const make = Effect.gen(function*() {
     const tool = registry.tool(row.tool)
     if (tool === undefined) return yield* refuse(`There is no tool ${row.tool} any more.`)
     if (tool.operatorOnly) return yield* refuse(`${row.tool} is the operator's own: it is asked about each time.`)
-    if (tool.actsLater?.(row.what) === true) {
+    if (tool.actsLater?.(row.what, { trust: row.trust ?? "untrusted" }) === true) {
       return yield* refuse(`${row.tool} makes something that acts later: it is asked about each time.`)
     }
     const input = isRecord(row.what) ? row.what : {}

@@ -17,6 +17,7 @@ import { type RegisteredTool, Registry } from "../plugin/Registry.ts"
 import type { ApprovalRow } from "../safety/ApprovalRows.ts"
 import { Control } from "../safety/Control.ts"
 import { type GateAnswer, Gates } from "../safety/Gates.ts"
+import { worst } from "../safety/Provenance.ts"
 import { mismatchOf } from "./ApprovalCheck.ts"
 import { CallPlanner } from "./CallPlanner.ts"
 import { interrupted, leavesNoTrace } from "./Ending.ts"
@@ -223,6 +224,7 @@ const make = Effect.gen(function*() {
       idempotency_key: call.idempotency_key,
       risk: call.risk,
       autonomy: call.autonomy,
+      trust: worst(call.labels.trust ?? "operator", trustOf(request)),
       policy_version: gates.policyVersion(),
       steers: tool.steering !== undefined,
       approved: call.needs_approval && call.attempts === 0,

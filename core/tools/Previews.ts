@@ -63,6 +63,7 @@ export class Previews extends Context.Service<Previews, {
             input: request.input,
             idempotencyKey: request.idempotency_key,
             traceId: request.trace_id,
+            trust: request.trust,
             taskId: undefined,
             stepId: undefined,
             timeoutMs,

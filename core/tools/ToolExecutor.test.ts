@@ -117,6 +117,7 @@ const run = (name: string, during: (signal: AbortController) => void, mine = tru
         timezone: "UTC"
       },
       tool,
+      trust: "operator",
       input: {},
       idempotency_key: "key",
       risk: "low",

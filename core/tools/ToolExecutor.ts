@@ -7,10 +7,10 @@ import { Cause, Clock, Context, Effect, Layer, Semaphore } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { Audit, type Fact } from "../audit/Audit.ts"
 import type { AuditRefs } from "../contract/AuditEvent.ts"
-import type { Autonomy, Risk } from "../contract/Enums.ts"
+import type { Autonomy, Risk, Trust } from "../contract/Enums.ts"
 import type { EventRow } from "../contract/Rows.ts"
 import { poolSize } from "../database/Database.ts"
-import { isRefusal, isTransient } from "../database/Transient.ts"
+import { isRefusal, isTransient, refusalOf } from "../database/Transient.ts"
 import type { RegisteredTool } from "../plugin/Registry.ts"
 import type { SecretOption } from "../plugin/Secret.ts"
 import { readSecret } from "../plugin/SecretAccess.ts"
@@ -41,6 +41,8 @@ export interface Work extends Held {
   readonly idempotency_key: string
   readonly risk: Risk
   readonly autonomy: Autonomy
+  /** What its words are worth: the worst of all that was in the trace when it was planned. */
+  readonly trust: Trust
   /** The policy that the call was judged by. */
   readonly policy_version: number
   /** It steers the system: a pause does not hold it. */
@@ -75,6 +77,7 @@ export const plannedWork = (event: Origin, plan: Plan, fence: number, policy_ver
   idempotency_key: plan.row.idempotency_key,
   risk: plan.row.risk,
   autonomy: plan.row.autonomy,
+  trust: plan.row.labels.trust,
   policy_version,
   steers: plan.tool.steering !== undefined,
   approved: false,
@@ -124,6 +127,14 @@ const describe: Record<Ending["status"], (tool: string, message: string) => stri
   unknown: (tool, message) => `It is not known whether ${tool} was done: ${message}`
 }
 
+/** What the operator will be told; where nobody vouches for the words, with whose they are. */
+export const noticeOf = <N extends string | undefined>(
+  notify: N,
+  trust: Trust,
+  whose: string
+): N | string =>
+  notify === undefined || trust !== "untrusted" ? notify : `${whose}: ${notify}`.slice(0, 8_000).toWellFormed()
+
 /** One sentence for a person. */
 export const endingWords = (tool: string, status: Ending["status"], message = ""): string =>
   describe[status](tool, message)
@@ -140,6 +151,10 @@ export const callRefs = (
   ...(task_id === undefined ? {} : { task_id }),
   ...(step_id === undefined ? {} : { step_id })
 })
+
+/** What is as good as its call at most. What a task makes was not said by the operator word by word. */
+export const madeTrust = ({ event, task_id, trust }: Pick<Work, "event" | "task_id" | "trust">): Trust =>
+  worst(worst(event.trust, trust), task_id === undefined ? "operator" : "trusted")
 
 export const attemptedFact = (
   work: Pick<Work, "event" | "tool" | "tool_call_id" | "risk" | "autonomy" | "task_id" | "step_id">,
@@ -218,6 +233,7 @@ export class ToolExecutor extends Context.Service<ToolExecutor, {
         input: work.input,
         idempotencyKey: work.idempotency_key,
         traceId: work.event.trace_id,
+        trust: worst(work.event.trust, work.trust),
         taskId: work.task_id,
         stepId: work.step_id,
         timeoutMs: work.tool.timeoutMs,
@@ -262,10 +278,15 @@ export class ToolExecutor extends Context.Service<ToolExecutor, {
             spec: schedule.at.toISOString(),
             timezone: work.event.timezone,
             payload: schedule.payload,
-            notify: schedule.notify,
+            notify: noticeOf(
+              schedule.notify,
+              madeTrust(work),
+              // What a task has read is not of its channel.
+              work.task_id === undefined && work.event.trust === "untrusted" ? work.event.channel : "untrusted"
+            ),
             parent_event_id: work.event.event_id,
             depth: work.event.depth + 1,
-            trust: worst(work.event.trust, work.tool.definition.trust ?? "operator"),
+            trust: worst(madeTrust(work), work.tool.definition.trust ?? "operator"),
             trace_id: work.event.trace_id,
             made_by: work.tool_call_id,
             next_run_at: schedule.at.toISOString(),
@@ -298,7 +319,7 @@ export class ToolExecutor extends Context.Service<ToolExecutor, {
       const refusedOutcome = (work: Work, ran: ToolRun.RunResult, error: SqlError.SqlError): ToolRun.RunResult => {
         const { effect, guarantee = "none" } = work.tool.definition
         const happened = ran.ending.status === "succeeded" && !leavesNoTrace({ effect, guarantee })
-        const why = { code: "tool.output_refused", message: error.message, retryable: false }
+        const why = { code: "tool.output_refused", message: refusalOf(error) ?? error.message, retryable: false }
         return {
           ...ran,
           left: ToolRun.nothing,

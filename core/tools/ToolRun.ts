@@ -6,6 +6,7 @@
  */
 import { Cause, type Clock, Deferred, Effect, Exit } from "effect"
 import { SqlClient } from "effect/sql"
+import type { Trust } from "../contract/Enums.ts"
 import type { RawEvent } from "../contract/Event.ts"
 import { newId } from "../database/Ids.ts"
 import { fromPlugin } from "../plugin/Awaiting.ts"
@@ -38,6 +39,7 @@ export interface RunRequest {
   readonly input: unknown
   readonly idempotencyKey: string
   readonly traceId: string
+  readonly trust: Trust
   readonly taskId: string | undefined
   readonly stepId: string | undefined
   readonly timeoutMs: number
@@ -90,6 +92,7 @@ export const makeContext = (request: RunRequest, signal: AbortSignal) => {
     now: () => new Date(request.clock.currentTimeMillisUnsafe()),
     idempotencyKey: request.idempotencyKey,
     traceId: request.traceId,
+    trust: request.trust,
     ...(request.taskId === undefined ? {} : { taskId: request.taskId }),
     ...(request.stepId === undefined ? {} : { stepId: request.stepId }),
     signal,

@@ -38,7 +38,7 @@ const sensor = (entity_id: string, value: string) => ({ channel: "ha_event", str
 
 const ofSensor = (name: string) => field("content.structured.entity_id").eq(name)
 
-const rules: Configuration["rules"] = [
+const rules: NonNullable<Configuration["rules"]> = [
   {
     name: "porch",
     when: all(field("source.channel").eq("ha_event"), ofSensor("porch"), field("content.structured.state").eq("on")),
@@ -80,6 +80,11 @@ const rules: Configuration["rules"] = [
     then: [{ emit: { structured: { still: "{{content.structured.entity_id}}" } } }],
     heldForMs: 700
   },
+  {
+    name: "fan",
+    when: field("content.text").eq("fan"),
+    then: [{ emit: { text: "fan" } }, { emit: { text: "fan" } }, { emit: { text: "fan" } }]
+  },
   { name: "never", when: state.health.eq("down"), then: [{ emit: {} }] }
 ]
 
@@ -110,7 +115,7 @@ const eventsOf = (host: TestHost, trace: string) =>
 describe("a rule", () => {
   let host: TestHost
   beforeAll(async () => {
-    host = await testHost({ plugins: [noop(), gate()], rules, autonomy: "A3" })
+    host = await testHost({ plugins: [noop(), gate()], rules, autonomy: "A3", http: true })
   }, 60_000)
   afterAll(() => host?.stop())
 
@@ -192,6 +197,24 @@ describe("a rule", () => {
     )
   })
 
+  it("that makes more and more of one event is stopped, however short its chains are", async () => {
+    const sent = await host.send({ channel: "webhook", text: "fan" })
+    await until(
+      "it is over",
+      async () => (await host.sql`select 1 from work where trace_id = ${sent.trace_id}::uuid limit 1`).length === 0,
+      60_000
+    )
+    const events = await host.sql<{ n: number }>`
+      select count(*)::int as n from events where trace_id = ${sent.trace_id}::uuid`
+    // What was under way when the limit was seen is made still.
+    assert.isAtMost(events[0]?.n ?? 0, 900)
+    await until(
+      "the alarm",
+      async () => (await host.sql`select 1 from alarms where dedupe_key = 'rule.cascade:config.fan'`).length === 1,
+      5_000
+    )
+  }, 90_000)
+
   it("is held back in its quiet hours", async () => {
     const sent = await host.send({ channel: "webhook", text: "knock" })
     assert.deepEqual(await told(host, sent.trace_id), ["rule.suppressed quiet_hours"])
@@ -232,6 +255,59 @@ describe("a rule", () => {
     const later = await host.submit(sensor("cellar", "open"))
     await until("it has held again", async () => (await told(host, later.trace_id)).length === 1, 10_000)
     assert.deepEqual(await told(host, again.trace_id), [])
+  })
+
+  it("does not fire what has ended meanwhile, although both are looked at only after a pause", async () => {
+    const left = await host.submit(sensor("shed", "open"))
+    await until(
+      "it is waited for",
+      async () =>
+        (await host.sql`select 1 from rule_work where held and event_id = ${left.event_id}::uuid`).length === 1,
+      5_000
+    )
+    await host.sql`update control set paused = true`
+    await host.submit(sensor("shed", "shut"))
+    await until("it is due", async () =>
+      (await host.sql`
+        select 1 from work w join rule_work r using (work_id)
+        where r.held and r.event_id = ${left.event_id}::uuid and w.due_at < clock_timestamp()`).length === 1, 5_000)
+    await host.sql`update control set paused = false`
+    await until(
+      "nothing is owed",
+      async () =>
+        (await host.sql`select 1 from work where kind = 'rule' and trace_id = ${left.trace_id}::uuid`).length === 0,
+      10_000
+    )
+    assert.deepEqual(await told(host, left.trace_id), [])
+  })
+
+  it("that was switched off and on begins anew: it remembers nothing from before", async () => {
+    const change = (enabled: boolean) =>
+      fetch(`${host.http?.url}/rules/config.left%20open`, {
+        method: "PATCH",
+        headers: { authorization: `Bearer ${host.http?.token}`, "content-type": "application/json" },
+        body: JSON.stringify({ enabled })
+      })
+    const before = await host.submit(sensor("barn", "open"))
+    await until(
+      "it is waited for",
+      async () =>
+        (await host.sql`select 1 from rule_work where held and event_id = ${before.event_id}::uuid`).length === 1,
+      5_000
+    )
+    await change(false)
+    await host.send(sensor("barn", "shut"))
+    await change(true)
+    await until(
+      "nothing is owed",
+      async () =>
+        (await host.sql`select 1 from work where kind = 'rule' and trace_id = ${before.trace_id}::uuid`).length === 0,
+      10_000
+    )
+    assert.deepEqual(await told(host, before.trace_id), [])
+    const after = await host.submit(sensor("barn", "open"))
+    await until("it has held", async () => (await told(host, after.trace_id)).length === 1, 10_000)
+    assert.deepEqual(await told(host, after.trace_id), ["rule.triggered"])
   })
 
   it("of a plugin is there, and says who made it", async () => {
@@ -302,7 +378,29 @@ describe("rules on two hosts", () => {
     await until("it has held", async () => (await told(pick(0), left.trace_id)).length === 1, 10_000)
   })
 
-  it("a thousand events with one key on two hosts at once: exactly one fires for each key", async () => {
+  it("a hold of a rule that is gone after a restart is not fired", async () => {
+    const left = await pick(0).submit(sensor("pantry", "open"))
+    await until(
+      "it is waited for",
+      async () =>
+        (await pick(0).sql`select 1 from rule_work where held and event_id = ${left.event_id}::uuid`).length === 1,
+      5_000
+    )
+    for (const host of hosts) await host.stop()
+    hosts = [
+      await testHost({
+        ...configuration,
+        rules: rules.filter(({ name }) => name !== "left open"),
+        databaseUrl: database.url
+      })
+    ]
+    await until("it is given up", async () => (await told(pick(0), left.trace_id)).length === 1, 20_000)
+    assert.deepEqual(await told(pick(0), left.trace_id), ["rule.suppressed disabled"])
+    await pick(0).stop()
+    hosts = [await testHost({ ...configuration, databaseUrl: database.url })]
+  }, 60_000)
+
+  it("three hundred events with ten keys on two hosts at once: one fires for each key", async () => {
     hosts = [...hosts, await testHost({ ...configuration, databaseUrl: database.url })]
     const texts = Array.from({ length: 300 }, (_, i) => `parcel x${i % 10}`)
     const sent = await Promise.all(texts.map((text, i) => pick(i).send({ channel: "webhook", text })))

@@ -32,9 +32,33 @@ export const reckonSchedules = async (eyes: Eyes): Promise<ReckonedSchedules> =>
     await eyes.query(`
       select o.schedule_id, o.slot
       from occurrences o join schedules s using (schedule_id)
-      -- While one is held, those after it have their rows already.
-      where (o.slot >= s.next_run_at and not s.held)
-         or mod((extract(epoch from o.slot - s.anchor) * 1000)::bigint, (extract(epoch from s.spec::interval) * 1000)::bigint) <> 0
+      -- While one is held, those after it have their rows already. What it was before a change had other slots.
+      where (o.slot >= s.next_run_at and not s.held and o.revision = s.revision)
+         or o.revision = s.revision and mod((extract(epoch from o.slot - s.anchor) * 1000)::bigint, (extract(epoch from s.spec::interval) * 1000)::bigint) <> 0
+      limit 20`)
+  )
+  // Of what is no more nobody knows the spec: its rows come at one distance, up to the moment of the word.
+  say(
+    "slots that a change or a deletion lost",
+    await eyes.query(`
+      with kept as (
+        select o.schedule_id, o.revision, o.slot,
+               lead(o.slot) over (partition by o.schedule_id, o.revision order by o.slot) - o.slot as gap
+        from occurrences o),
+      spans as (
+        select k.schedule_id, k.revision, min(k.gap) as step, max(k.gap) as longest, max(k.slot) as last
+        from kept k group by 1, 2),
+      words as (
+        select (a.refs->>'schedule_id')::uuid as schedule_id, a.timestamp as at,
+               case when a.type = 'operator.schedule_changed' then (a.data->>'revision')::int - 1
+                    else (select max(p.revision) from spans p where p.schedule_id = (a.refs->>'schedule_id')::uuid) end as revision
+        from audit_events a
+        where a.type = 'operator.schedule_deleted'
+           or (a.type = 'operator.schedule_changed' and a.data->'changed' ? 'spec'))
+      select p.schedule_id, p.revision, p.step::text, p.longest::text, p.last, w.at
+      from words w join spans p using (schedule_id, revision)
+      -- Hosts tell the time of a word by their own clock.
+      where p.longest > p.step or p.last + p.step < w.at - interval '1 second'
       limit 20`)
   )
   say(

@@ -63,9 +63,27 @@ describe("kill -9 of hosts with dense schedules", () => {
     await begin(places[1]!).ready
     const end = performance.now() + rageMs
     let kills = 0
+    let changes = 0
+    /** The operator changes one, or deletes it; the host may die under it. */
+    const change = async (place: HostPlace, remove: boolean) => {
+      const host = await starting.get(place)!.ready
+      const [one] = await database.query<{ schedule_id: string; spec: string }>(
+        "select schedule_id, spec from schedules order by held desc, random() limit 1"
+      )
+      const response = await fetch(`${host.url}/schedules/${one!.schedule_id}`, {
+        headers: { authorization: `Bearer ${host.token}`, "content-type": "application/json" },
+        ...(remove
+          ? { method: "DELETE" }
+          : { method: "PATCH", body: JSON.stringify({ spec: one!.spec === "PT1S" ? "PT2S" : "PT1S" }) })
+      })
+      if (response.ok) changes++
+      else console.log(await response.text())
+    }
     for (let round = 0; performance.now() < end; round++) {
       await moment(300 + random() * 1_700)
       const place = places[Math.floor(random() * 2)]!
+      for (let i = 0; i < 3; i++) change(place, i === 0 && round % 4 === 1).catch(() => {})
+      await moment(random() * 300)
       // Both at once, first and now and then: a downtime.
       const dying = round === 0 || random() < 0.3 ? places : [place]
       await Promise.all(dying.map(async (one) => starting.get(one)?.kill()))
@@ -84,10 +102,11 @@ describe("kill -9 of hosts with dense schedules", () => {
     })
     await Promise.all([...starting.values()].map((one) => one.kill()))
     const { broken, ...reckoned } = await reckonSchedules(database)
-    console.log(`schedule storm (seed ${seed}): ${JSON.stringify({ kills, ...reckoned })}`)
+    console.log(`schedule storm (seed ${seed}): ${JSON.stringify({ kills, changes, ...reckoned })}`)
     assert.deepEqual(broken, [], "what the storm broke")
     assert.isAbove(reckoned.slots, schedules * (rageMs / 1_000) / 4)
     assert.isAbove(reckoned.fired, reckoned.slots / 10)
+    assert.isAbove(changes, 0, "nothing was changed")
     assert.isAbove(reckoned.missed, 0, "the storm made no downtime")
   }, rageMs + 90_000)
 
@@ -107,9 +126,27 @@ describe("kill -9 of hosts with dense schedules", () => {
 
   it("the check sees a lost slot", async () => {
     const found = await foundIn(
-      `delete from occurrences where (schedule_id, slot) in (select schedule_id, slot from occurrences order by slot limit 1)`
+      `delete from occurrences where (schedule_id, slot) in (
+         select o.schedule_id, o.slot from occurrences o join schedules s using (schedule_id, revision) where o.slot > s.anchor
+         order by o.slot limit 1)`
     )
     assert.match(found, /1 × slots that have no row/)
     assert.match(found, /1 × slots that the audit does not tell once/)
+  })
+
+  it("the check sees a slot that a deletion lost", async () => {
+    const found = await foundIn(`
+      with one as (
+        select schedule_id, max(revision) as revision from occurrences group by 1 having count(*) > 4 order by 1 limit 1),
+      gone as (delete from schedules s using one where s.schedule_id = one.schedule_id),
+      lost as (
+        delete from occurrences o using one where o.schedule_id = one.schedule_id and o.revision = one.revision
+          and o.slot > (select min(p.slot) + interval '3 seconds' from occurrences p
+                        where p.schedule_id = one.schedule_id and p.revision = one.revision))
+      insert into audit_events (audit_id, timestamp, trace_id, stage, type, outcome, summary, refs, data)
+      select gen_random_uuid(), clock_timestamp(), gen_random_uuid(), 'operator', 'operator.schedule_deleted', 'success', '',
+             jsonb_build_object('schedule_id', one.schedule_id), '{}'
+      from one`)
+    assert.match(found, /1 × slots that a change or a deletion lost/)
   })
 })

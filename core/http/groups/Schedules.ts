@@ -9,7 +9,7 @@ import { Schedules } from "../../scheduler/Schedules.ts"
 import type { Api } from "../Api.ts"
 import { answer, reading } from "../Checked.ts"
 import { problem, problemResponse } from "../Problem.ts"
-import { defaultLimit, pageQuery, Uuid, UuidText } from "../Query.ts"
+import { defaultLimit, pageQuery, Text, Uuid, UuidText } from "../Query.ts"
 
 const ScheduleRecord = Schedule.annotate({ identifier: "Schedule" })
 const MadeRecord = Schedule.pipe(Schema.fieldsAssign({
@@ -37,6 +37,7 @@ export class SchedulesGroup extends HttpApiGroup.make("schedules").add(
         Schema.Literals(["true", "false"]).annotate({ description: "true: also one-shots that are over." })
       ),
       trace_id: Uuid,
+      name: Text,
       ...pageQuery
     },
     success: SchedulePage
