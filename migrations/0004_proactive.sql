@@ -219,6 +219,7 @@ create table rule_work (
   work_id  uuid   primary key,
   event_id uuid   not null,
   seq      bigint not null generated always as identity (cache 1),   -- in which order events came, whichever host took them
+  at       timestamptz not null default clock_timestamp(),
   held     boolean not null default false,                           -- waits for a condition to have held long enough
   rules    jsonb  not null
 );

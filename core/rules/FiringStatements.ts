@@ -15,6 +15,8 @@ export interface RuleJob {
   readonly work_id: string
   /** In which order events came. */
   readonly seq: number
+  /** Since when it is owed; of a hold, when it began. */
+  readonly at: Date
   readonly event: EventRow
   readonly rules: OwedRules
 }
@@ -39,24 +41,27 @@ export const lockJobs = Effect.fnUntraced(function*(claims: ReadonlyArray<Claim>
     for update of w`
   if (held.length === 0) return []
   const found = yield* sql<Omit<RuleJob, "seq"> & { readonly seq: bigint }>`
-    select r.work_id, r.seq, r.rules, to_jsonb(e) as event
+    select r.work_id, r.seq, r.at, r.rules, to_jsonb(e) as event
     from rule_work r join events e on e.event_id = r.event_id
     where r.work_id = any(${held.map(({ work_id }) => work_id)}::uuid[])
     order by r.held, r.seq`
+  const there = new Set(found.map(({ work_id }) => work_id))
+  const empty = held.flatMap(({ work_id }) => there.has(work_id) ? [] : [work_id])
+  // Nothing is to be done for it any more.
+  if (empty.length > 0) yield* sql`delete from work where work_id = any(${empty}::uuid[])`
   return found.map(({ event, seq, ...job }): RuleJob => ({ ...job, seq: Number(seq), event: present(event) }))
 })
 
-/** Of rules whose holds are due, those that still have to look at events: one of them may end the hold. */
+/** Of rules whose holds are due, since when they still have to look at an event: one that came before may end the hold. */
 export const stillToLook = Effect.fnUntraced(function*(rule_ids: ReadonlyArray<string>, jobs: ReadonlyArray<string>) {
-  if (rule_ids.length === 0) return []
+  if (rule_ids.length === 0) return new Map<string, Date>()
   const sql = yield* SqlClient.SqlClient
-  const rows = yield* sql<{ readonly rule_id: string }>`
-    select id.rule_id
-    from unnest(${rule_ids}::text[]) id(rule_id)
-    where exists (select 1 from rule_work r
-                  where not r.held and r.work_id <> all(${jobs}::uuid[])
-                    and r.rules @> jsonb_build_array(jsonb_build_object('rule_id', id.rule_id)))`
-  return rows.map(({ rule_id }) => rule_id)
+  const rows = yield* sql<{ readonly rule_id: string; readonly since: Date }>`
+    select x.rule ->> 'rule_id' as rule_id, min(r.at) as since
+    from rule_work r cross join lateral jsonb_array_elements(r.rules) x(rule)
+    where not r.held and r.work_id <> all(${jobs}::uuid[]) and x.rule ->> 'rule_id' = any(${rule_ids}::text[])
+    group by 1`
+  return new Map(rows.map(({ rule_id, since }) => [rule_id, since]))
 })
 
 /** How many events the traces of these events have, as far as rules ask. */
@@ -280,7 +285,8 @@ export const writeDecided = Effect.fnUntraced(function*(decided: Decided) {
     JSON.stringify(decided.holds),
     [...decided.jobs.filter((id) => !decided.postponed.includes(id)), ...decided.ended],
     toldLists(decided.rows),
-    decided.postponed
+    // One statement changes a row once.
+    decided.postponed.filter((id) => !decided.ended.includes(id))
   ])
   return rows.map(({ event_id }) => event_id)
 })

@@ -144,8 +144,10 @@ const make = Effect.gen(function*() {
         [...new Set(due.map(({ rule }) => rule.rule_id))],
         locked.map((job) => job.work_id)
       )
+      const mayBeEnded = ({ job: { at }, rule: { definition: { held_for_ms = 0 }, rule_id } }: Prepared): boolean =>
+        (busy.get(rule_id)?.getTime() ?? Infinity) < at.getTime() + held_for_ms
       const postponed = due.flatMap((one) =>
-        busy.includes(one.rule.rule_id) || (isStrange(one) && triesOf(one.work_id) < strangeTries) ? [one.work_id] : []
+        mayBeEnded(one) || (isStrange(one) && triesOf(one.work_id) < strangeTries) ? [one.work_id] : []
       )
       const wanted = asked.flatMap(({ rule, subject }): ReadonlyArray<MarkRow> => {
         const key = dedupeKeyOf(rule, subject)

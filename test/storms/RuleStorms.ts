@@ -215,15 +215,21 @@ const holdsAre = async (eyes: Eyes, { say }: Findings): Promise<void> => {
     "a hold that does not go with what was seen last",
     await eyes.query(`
       with last as (
-        select distinct on (structured->>'thing') structured->>'thing' as thing, structured->>'state' as state, event_id
-        from events where channel = 'storm' and structured->>'kind' = 'held' order by structured->>'thing', event_id desc
+        select distinct on (thing) o.*
+        from (select structured->>'thing' as thing, structured->>'state' as state, event_id, ingested_at,
+                     lag(structured->>'state') over w as state_before, lag(ingested_at) over w as at_before
+              from events where channel = 'storm' and structured->>'kind' = 'held'
+              window w as (partition by structured->>'thing' order by event_id)) o
+        order by thing, event_id desc
       )
-      select l.*, m.hold_id, m.event_id as seen
+      select l.*, m.hold_id, m.seq::int as seen
       from last l left join rule_memory m on m.rule_id = 'config.held' and m.thing like '%' || l.thing || '%'
-      where (l.state = 'on') <> (m.hold_id is not null) or m.event_id <> l.event_id
+      -- Two that came at once on two hosts: which is the last is the database's to say.
+      where (l.state_before is null or l.state_before = l.state or l.ingested_at - l.at_before > interval '1 second')
+        and ((l.state = 'on') <> (m.hold_id is not null) or m.seq is null
          or (l.state = 'on' and not exists (
                select 1 from audit_events a join events e on e.event_id = (a.refs->>'event_id')::uuid
-               where a.type like 'rule.%' and a.refs->>'rule_id' = 'config.held' and e.structured->>'thing' = l.thing))`)
+               where a.type like 'rule.%' and a.refs->>'rule_id' = 'config.held' and e.structured->>'thing' = l.thing)))`)
   )
 }
 

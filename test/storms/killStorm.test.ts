@@ -64,7 +64,7 @@ describe("kill -9 of the host's process group at random moments under load", () 
     const remote = await startRemote(unreliable(random))
     try {
       await database.query(outsideTable)
-      const kills = long ? 100 : 6
+      const kills = long ? 100 : 4
       const place = { home, config: writeStorm(home, remote.url), databaseUrl: database.url }
       const { host, load } = await rage({ place, random, kills })
       await quiet(database)
