@@ -26,6 +26,22 @@ export class Notifications extends Context.Service<Notifications, {
   static readonly layer = Layer.effect(Notifications, Effect.suspend(() => make))
 }
 
+/** What is kept in memory is read again when a message says so, and so often by itself, for what a lost one would have said. */
+const readAgainEvery = "5 seconds"
+
+/** Runs `again` at every message on a channel, those that come meanwhile as one, and from time to time. Never fails. */
+export const keepFresh = Effect.fnUntraced(function*<E>(channel: string, again: Effect.Effect<unknown, E>) {
+  const notifications = yield* Notifications
+  const told = yield* Queue.sliding<void>(1)
+  yield* notifications.listen(channel, () => void Queue.offerUnsafe(told, undefined))
+  yield* Queue.take(told).pipe(
+    Effect.timeoutOption(readAgainEvery),
+    Effect.andThen(Effect.ignoreCause(again)),
+    Effect.forever,
+    Effect.forkScoped
+  )
+})
+
 type Listener = (payload: string) => void
 
 /** Longest pause before the next try, milliseconds. */

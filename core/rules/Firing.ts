@@ -33,6 +33,8 @@ export interface Memory {
   hold_id: string | undefined
 }
 
+export const nothingSeen = (): Memory => ({ seq: 0, seen: undefined, hold_id: undefined })
+
 /** What the states of the rules of one batch are. The functions answer the same object for the same key. */
 export interface States {
   readonly now: Date

@@ -9,7 +9,8 @@ import type { EventRow, OwedRules, PlannedAction } from "../contract/Rows.ts"
 import { keyRow } from "../database/EventStatements.ts"
 import { present } from "../audit/Page.ts"
 import { eventsEmitted } from "../tools/LedgerStatements.ts"
-import type { Memory, RuleStateRow } from "./Firing.ts"
+import type { MadeEvent } from "../pipeline/MadeEvents.ts"
+import { type Memory, nothingSeen, type RuleStateRow } from "./Firing.ts"
 
 export interface RuleJob {
   readonly work_id: string
@@ -161,7 +162,7 @@ export const lockMemories = Effect.fnUntraced(function*(
       basis: now,
       memory: now === basis
         ? { seq: Number(seq), seen, hold_id: hold_id ?? undefined }
-        : { seq: 0, seen: undefined, hold_id: undefined }
+        : nothingSeen()
     }
   })
 })
@@ -172,9 +173,7 @@ export interface Remembered extends MemoryKey {
 }
 
 /** A child event, and what it is for. */
-export interface Child {
-  readonly event: EventRow
-  readonly body_hash: string
+export interface Child extends Pick<MadeEvent, "event" | "body_hash"> {
   readonly plan?: PlannedAction | undefined
 }
 

@@ -4,8 +4,8 @@
 import type { OwedRule } from "../contract/Rows.ts"
 import type { Risk } from "../contract/Enums.ts"
 import type { RuleDefinition } from "../contract/Rule.ts"
-import { isStateful, type ReadRule, readRule } from "../plugin/RuleReading.ts"
-import type { Choice, CompiledCondition } from "../safety/Condition.ts"
+import { isStateful, type ReadRule, ruleRoots } from "../plugin/RuleReading.ts"
+import { type Choice, compileCondition, type CompiledCondition } from "../safety/Condition.ts"
 import { reachOf } from "./Thing.ts"
 
 export interface LiveRule {
@@ -50,9 +50,9 @@ export const conditionOf = ({ when }: RuleDefinition, timezone: string): Compile
   const key = `${timezone} ${JSON.stringify(when)}`
   const known = compiled.get(key)
   if (known !== undefined) return known
-  const read = readRule({ name: "stored", when, then: [{ emit: {} }] }, { style: "wire", timezone })
-  if (!read.ok) return undefined
+  const made = compileCondition(when, "field", { timezone, roots: ruleRoots })
+  if (!made.ok) return undefined
   if (compiled.size >= maximumCompiled) compiled.clear()
-  compiled.set(key, read.value.condition)
-  return read.value.condition
+  compiled.set(key, made.value)
+  return made.value
 }

@@ -9,9 +9,10 @@ import { type RuleAction, ruleChannel, type RuleDefinition } from "../contract/R
 import type { PlannedAction } from "../contract/Rows.ts"
 import { check, unknownKey } from "../plugin/Explain.ts"
 import type { RegisteredTool, Registry } from "../plugin/Registry.ts"
+import type { QuietHours } from "../safety/QuietHours.ts"
 import { readTaskRequest } from "../tasks/TaskRequest.ts"
 import { dedupeTemplate } from "./DedupeKey.ts"
-import { compileTemplate, type Template } from "./Template.ts"
+import { compileTemplate, takesFromEvent, type Template } from "./Template.ts"
 
 /** What one action makes of an event. */
 export interface Made {
@@ -90,8 +91,22 @@ export const madeOf = (
   })
 }
 
+/** What is wrong with a rule where it is to run: its actions, and the quiet hours that it names, under the key that they have there. */
+export const ruleMistakes = Effect.fnUntraced(function*(
+  definition: RuleDefinition,
+  { quietHours, registry }: { readonly quietHours: QuietHours["Service"]; readonly registry: Registry["Service"] },
+  quietKey: "quiet_hours" | "quietHours"
+) {
+  const { quiet_hours } = definition
+  const unknown = quiet_hours === undefined ? undefined : quietHours.unknown(quiet_hours)
+  return [
+    ...(yield* actionMistakes(definition, registry)),
+    ...(unknown === undefined ? [] : [`${quietKey}: ${unknown}`])
+  ]
+})
+
 /** What is wrong with the actions of a rule, as they could be for any event; sentences without their full stop. */
-export const actionMistakes = Effect.fnUntraced(function*(
+const actionMistakes = Effect.fnUntraced(function*(
   { dedupe, then }: RuleDefinition,
   registry: Registry["Service"]
 ) {
@@ -117,12 +132,12 @@ const mistakesOf = Effect.fnUntraced(function*(
   registry: Registry["Service"]
 ) {
   if ("emit" in action) {
-    const chosen = fixedInEvent.filter((key) => hasPlaceholder(action.emit[key]))
+    const chosen = fixedInEvent.filter((key) => takesFromEvent(action.emit[key]))
     if (chosen.length > 0) return chosen.map((key) => mustBeFixed(`${at}.emit.${key}`))
     // What is taken from the event is not known yet.
     const known = Object.fromEntries(
       Object.entries(action.emit).filter(([key, value]) =>
-        !Object.hasOwn(RawEvent.fields, key) || !hasPlaceholder(value)
+        !Object.hasOwn(RawEvent.fields, key) || !takesFromEvent(value)
       )
     )
     const checked = checkEvent({ channel: ruleChannel, ...known })
@@ -161,7 +176,7 @@ const mustBeFixed = (place: string): string => `the field "${place}" must be fix
 /** What an event would choose of a task; each a sentence. */
 const openInTask = (task: Readonly<Record<string, unknown>>, at: string): ReadonlyArray<string> => {
   const { steps } = task
-  const own = fixedInTask.filter((key) => hasPlaceholder(task[key])).map((key) => mustBeFixed(`${at}.${key}`))
+  const own = fixedInTask.filter((key) => takesFromEvent(task[key])).map((key) => mustBeFixed(`${at}.${key}`))
   if (steps === undefined) return own
   if (!Array.isArray(steps)) {
     return [...own, `the field "${at}.steps" must be a list of steps: an event can't choose what is done`]
@@ -169,7 +184,7 @@ const openInTask = (task: Readonly<Record<string, unknown>>, at: string): Readon
   const ofStep = (step: unknown, place: string): ReadonlyArray<string> => {
     if (Array.isArray(step)) return step.flatMap((one, i) => ofStep(one, `${place}[${i}]`))
     return typeof step === "object" && step !== null
-      ? fixedInStep.filter((key) => hasPlaceholder((step as Readonly<Record<string, unknown>>)[key]))
+      ? fixedInStep.filter((key) => takesFromEvent((step as Readonly<Record<string, unknown>>)[key]))
         .map((key) => mustBeFixed(`${place}.${key}`))
       : [`the field "${place}" must be a step: an event can't choose what is done`]
   }
@@ -200,9 +215,3 @@ const inputMistakes = (tool: RegisteredTool, input: Schema.Json, at: string) =>
     Effect.map((): ReadonlyArray<string> => []),
     Effect.catch((sentence) => Effect.succeed([`${at}: ${sentence}`]))
   )
-
-const hasPlaceholder = (value: unknown): boolean => {
-  if (value === undefined) return false
-  const compiled = compileTemplate(value, "")
-  return !compiled.ok || compiled.value.paths.length > 0
-}

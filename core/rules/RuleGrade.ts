@@ -11,7 +11,7 @@ import { targetOf } from "../safety/Gates.ts"
 import { adjust, worseThan } from "../safety/Risk.ts"
 import { readTaskRequest } from "../tasks/TaskRequest.ts"
 import { sayer } from "./RuleActions.ts"
-import { compileTemplate } from "./Template.ts"
+import { takesFromEvent } from "./Template.ts"
 
 export interface Grade {
   readonly risk: Risk
@@ -62,12 +62,6 @@ interface Part {
 }
 
 const worstOf = (risks: ReadonlyArray<Risk>): Risk => risks.reduce<Risk>((a, b) => worseThan(b, a) ? b : a, "low")
-
-const takesFromEvent = (value: unknown): boolean => {
-  if (value === undefined) return false
-  const compiled = compileTemplate(value, "")
-  return !compiled.ok || compiled.value.paths.length > 0
-}
 
 const adjusted = (
   { definition: { effect } }: RegisteredTool,

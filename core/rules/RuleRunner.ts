@@ -12,17 +12,20 @@ import { SqlClient } from "effect/sql"
 import { Audit, type Fact, type Told } from "../audit/Audit.ts"
 import { AuditWake } from "../audit/AuditWake.ts"
 import { ruleChannel } from "../contract/Rule.ts"
+import type { EventRow, OwedRule } from "../contract/Rows.ts"
 import { newId } from "../database/Ids.ts"
 import { isTransient } from "../database/Transient.ts"
 import { Alarms } from "../health/Alarms.ts"
 import { HostLease } from "../health/HostLease.ts"
-import { normalise } from "../pipeline/Normaliser.ts"
+import { madeEvent } from "../pipeline/MadeEvents.ts"
 import { Settlements } from "../pipeline/Settlements.ts"
 import { WorkQueue, type WorkRow } from "../pipeline/WorkQueue.ts"
 import { Registry } from "../plugin/Registry.ts"
 import { Settings } from "../plugin/Settings.ts"
 import { worst } from "../safety/Provenance.ts"
+import type { CompiledCondition } from "../safety/Condition.ts"
 import { QuietHours } from "../safety/QuietHours.ts"
+import { childrenTold } from "../tools/LedgerStatements.ts"
 import { dedupeKeyOf } from "./DedupeKey.ts"
 import {
   answerOf,
@@ -30,7 +33,7 @@ import {
   isUrgent,
   markKey,
   maximumTraceEvents,
-  type Memory,
+  nothingSeen,
   type Question,
   type Suppression
 } from "./Firing.ts"
@@ -92,7 +95,7 @@ const make = Effect.gen(function*() {
   const jobs = yield* Queue.unbounded<WorkRow>()
   const active = new Set<string>()
 
-  const compiled = ({ definition }: RuleJob["rules"][number]) => conditionOf(definition, settings.timezone)
+  const compiled = ({ definition }: OwedRule) => conditionOf(definition, settings.timezone)
 
   /** A hold of a rule that is not there any more, or says something else now; or that another host has. */
   const isStrange = ({ basis, rule: { held, rule_id } }: Prepared): boolean => {
@@ -100,28 +103,31 @@ const make = Effect.gen(function*() {
     return held === true && (known === undefined || basisOf(known.owed.definition) !== basis)
   }
 
-  const questions = (job: RuleJob, now: Date): ReadonlyArray<Prepared> =>
-    job.rules.flatMap((rule): ReadonlyArray<Prepared> => {
-      const condition = compiled(rule)
-      if (condition === undefined) return []
-      const subject = set.subjectOf(job.event, rule.held === true ? now : undefined)
-      const { quiet_hours } = rule.definition
-      return [{
-        job,
-        rule,
-        condition,
-        event: job.event,
-        seq: job.seq,
-        basis: rule.stateful === true ? basisOf(rule.definition) : "",
-        subject,
-        thing: rule.stateful === true ? thingOf(subject, rule.definition.per) : "",
-        work_id: job.work_id,
-        quiet: quiet_hours === undefined || isUrgent(rule.definition)
-          ? undefined
-          : quietHours.holding(quiet_hours, now),
-        made: () => madeOf(rule.definition, rule.rule_id, subject, registry)
-      }]
-    })
+  const questionOf = (
+    job: RuleJob,
+    rule: OwedRule,
+    condition: CompiledCondition,
+    now: Date
+  ): Prepared => {
+    const { definition, rule_id } = rule
+    const subject = set.subjectOf(job.event, rule.held === true ? now : undefined)
+    const remembers = rule.stateful === true
+    return {
+      job,
+      rule,
+      condition,
+      event: job.event,
+      seq: job.seq,
+      basis: remembers ? basisOf(definition) : "",
+      subject,
+      thing: remembers ? thingOf(subject, definition.per) : "",
+      work_id: job.work_id,
+      quiet: definition.quiet_hours === undefined || isUrgent(definition)
+        ? undefined
+        : quietHours.holding(definition.quiet_hours, now),
+      made: () => madeOf(definition, rule_id, subject, registry)
+    }
+  }
 
   const decide = Effect.fnUntraced(
     function*(claims: ReadonlyArray<WorkRow>) {
@@ -134,7 +140,12 @@ const make = Effect.gen(function*() {
         )
       )
       const { now, states } = yield* lockStates([...rules.values()])
-      const asked = locked.flatMap((job) => questions(job, now))
+      const owed = locked.flatMap((job) => job.rules.map((rule) => ({ job, rule, condition: compiled(rule) })))
+      const unreadable = owed.filter(({ condition }) => condition === undefined)
+      const asked = owed.flatMap(({ condition, job, rule }) =>
+        condition === undefined ? [] : [questionOf(job, rule, condition, now)]
+      )
+      const strange = new Set(asked.filter(isStrange))
       const counts = yield* countTraces(
         [...new Set(locked.flatMap(({ event: { depth, trace_id } }) => depth > 0 ? [trace_id] : []))],
         maximumTraceEvents
@@ -147,7 +158,7 @@ const make = Effect.gen(function*() {
       const mayBeEnded = ({ job: { at }, rule: { definition: { held_for_ms = 0 }, rule_id } }: Prepared): boolean =>
         (busy.get(rule_id)?.getTime() ?? Infinity) < at.getTime() + held_for_ms
       const postponed = due.flatMap((one) =>
-        mayBeEnded(one) || (isStrange(one) && triesOf(one.work_id) < strangeTries) ? [one.work_id] : []
+        mayBeEnded(one) || (strange.has(one) && triesOf(one.work_id) < strangeTries) ? [one.work_id] : []
       )
       const wanted = asked.flatMap(({ rule, subject }): ReadonlyArray<MarkRow> => {
         const key = dedupeKeyOf(rule, subject)
@@ -168,27 +179,23 @@ const make = Effect.gen(function*() {
       const rows: Array<Told> = []
       const fired: Array<string> = []
       const cascades: Array<Prepared> = []
-      const tell = (fact: Omit<Fact, "at">, ofChild?: Pick<Told, "event_id" | "told_when">): void =>
-        void rows.push({ ...audit.row({ ...fact, at: now }), ...ofChild })
-      for (const job of locked) {
-        for (const { definition: { name }, rule_id } of job.rules.filter((rule) => compiled(rule) === undefined)) {
-          tell({
-            type: "rule.suppressed",
-            trace_id: job.event.trace_id,
-            summary: suppressedSentence(name, "this version of the host can't read it"),
-            refs: { event_id: job.event.event_id, rule_id },
-            data: reasonOf({ reason: "failed", detail: "this version of the host can't read it" })
-          })
-        }
+      const tell = (fact: Omit<Fact, "at">): void => void rows.push(audit.row({ ...fact, at: now }))
+      for (const { job, rule: { definition: { name }, rule_id } } of unreadable) {
+        tell({
+          type: "rule.suppressed",
+          trace_id: job.event.trace_id,
+          summary: suppressedSentence(name, unreadableHere),
+          refs: { event_id: job.event.event_id, rule_id },
+          data: reasonOf({ reason: "failed", detail: unreadableHere })
+        })
       }
-      const nothing = (): Memory => ({ seq: 0, seen: undefined, hold_id: undefined })
       for (const question of asked) {
         if (postponed.includes(question.work_id)) continue
         const { job, rule } = question
         const { event } = job
         const { trace_id: trace } = job.event
         const traceEvents = counts.get(trace) ?? 0
-        if (isStrange(question)) {
+        if (strange.has(question)) {
           const state = states.get(rule.rule_id)
           if (state !== undefined) state.enabled = false
         }
@@ -196,7 +203,7 @@ const make = Effect.gen(function*() {
           now,
           marks,
           stateOf: (id) => states.get(id) ?? { enabled: false, lastFiredAt: undefined, hits: 0, suppressed: 0 },
-          memoryOf: (id, thing) => memoryById.get(markKey(id, thing)) ?? nothing()
+          memoryOf: (id, thing) => memoryById.get(markKey(id, thing)) ?? nothingSeen()
         })
         const refs = { event_id: event.event_id, rule_id: rule.rule_id }
         const { name } = rule.definition
@@ -234,47 +241,29 @@ const make = Effect.gen(function*() {
             const made: Array<string> = []
             const actions = question.made()
             counts.set(trace, traceEvents + actions.length)
+            const maker = {
+              name: `The rule ${name}`,
+              at: now,
+              rejected: about,
+              storedRefs: { rule_id: rule.rule_id },
+              againRefs: refs,
+              data: ({ connector_id }: EventRow) => ({ connector_id, parent_event_id: event.event_id })
+            }
             for (const { plan, raw } of actions) {
-              const child = yield* Effect.result(normalise(raw, {
-                parent: job.event,
+              const child = yield* madeEvent(audit, maker, raw, {
+                parent: event,
                 timezone: settings.timezone,
                 // What a rule makes is as good as whoever made the rule, and no better than what led to it.
                 trustOf: (channel) =>
                   channel === ruleChannel ? rule.trust : worst(rule.trust, registry.trustOf(channel))
-              }))
-              if (child._tag === "Failure") {
-                tell({
-                  type: "event.rejected",
-                  ...about,
-                  summary: `The rule ${name} made what is not an event: ${child.failure.message}`.slice(0, 500),
-                  data: { error: child.failure.detail }
-                })
+              })
+              if ("rejected" in child) {
+                rows.push(child.rejected)
                 continue
               }
-              const { body_hash, event: born } = child.success
-              const { actor_id: actor, channel, connector_id, event_id, trace_id, trust } = born
-              children.push({ event: born, body_hash, plan })
-              made.push(event_id)
-              const data = { channel, connector_id, trust, parent_event_id: event.event_id }
-              tell({
-                type: "event.ingested",
-                trace_id,
-                summary: `The rule ${name} made an event on ${channel}.`,
-                refs: { event_id, rule_id: rule.rule_id },
-                actor,
-                data
-              }, { event_id, told_when: "stored" })
-              if (born.dedupe_key !== undefined) {
-                tell({
-                  type: "event.deduped",
-                  trace_id,
-                  summary:
-                    `The rule ${name} made an event on ${channel} that was there already; it is not run a second time.`,
-                  refs,
-                  actor,
-                  data
-                }, { event_id, told_when: "duplicate" })
-              }
+              children.push({ ...child, plan })
+              rows.push(...childrenTold([child]))
+              made.push(child.event.event_id)
             }
             tell({
               type: "rule.triggered",
@@ -401,6 +390,8 @@ const make = Effect.gen(function*() {
     active: () => [...active]
   })
 })
+
+const unreadableHere = "this version of the host can't read it"
 
 const suppressedSentence = (name: string, detail: string): string =>
   `The rule ${name} did nothing: ${detail}.`.slice(0, 300)

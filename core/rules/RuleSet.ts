@@ -7,12 +7,12 @@
  *   knows it at once.
  * - A rule of the configuration or of a plugin that can't do what it says ends the start with a sentence.
  */
-import { Context, Effect, Layer, Queue, Semaphore } from "effect"
+import { Context, Effect, Layer, Semaphore } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import type { Risk, Trust } from "../contract/Enums.ts"
 import type { RuleDefinition } from "../contract/Rule.ts"
 import type { EventRow } from "../contract/Rows.ts"
-import { Notifications } from "../database/Notifications.ts"
+import { keepFresh } from "../database/Notifications.ts"
 import { Health } from "../health/Health.ts"
 import { type RulesAnswer, Rules } from "../pipeline/Router.ts"
 import { withStop } from "../plugin/Explain.ts"
@@ -22,7 +22,7 @@ import { ConfigError, Settings } from "../plugin/Settings.ts"
 import { Control } from "../safety/Control.ts"
 import { QuietHours } from "../safety/QuietHours.ts"
 import { type LiveRule, liveRule } from "./LiveRule.ts"
-import { actionMistakes } from "./RuleActions.ts"
+import { ruleMistakes } from "./RuleActions.ts"
 import { gradeOf } from "./RuleGrade.ts"
 import { makeRouting } from "./RuleRouting.ts"
 import { type RuleSubject, subjectOf } from "./Subject.ts"
@@ -58,7 +58,6 @@ interface StoredRule {
 const make = Effect.gen(function*() {
   const control = yield* Control
   const health = yield* Health
-  const notifications = yield* Notifications
   const quietHours = yield* QuietHours
   const registry = yield* Registry
   const settings = yield* Settings
@@ -74,11 +73,7 @@ const make = Effect.gen(function*() {
     }))
   ]
   for (const { origin, rule: { definition }, rule_id } of own) {
-    const unknown = definition.quiet_hours === undefined ? undefined : quietHours.unknown(definition.quiet_hours)
-    const [mistake, ...more] = [
-      ...(yield* actionMistakes(definition, registry)),
-      ...(unknown === undefined ? [] : [`quietHours: ${unknown}`])
-    ]
+    const [mistake, ...more] = yield* ruleMistakes(definition, { quietHours, registry }, "quietHours")
     if (mistake === undefined) continue
     const where = origin === "config"
       ? `${settings.file}: the rule ${JSON.stringify(definition.name)}`
@@ -141,14 +136,7 @@ const make = Effect.gen(function*() {
 
   const route = (event: EventRow): RulesAnswer => routing(subject(event))
 
-  const wakes = yield* Queue.sliding<void>(1)
-  yield* notifications.listen(rulesChannel, () => void Queue.offerUnsafe(wakes, undefined))
+  yield* keepFresh(rulesChannel, oneAtATime.withPermit(read(false)))
   yield* refresh
-  yield* Queue.take(wakes).pipe(
-    Effect.timeoutOption("5 seconds"),
-    Effect.andThen(Effect.ignoreCause(oneAtATime.withPermit(read(false)))),
-    Effect.forever,
-    Effect.forkScoped
-  )
   return RuleSet.of({ all: () => rules, byId: (id) => ids.get(id), subjectOf: subject, route, refresh })
 })

@@ -18,7 +18,7 @@ import { Settings } from "../plugin/Settings.ts"
 import { QuietHours, unknownQuietHours } from "../safety/QuietHours.ts"
 import type { LiveRule } from "./LiveRule.ts"
 import { RuleDesk } from "./RuleDesk.ts"
-import { actionMistakes } from "./RuleActions.ts"
+import { ruleMistakes } from "./RuleActions.ts"
 import { type Grade, gradeOf } from "./RuleGrade.ts"
 import { rulesChannel, RuleSet } from "./RuleSet.ts"
 
@@ -207,12 +207,7 @@ const make = Effect.gen(function*() {
   const read = Effect.fnUntraced(function*(body: unknown) {
     const checked = readRule(body, { style: "wire", timezone })
     if (!checked.ok) return yield* new RuleRefused({ detail: asSentences(checked.mistakes) })
-    const { quiet_hours } = checked.value.definition
-    const unknown = quiet_hours === undefined ? undefined : quietHours.unknown(quiet_hours)
-    const mistakes = [
-      ...(yield* actionMistakes(checked.value.definition, registry)),
-      ...(unknown === undefined ? [] : [`quiet_hours: ${unknown}`])
-    ]
+    const mistakes = yield* ruleMistakes(checked.value.definition, { quietHours, registry }, "quiet_hours")
     if (mistakes.length > 0) return yield* new RuleRefused({ detail: asSentences(mistakes) })
     return {
       ...checked.value,

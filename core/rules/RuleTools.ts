@@ -9,16 +9,16 @@
 import { Effect, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { appendRows, type Fact } from "../audit/Audit.ts"
-import { Risk, type Trust } from "../contract/Enums.ts"
+import { Risk } from "../contract/Enums.ts"
 import { RuleDefinition } from "../contract/Rule.ts"
 import { version } from "../health/Version.ts"
 import { asksAtLeast } from "../plugin/AsksAtLeast.ts"
 import { withStop } from "../plugin/Explain.ts"
 import { forOperatorOnly } from "../plugin/OperatorOnly.ts"
 import { definePlugin } from "../plugin/Plugin.ts"
-import { defineTool, type ToolContext, ToolRefused } from "../plugin/Tool.ts"
-import { worstOf } from "../safety/Provenance.ts"
+import { defineTool, ToolRefused } from "../plugin/Tool.ts"
 import { worseThan } from "../safety/Risk.ts"
+import { trustOfMade } from "../tools/TraceTrust.ts"
 import type { LiveRule } from "./LiveRule.ts"
 import type { RuleDesk } from "./RuleDesk.ts"
 import { ruleSentences } from "./RuleSentences.ts"
@@ -34,16 +34,6 @@ const Name = Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(300))
 const Said = Schema.Struct({ message: Schema.String, rule_id: Schema.String })
 
 const atLeastMedium = (risk: Risk): Risk => worseThan(risk, "medium") ? risk : "medium"
-
-/** Whose words led to a call in this trace: the worst of them. What a task makes was not said word by word. */
-const trustIn = Effect.fnUntraced(function*({ taskId, traceId }: ToolContext) {
-  const sql = yield* SqlClient.SqlClient
-  const found = yield* sql<{ readonly trust: Trust }>`
-    select trust from events where trace_id = ${traceId}::uuid
-    union
-    select labels ->> 'trust' from tool_calls where trace_id = ${traceId}::uuid and labels ->> 'trust' is not null`
-  return worstOf([...found.map(({ trust }) => trust), ...(taskId === undefined ? [] : ["trusted" as const])])
-})
 
 const tellBy = (desks: Desks) => (fact: Fact): Effect.Effect<void, SqlError.SqlError, SqlClient.SqlClient> =>
   appendRows([desks.desk().row(fact)])
@@ -198,7 +188,7 @@ const create = (desks: Desks) =>
           const sql = yield* SqlClient.SqlClient
           const [call] = yield* sql<{ readonly tool_call_id: string }>`
             select tool_call_id from tool_call_keys where idempotency_key = ${ctx.idempotencyKey}`
-          const trust = yield* trustIn(ctx)
+          const trust = yield* trustOfMade(ctx)
           const rule_id = yield* insertRule(
             rule,
             {

@@ -9,7 +9,7 @@ import type { EventRow } from "../contract/Rows.ts"
 import { newId } from "../database/Ids.ts"
 import type { LeafReport } from "../safety/Condition.ts"
 import type { QuietHours } from "../safety/QuietHours.ts"
-import { type Answer, answerOf, isUrgent, type Memory, type RuleStateRow, type States } from "./Firing.ts"
+import { type Answer, answerOf, isUrgent, type Memory, nothingSeen, type RuleStateRow, type States } from "./Firing.ts"
 import type { LiveRule } from "./LiveRule.ts"
 import { thingOf } from "./Thing.ts"
 
@@ -64,7 +64,7 @@ export const tryRule = Effect.fnUntraced(function*(
     marks,
     stateOf: () => state,
     memoryOf: (_, thing) => {
-      const memory = memories.get(thing) ?? { seq: 0, seen: undefined, hold_id: undefined }
+      const memory = memories.get(thing) ?? nothingSeen()
       memories.set(thing, memory)
       return memory
     }

@@ -57,6 +57,13 @@ export const compileTemplate = (value: unknown, at: string, noun = "field"): Com
   }
 }
 
+/** Whether an event decides on a part of it. What can't be read counts as such. */
+export const takesFromEvent = (value: unknown): boolean => {
+  if (value === undefined) return false
+  const compiled = compileTemplate(value, "")
+  return !compiled.ok || compiled.value.paths.length > 0
+}
+
 interface Reading {
   readonly slots: Map<string, Slot>
   readonly refuse: (where: string, is: string) => void

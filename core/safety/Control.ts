@@ -10,7 +10,7 @@
 import { Context, Effect, Layer, Queue, Schedule, Semaphore } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import type { Autonomy } from "../contract/Enums.ts"
-import { Notifications } from "../database/Notifications.ts"
+import { keepFresh } from "../database/Notifications.ts"
 import { HostLease } from "../health/HostLease.ts"
 import { makeOpenings } from "./Openings.ts"
 
@@ -54,10 +54,8 @@ export class Control extends Context.Service<Control, {
 
 const make = Effect.fnUntraced(function*(initial: Autonomy) {
   const sql = yield* SqlClient.SqlClient
-  const notifications = yield* Notifications
   const { hostId } = yield* HostLease
   const openings = makeOpenings()
-  const wakes = yield* Queue.sliding<void>(1)
   const pauses = yield* Queue.sliding<void>(1)
   const oneAtATime = yield* Semaphore.make(1)
   let row: ControlRow = { autonomy: initial, paused: false, policy_version: 1n, pause_number: 0n }
@@ -87,14 +85,8 @@ const make = Effect.fnUntraced(function*(initial: Autonomy) {
     heeded = pause_number
   })
 
-  yield* notifications.listen(controlChannel, () => void Queue.offerUnsafe(wakes, undefined))
+  yield* keepFresh(controlChannel, refresh)
   yield* refresh
-  yield* Queue.take(wakes).pipe(
-    Effect.timeoutOption("5 seconds"),
-    Effect.andThen(Effect.ignoreCause(refresh)),
-    Effect.forever,
-    Effect.forkScoped
-  )
   yield* Queue.take(pauses).pipe(
     Effect.andThen(Effect.retry(heed, Schedule.spaced("500 millis"))),
     Effect.forever,

@@ -6,12 +6,12 @@
  * - A change is one transaction with its audit row, and raises the policy version: what was decided before is decided anew.
  * - Windows of the configuration are this host's own and only read; their ids are `config.1`, `config.2`, ….
  */
-import { Clock, Context, Effect, Layer, Queue, Schema, Semaphore } from "effect"
+import { Clock, Context, Effect, Layer, Schema, Semaphore } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { Audit } from "../audit/Audit.ts"
 import type { QuietChoice } from "../contract/Schedule.ts"
 import { newId } from "../database/Ids.ts"
-import { Notifications } from "../database/Notifications.ts"
+import { keepFresh } from "../database/Notifications.ts"
 import { nearest } from "../plugin/Explain.ts"
 import { isTimezone, systemTimezone } from "../plugin/TimeWindowSetting.ts"
 import { controlChannel } from "./Control.ts"
@@ -111,7 +111,6 @@ const meant = (id: string, ids: ReadonlyArray<string>): string => {
 
 const make = Effect.fnUntraced(function*(configured: ReadonlyArray<TimeWindow>) {
   const audit = yield* Audit
-  const notifications = yield* Notifications
   const sql = yield* SqlClient.SqlClient
 
   const ofConfig = configured.map((window, index): QuietHoursRecord => ({
@@ -210,15 +209,8 @@ const make = Effect.fnUntraced(function*(configured: ReadonlyArray<TimeWindow>) 
     return record
   })
 
-  const told = yield* Queue.sliding<void>(1)
-  yield* notifications.listen(controlChannel, () => void Queue.offerUnsafe(told, undefined))
+  yield* keepFresh(controlChannel, refresh)
   yield* refresh
-  yield* Queue.take(told).pipe(
-    Effect.timeoutOption("5 seconds"),
-    Effect.andThen(Effect.ignoreCause(refresh)),
-    Effect.forever,
-    Effect.forkScoped
-  )
 
   return QuietHours.of({ now, holding, unknown, list, put, refresh, version: () => version })
 })

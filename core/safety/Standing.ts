@@ -5,13 +5,13 @@
  * - A standing rule is over a tool and its arguments, never over a whole tool; it has an end, and can be revoked.
  * - It spares the question that the matrix would ask. It never lifts an override, and what the configuration says wins.
  */
-import { Clock, Context, Effect, Layer, Schedule, Schema } from "effect"
+import { Clock, Context, Effect, Layer, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { Audit } from "../audit/Audit.ts"
 import { CursorInvalid, openCursor, type Page, pageOf, type PageRequest, sealCursor } from "../audit/Page.ts"
 import type { Risk } from "../contract/Enums.ts"
 import { isUuid, newId } from "../database/Ids.ts"
-import { Notifications } from "../database/Notifications.ts"
+import { keepFresh, Notifications } from "../database/Notifications.ts"
 import type { Condition } from "../plugin/Configuration.ts"
 import { withStop } from "../plugin/Explain.ts"
 import { Settings } from "../plugin/Settings.ts"
@@ -190,9 +190,8 @@ const make = Effect.gen(function*() {
       version = known
     }
   )
+  yield* keepFresh(controlChannel, refresh)
   yield* refresh
-  yield* notifications.listen(controlChannel, () => void Effect.runFork(Effect.ignore(refresh)))
-  yield* refresh.pipe(Effect.ignore, Effect.schedule(Schedule.spaced("5 seconds")), Effect.forkScoped)
 
   /** In the caller's transaction: what was judged before is judged again. */
   const changed = Effect.gen(function*() {

@@ -10,13 +10,13 @@
 import { Effect, Schema } from "effect"
 import { SqlClient, SqlError } from "effect/sql"
 import { appendRows, toRow } from "../audit/Audit.ts"
-import { CatchUp, Overrun, ScheduleType, type Trust } from "../contract/Enums.ts"
+import { CatchUp, Overrun, ScheduleType } from "../contract/Enums.ts"
 import { version } from "../health/Version.ts"
 import { asksAtLeast } from "../plugin/AsksAtLeast.ts"
 import { forOperatorOnly } from "../plugin/OperatorOnly.ts"
 import { definePlugin } from "../plugin/Plugin.ts"
 import { defineTool, type ToolContext, ToolRefused } from "../plugin/Tool.ts"
-import { worstOf } from "../safety/Provenance.ts"
+import { trustOfMade } from "../tools/TraceTrust.ts"
 import { changeSchedule, databaseNow, deleteSchedule, insertSchedule, type Origin, type Word } from "./ScheduleMoves.ts"
 import { atMostOften, readNewSchedule, tooOften } from "./NewSchedule.ts"
 import type { ScheduleRow } from "./ScheduleRows.ts"
@@ -60,10 +60,7 @@ const wordOf = (ctx: ToolContext): Word => ({
   tell: (...facts) => appendRows(facts.map(toRow))
 })
 
-/**
- * Of what a call in this trace makes: the worst that is in it. What a task makes was not said by the operator word by word.
- * With the first channel that brought untrusted words.
- */
+/** Of what a call in this trace makes, with the first channel that brought untrusted words. */
 const originOf = Effect.fnUntraced(function*(ctx: ToolContext): Effect.fn.Return<
   Origin & { readonly channel: string | null },
   SqlError.SqlError,
@@ -71,17 +68,11 @@ const originOf = Effect.fnUntraced(function*(ctx: ToolContext): Effect.fn.Return
 > {
   const sql = yield* SqlClient.SqlClient
   const [found] = yield* sql<{
-    readonly trusts: ReadonlyArray<Trust> | null
     readonly channel: string | null
     readonly event_id: string | null
     readonly depth: number | null
   }>`
-    select (select array_agg(distinct t.trust)
-            from (select e.trust from events e where e.trace_id = ${ctx.traceId}::uuid
-                  union
-                  select c.labels ->> 'trust' from tool_calls c where c.trace_id = ${ctx.traceId}::uuid) t
-            where t.trust is not null) as trusts,
-           (select e.channel from events e
+    select (select e.channel from events e
             where e.trace_id = ${ctx.traceId}::uuid and e.trust = 'untrusted'
             order by e.depth, e.event_id limit 1) as channel,
            d.event_id, d.depth
@@ -90,7 +81,7 @@ const originOf = Effect.fnUntraced(function*(ctx: ToolContext): Effect.fn.Return
                             where e.trace_id = ${ctx.traceId}::uuid
                             order by e.depth desc, e.event_id limit 1) d on true`
   return {
-    trust: worstOf([ctx.trust, ...(found?.trusts ?? []), ...(ctx.taskId === undefined ? [] : ["trusted" as const])]),
+    trust: yield* trustOfMade(ctx),
     channel: found?.channel ?? null,
     parent_event_id: found?.event_id ?? undefined,
     depth: (found?.depth ?? 0) + 1

@@ -3,7 +3,7 @@
  */
 import { Effect } from "effect"
 import type { Audit, Fact, Told } from "../audit/Audit.ts"
-import { normalise } from "../pipeline/Normaliser.ts"
+import { madeEvent } from "../pipeline/MadeEvents.ts"
 import type { Registry, RegisteredWatcher } from "../plugin/Registry.ts"
 import type { Settings } from "../plugin/Settings.ts"
 import { worst } from "../safety/Provenance.ts"
@@ -54,42 +54,24 @@ export const outcomeOf = Effect.fnUntraced(function*(
   const told: Array<Told> = []
   const emitted: Array<Emitted & { readonly row: Told; readonly again: Told }> = []
 
+  const maker = {
+    name: watcher_id,
+    at,
+    rejected: { trace_id, refs: fact.refs, actor: watcher_id },
+    storedRefs: fact.refs,
+    againRefs: fact.refs,
+    data: () => ({ watcher_id }),
+    trace_id
+  }
+  const options = {
+    timezone: settings.timezone,
+    // Nobody else speaks on the channel of the watchers; on any other an event is no better than that channel.
+    trustOf: (channel: string) => channel === "watcher" ? trust : worst(trust, registry.trustOf(channel))
+  }
   for (const raw of raws) {
-    const made = yield* Effect.result(normalise(raw, {
-      timezone: settings.timezone,
-      // Nobody else speaks on the channel of the watchers; on any other an event is no better than that channel.
-      trustOf: (channel) => channel === "watcher" ? trust : worst(trust, registry.trustOf(channel))
-    }))
-    if (made._tag === "Failure") {
-      told.push(audit.row({
-        ...fact,
-        type: "event.rejected",
-        summary: `${watcher_id} made what is not an event: ${made.failure.message}`.slice(0, 500),
-        data: { error: made.failure.detail }
-      }))
-      continue
-    }
-    const event = { ...made.success.event, trace_id }
-    const data = { channel: event.channel, trust: event.trust, watcher_id }
-    emitted.push({
-      event,
-      body_hash: made.success.body_hash,
-      row: audit.row({
-        ...fact,
-        type: "event.ingested",
-        summary: `${watcher_id} made an event on ${event.channel}.`,
-        actor: event.actor_id,
-        refs: { watcher_id, event_id: event.event_id },
-        data
-      }),
-      again: audit.row({
-        ...fact,
-        type: "event.deduped",
-        summary: `${watcher_id} made an event on ${event.channel} that was there already; it is not run a second time.`,
-        actor: event.actor_id,
-        data
-      })
-    })
+    const made = yield* madeEvent(audit, maker, raw, options)
+    if ("rejected" in made) told.push(made.rejected)
+    else emitted.push(made)
   }
 
   const period = periodOf(watcher.throttle, claim)
