@@ -25,10 +25,12 @@ describe("a regular expression", () => {
       "(a?){190}a{190}",
       "(?:\\p{L}|[ab])*a\\p{L}{60}[0-9]"
     ].map(compiled)
+    // Of the processor, milliseconds: what other processes do meanwhile does not count.
     const took = (): number => {
-      const began = performance.now()
+      const began = process.threadCpuUsage()
       for (const has of hostile) assert.isFalse(has(text))
-      return performance.now() - began
+      const { system, user } = process.threadCpuUsage(began)
+      return (user + system) / 1_000
     }
     took()
     assert.isBelow(Math.min(took(), took(), took()), 100)
