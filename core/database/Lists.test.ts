@@ -56,13 +56,18 @@ const anyText = fc.oneof(
   fc.constantFrom("", " ", "NULL", "null", "Null", "\\N", "{}", "{\"a\",b}", "\\\"", "a:b", "-", "+1", "1e5", "\u2028")
 ).map((text) => text.replaceAll("\0", ""))
 
+/** Node 24 and 26 misread some of these: https://github.com/nodejs/node/issues/63785 */
+const hasEscapedKey = (value: unknown): boolean =>
+  typeof value === "object" && value !== null &&
+  Object.entries(value).some(([key, one]) => JSON.stringify(key) !== `"${key}"` || hasEscapedKey(one))
+
 const json = fc.oneof(
   fc.constantFrom(null, "null", "", 0, false, [], {}, [null], { "": null }, "\\u0041", "{\"a\":1}"),
   anyText,
   fc.jsonValue({ noUnicodeString: false }),
   fc.array(anyText),
   fc.dictionary(anyText, anyText)
-).filter((value) => !/\\u0000|__proto__|\\ud[89a-f]/i.test(JSON.stringify(value)))
+).filter((value) => !/\\u0000|__proto__|\\ud[89a-f]/i.test(JSON.stringify(value)) && !hasEscapedKey(value))
   // jsonb keeps no negative zero.
   .map((value): unknown => JSON.parse(JSON.stringify(value), (_, one: unknown) => one === 0 ? 0 : one))
 

@@ -168,7 +168,8 @@ export const endCall = (
   const at = draft.at.toISOString()
   const step = run.steps.get(position) ?? draft.steps.get(position)?.row
   if (step === undefined) return
-  const retryMs = ending.status === "failed" && ending.error !== undefined && run.wish !== "cancel"
+  const mayRetry = run.wish !== "cancel" && draft.codeEnded === undefined
+  const retryMs = ending.status === "failed" && ending.error !== undefined && mayRetry
     ? retryAfter(step, ending.error)
     : undefined
   const status = retryMs === undefined ? ending.status : "planned"

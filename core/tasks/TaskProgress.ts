@@ -58,7 +58,9 @@ const endTask = (services: StepServices, run: TaskRun, draft: Draft, end: Ended)
     // It was refused, and is not tried again any more.
     if (status === "pending" && step.attempt > 0 && error !== undefined && tool_call_id !== undefined) {
       draft.ended.push({ task_id: run.task.task_id, tool_call_id, status: "failed", error, at: draft.at.toISOString() })
-      tell(services, draft, callFact("tool_call.failed", run.task, step_id, { tool_call_id, tool }, draft.at, error))
+      const given = callFact("tool_call.failed", run.task, step_id, { tool_call_id, tool }, draft.at, error)
+      // Whoever canceled the task has ended it already.
+      tell(services, draft, given, "ended")
       endStep(services, run, draft, position, { error })
       continue
     }
@@ -69,7 +71,8 @@ const endTask = (services: StepServices, run: TaskRun, draft: Draft, end: Ended)
     }
     // Code may leave a wait of its own behind.
     if (step.status !== "pending" && !(step.kind === "wait" && step.status === "waiting")) continue
-    change(run, draft, step.position, { status: "skipped", wake_at: undefined, ended_at: draft.at.toISOString() })
+    // Where the task is paused it does not end yet, and its code waits there again.
+    change(run, draft, step.position, { status: "skipped", wake_at: undefined, ended_at: draft.at.toISOString() }, true)
   }
   draft.row = { ...draft.row, status: end.status, next_wake_at: undefined }
   draft.settlement = settlement(services, run, draft, end.status, end.reply)
@@ -215,7 +218,7 @@ export const complete = Effect.fnUntraced(function*(services: StepServices, run:
   const open = stepsOf(run, draft).some(({ kind, status }) =>
     kind === "tool" && (status === "running" || status === "waiting")
   )
-  if (mayBegin && draft.flight.size === 0 && !open) draft.end ??= run.code?.result
+  if (mayBegin && draft.flight.size === 0 && !open) draft.end ??= draft.codeEnded
   if (draft.end !== undefined) return endTask(services, run, draft, draft.end)
   if (isBusy(run, draft)) return
   if (stepsOf(run, draft).some((step) => isHeldBack(draft, step))) {

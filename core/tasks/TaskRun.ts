@@ -144,6 +144,8 @@ export interface Draft {
   readonly tellings: Array<TaskTelling>
   /** Whether it was written that nothing is under way. */
   idle: boolean
+  /** How the code had ended when the draft was made: nothing is tried again for it. */
+  readonly codeEnded: Ended | undefined
   end: Ended | undefined
   settlement: SettlementRow | undefined
   row: Pick<
@@ -164,6 +166,7 @@ export const makeDraft = (run: TaskRun, at: Date): Draft => ({
   left: [],
   tellings: [],
   idle: false,
+  codeEnded: run.code?.result,
   end: undefined,
   settlement: undefined,
   row: { put_off: false, parked: false, counts: false }

@@ -50,6 +50,7 @@ import { taskChannel, TaskCommands } from "./TaskCommands.ts"
 import { TaskEngine } from "./TaskEngine.ts"
 import { createdFact, startedFact, stepStartedFact } from "./TaskFacts.ts"
 import { createdTask, firstSteps } from "./TaskRows.ts"
+import { type HeldTimer, heldTimers, holdTimers } from "./TestTimers.ts"
 import {
   eventRow,
   type Flying,
@@ -72,32 +73,6 @@ const beginControl = Effect.flatMap(
 )
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve))
-
-/** The timer after which a call without an intent is noted: fired by the test, not by the clock. */
-const noteAfterMs = 50
-interface HeldTimer {
-  readonly fire: () => void
-  cleared: boolean
-}
-/** Set and not taken by an engine yet. */
-const heldTimers = new Set<HeldTimer>()
-const holdTimers = () => {
-  const { clearTimeout: clear, setTimeout: set } = globalThis
-  const holding = (...given: Parameters<typeof set>) => {
-    const [fire, ms] = given
-    if (ms !== noteAfterMs) return set(...given)
-    const timer = { fire, cleared: false }
-    heldTimers.add(timer)
-    return timer
-  }
-  const clearing = (timer: NodeJS.Timeout | HeldTimer | undefined) => {
-    if (timer === undefined || !("fire" in timer)) return clear(timer)
-    timer.cleared = true
-    heldTimers.delete(timer)
-  }
-  Object.assign(globalThis, { setTimeout: Object.assign(holding, set), clearTimeout: clearing })
-  return () => void Object.assign(globalThis, { setTimeout: set, clearTimeout: clear })
-}
 
 /** How a call of a tool in the air ends; set by the engine in which it runs. */
 type Launch = (tool: ToolName, ctx: ToolContext) => Promise<unknown>
@@ -353,6 +328,12 @@ export const openWorld = async ({ tasks = [], weaken }: WorldOptions = {}): Prom
       } satisfies ToolExecutor["Service"]))
     ).pipe(Layer.provide(ToolExecutor.layer))
 
+    const gates = Context.get(context, Gates)
+    // Whoever has vanished sends nothing, be it to give its claims back.
+    const ownSql = new Proxy(Context.get(context, SqlClient.SqlClient), {
+      get: (sql, name) => name === "unsafe" && gone ? () => Effect.die(new Vanished()) : Reflect.get(sql, name)
+    })
+
     const layer = Layer.mergeAll(TaskEngine.layer, Intake.layer).pipe(
       Layer.provideMerge(CallRecovery.layer),
       Layer.provideMerge(CallPlanner.layer),
@@ -378,6 +359,10 @@ export const openWorld = async ({ tasks = [], weaken }: WorldOptions = {}): Prom
               server = given
             })
         })
+      ]),
+      Layer.provide([
+        Layer.succeed(SqlClient.SqlClient, ownSql),
+        Layer.succeed(Gates, { ...gates, refresh: move(gates.refresh) })
       ]),
       Layer.provide(Layer.succeedContext(context))
     )

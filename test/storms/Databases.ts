@@ -19,7 +19,12 @@ export const look = (connection: Connection): Eyes => {
   const runtime = ManagedRuntime.make(layerPool(connection))
   return {
     query: (text, values = []) =>
-      runtime.runPromise(Effect.flatMap(SqlClient.SqlClient, (sql) => sql.unsafe(text, values))) as Promise<any>,
+      runtime.runPromise(
+        Effect.flatMap(SqlClient.SqlClient, (sql) => sql.unsafe(text, values)).pipe(
+          // What a killed host sent last may still be under way.
+          Effect.retry({ times: 3, while: ({ reason }) => reason._tag === "DeadlockError" })
+        )
+      ) as Promise<any>,
     close: () => runtime.dispose()
   }
 }
