@@ -4,9 +4,11 @@
  */
 import { approvals } from "./approvals.ts"
 import { auditPage } from "./auditPage.ts"
+import { context } from "./context.ts"
 import { gates } from "./gates.ts"
 import { idle } from "./idle.ts"
 import { latency } from "./latency.ts"
+import { loop } from "./loop.ts"
 import type { Options } from "./Report.ts"
 import { rules } from "./rules.ts"
 import { schedules } from "./schedules.ts"
@@ -28,7 +30,9 @@ const benches: Readonly<Record<string, (options: Options) => Promise<void>>> = {
   gates,
   approvals,
   rules,
-  schedules
+  schedules,
+  context,
+  loop
 }
 
 const args = process.argv.slice(2)

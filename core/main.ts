@@ -26,10 +26,13 @@ import { HostLife } from "./health/HostLife.ts"
 import { version } from "./health/Version.ts"
 import { HttpAddress, layerHttpServer } from "./http/HttpServer.ts"
 import { Token } from "./http/Token.ts"
+import { CompletionLog } from "./llm/CompletionLog.ts"
+import { Completions } from "./llm/Completions.ts"
 import * as Llm from "./llm/Llm.ts"
+import { Memories } from "./memory/Memories.ts"
 import * as Channels from "./pipeline/Channels.ts"
-import { chatTools } from "./pipeline/ChatTools.ts"
 import { EventLog } from "./pipeline/EventLog.ts"
+import * as LiveReplies from "./pipeline/LiveReplies.ts"
 import { Executor } from "./pipeline/Executor.ts"
 import * as Inbox from "./pipeline/Inbox.ts"
 import * as Replies from "./pipeline/Replies.ts"
@@ -44,6 +47,7 @@ import * as ConfigLoader from "./plugin/ConfigLoader.ts"
 import * as PluginHost from "./plugin/PluginHost.ts"
 import { Registry } from "./plugin/Registry.ts"
 import { ConfigError, Settings } from "./plugin/Settings.ts"
+import { layerHostPlugins } from "./replay/HostTools.ts"
 import * as MissingQuietHours from "./rules/MissingQuietHours.ts"
 import * as OldMarks from "./rules/OldMarks.ts"
 import { RuleDesk } from "./rules/RuleDesk.ts"
@@ -52,31 +56,28 @@ import * as RuleRunner from "./rules/RuleRunner.ts"
 import { RuleSet } from "./rules/RuleSet.ts"
 import { RuleStore } from "./rules/RuleStore.ts"
 import { RuleStorm } from "./rules/RuleStorm.ts"
-import { ruleTools } from "./rules/RuleTools.ts"
 import { Admission } from "./safety/Admission.ts"
 import { ApprovalLog } from "./safety/ApprovalLog.ts"
 import { Control } from "./safety/Control.ts"
 import { ControlCommands } from "./safety/ControlCommands.ts"
-import { controlTools } from "./safety/ControlTools.ts"
 import { Gates } from "./safety/Gates.ts"
 import { unknownPolicyTools } from "./safety/Policy.ts"
 import { QuietHours } from "./safety/QuietHours.ts"
 import { Standing } from "./safety/Standing.ts"
 import { Scheduler } from "./scheduler/Scheduler.ts"
-import { scheduleTools } from "./scheduler/ScheduleTools.ts"
 import { Schedules } from "./scheduler/Schedules.ts"
 import { layerRedactedConsole } from "./secrets/RedactedConsole.ts"
 import { Redactor } from "./secrets/Redactor.ts"
 import { SecretsStore } from "./secrets/SecretsStore.ts"
 import { Checkpoints } from "./tasks/Checkpoints.ts"
+import { Compaction } from "./tasks/Compaction.ts"
+import { ContextGather } from "./tasks/ContextGather.ts"
 import * as LlmLane from "./tasks/LlmLane.ts"
 import { LlmRunner } from "./tasks/LlmRunner.ts"
 import { TaskCommands } from "./tasks/TaskCommands.ts"
 import { TaskEngine } from "./tasks/TaskEngine.ts"
-import { taskTools } from "./tasks/TaskTools.ts"
 import { AlwaysAllow } from "./tools/AlwaysAllow.ts"
 import { ApprovalCommands } from "./tools/ApprovalCommands.ts"
-import { approvalTools } from "./tools/ApprovalTools.ts"
 import { CallPlanner } from "./tools/CallPlanner.ts"
 import { CallRecovery } from "./tools/CallRecovery.ts"
 import { CallSettlement } from "./tools/CallSettlement.ts"
@@ -107,15 +108,9 @@ const layerHidden = Layer.effectDiscard(Effect.gen(function*() {
   }
 }))
 
-/** There whatever the operator configures. */
-const hostPlugins = [taskTools, approvalTools, chatTools, controlTools, scheduleTools]
-const layerHostPlugins = Layer.effect(
-  PluginHost.HostPlugins,
-  Effect.map(RuleDesk, (desk) => [...hostPlugins, ruleTools(desk)])
-)
-
 /** What the operator wrote, and what follows from it: settings, secrets, plugins. */
-const layerPlugins = Layer.mergeAll(PluginHost.layer, Llm.layer, layerHidden).pipe(
+const layerPlugins = Layer.mergeAll(Llm.layer, layerHidden).pipe(
+  Layer.provideMerge(PluginHost.layer),
   Layer.provideMerge(layerHostPlugins),
   Layer.provideMerge(RuleDesk.layer),
   Layer.provideMerge(layerRedactedConsole),
@@ -144,7 +139,13 @@ const layerPipeline = Pipeline.layer.pipe(
   Layer.provideMerge(WorkQueue.layerLoop),
   Layer.provideMerge([Inbox.layer, Replies.layer, MissingQuietHours.layer, OldMarks.layer, RuleRunner.layer]),
   Layer.provideMerge([Executor.layer, Preparation.layer, TaskEngine.layer]),
-  Layer.provideMerge([Router.layer, CallRecovery.layer, Checkpoints.layer, LlmRunner.layer, TaskCommands.layer]),
+  Layer.provideMerge([
+    Router.layer,
+    CallRecovery.layer,
+    Checkpoints.layer,
+    LlmRunner.layer.pipe(Layer.provide([ContextGather.layer, Compaction.layer])),
+    TaskCommands.layer
+  ]),
   Layer.provideMerge([ApprovalCommands.layer, AlwaysAllow.layer]),
   Layer.provideMerge([ApprovalLog.layer, CallPlanner.layer]),
   Layer.provideMerge([
@@ -160,7 +161,14 @@ const layerPipeline = Pipeline.layer.pipe(
     ToolExecutor.layer,
     WorkQueue.layer
   ]),
-  Layer.provideMerge([ToolLedger.layer, CallSettlement.layer, ControlCommands.layer, HostLife.layer]),
+  Layer.provideMerge([
+    ToolLedger.layer,
+    CallSettlement.layer,
+    Completions.layer,
+    ControlCommands.layer,
+    HostLife.layer
+  ]),
+  Layer.provideMerge(LiveReplies.layer),
   Layer.provideMerge([Gates.layer.pipe(Layer.provideMerge(Standing.layer)), Previews.layer]),
   Layer.provideMerge(layerLimits),
   Layer.provideMerge(Alarms.layer),
@@ -177,13 +185,22 @@ const layerWatchers = Layer.mergeAll(
 )
 
 /** The host without its HTTP server: what a test drives directly. Needs settings, environment and a database. */
-export const layerCore = Layer.mergeAll(Channels.layer, EventLog.layer, Traces.layer, layerPartitions, layerWatchers)
+export const layerCore = Layer.mergeAll(
+  Channels.layer,
+  CompletionLog.layer,
+  EventLog.layer,
+  Memories.layer,
+  Traces.layer,
+  layerPartitions,
+  layerWatchers
+)
   .pipe(
     // Above the work queue: nothing is fired any more when it ends.
     Layer.provideMerge(Schedules.layer.pipe(Layer.provideMerge(Scheduler.layer))),
     Layer.provideMerge(AuditLog.layer),
     Layer.provideMerge(layerPipeline),
-    Layer.provideMerge([layerPlugins, Health.layer]),
+    Layer.provideMerge(layerPlugins),
+    Layer.provideMerge(Health.layer),
     Layer.provideMerge(Layer.effectDiscard(migrate))
   )
 

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Queue } from "effect"
+import { Deferred, Effect, Fiber, Queue, Schedule } from "effect"
 import type { ServerResponse } from "node:http"
 import { answer, type Asked, freePort, type Ran, recordedHost, run, runChild, temporaryHome } from "./RecordedHost.ts"
 import { TypedLines } from "./typing.ts"
@@ -42,7 +42,10 @@ const chatHost = Effect.fnUntraced(
     })
     const lines = (): ReadonlyArray<Line> =>
       host.asked.filter(({ method }: Asked) => method === "POST").map(({ body }) => body as Line)
-    return { ...host, said, says, streams, resumedAfter, lines }
+    /** Something that is no message: what a model is writing. */
+    const writes = (type: string, data: object) =>
+      streams.at(-1)?.write(`event: ${type}\ndata: ${JSON.stringify(data)}\n\n`)
+    return { ...host, said, says, writes, streams, resumedAfter, lines }
   }
 )
 
@@ -50,25 +53,42 @@ const chatHost = Effect.fnUntraced(
 const person = Effect.fnUntraced(function*(env: Record<string, string>, args: ReadonlyArray<string> = []) {
   const typed = yield* Queue.unbounded<string | undefined>()
   const printed: Array<string> = []
+  /** What stood below at each change; nothing where it was taken away. */
+  const live: Array<string | undefined> = []
   let changed = () => {}
   const print = (line: string) =>
     Effect.sync(() => {
       printed.push(line)
       changed()
     })
+  const draw = (text: string | undefined) =>
+    Effect.sync(() => {
+      live.push(text)
+      changed()
+    })
+  const until = <A>(found: () => A | undefined) =>
+    Effect.callback<A>((resume) => {
+      changed = () => {
+        const now = found()
+        if (now !== undefined) resume(Effect.succeed(now))
+      }
+      changed()
+    }).pipe(Effect.timeout("10 seconds"))
   const running: Fiber.Fiber<Ran> = yield* run(env, ["chat", ...args]).pipe(
-    Effect.provideService(TypedLines, Effect.succeed({ person: true, next: Queue.take(typed), print, note: print })),
+    Effect.provideService(
+      TypedLines,
+      Effect.succeed({ person: true, next: Queue.take(typed), print, live: draw, note: print })
+    ),
     Effect.forkScoped
   )
   return {
     printed,
     type: (line: string) => Queue.offer(typed, line),
     /** Waits until so many lines are printed, the first one of `chat` included. */
-    sees: (count: number) =>
-      Effect.callback<ReadonlyArray<string>>((resume) => {
-        changed = () => printed.length >= count ? resume(Effect.sync(() => printed.slice(1, count))) : undefined
-        changed()
-      }).pipe(Effect.timeout("10 seconds")),
+    sees: (count: number) => until(() => printed.length >= count ? printed.slice(1, count) : undefined),
+    live,
+    /** Waits until what is being written stands there so often. */
+    watches: (count: number) => until(() => live.length >= count ? live.slice(0, count) : undefined),
     leaves: Effect.andThen(Queue.offer(typed, undefined), Fiber.join(running)),
     ended: Fiber.join(running)
   }
@@ -113,6 +133,59 @@ describe("syris chat", () => {
             "POST /chat wait=30"
           ]
         )
+      }),
+    20_000
+  )
+
+  it.live(
+    "shows what is being written as it comes, and the reply in its place",
+    () =>
+      Effect.gen(function*() {
+        let held: ServerResponse | undefined
+        const host = yield* chatHost((_, response) => void (held = response))
+        const me = yield* person(host.env)
+        yield* me.type("tell me")
+        const about = { event_id: "e1", trace_id }
+        yield* Effect.suspend(() => held === undefined ? Effect.fail("not asked yet") : Effect.void).pipe(
+          Effect.retry(Schedule.spaced("5 millis"))
+        )
+        host.writes("delta", { ...about, from: 0, text: "I thi" })
+        host.writes("delta", { ...about, from: 5, text: "nk" })
+        host.writes("delta_reset", about)
+        host.writes("of the future", { more: true })
+        host.writes("delta", { ...about, from: 0, text: "It " })
+        host.writes("delta", { ...about, from: 9, text: "after a gap" })
+        host.writes("delta", { ...about, from: 0, text: "It is late" })
+        assert.deepStrictEqual(yield* me.watches(6), ["I thi", "I think", undefined, "It ", undefined, "It is late"])
+        assert.lengthOf(me.printed, 1)
+        host.says(message(1, "It is late.", { event_id: "e1" }))
+        assert.deepStrictEqual(yield* me.sees(2), ["It is late."])
+        assert.deepStrictEqual(me.live.slice(6), [undefined])
+        if (held !== undefined) answer(held, 200, settled("e1", { outcome: "succeeded", reply: "It is late." }))
+        yield* me.leaves
+        assert.lengthOf(me.printed, 2)
+      }),
+    20_000
+  )
+
+  it.live(
+    "takes what is being written away when the connection is lost: it comes from its beginning again",
+    () =>
+      Effect.gen(function*() {
+        const host = yield* chatHost((_, response, says) => {
+          says(message(1, "Hello.", { event_id: "e0" }))
+          answer(response, 200, settled("e0", { outcome: "succeeded", reply: "Hello." }))
+        })
+        const me = yield* person(host.env)
+        yield* me.type("hello")
+        yield* me.sees(2)
+        host.writes("delta", { event_id: "e1", trace_id, from: 0, text: "half" })
+        yield* me.watches(1)
+        host.streams.at(-1)?.destroy()
+        assert.deepStrictEqual(yield* me.watches(2), ["half", undefined])
+        yield* me.leaves
+        // It goes on after the message: what is being written is no place to go on from.
+        assert.deepStrictEqual(host.resumedAfter.at(-1), host.resumedAfter.length > 1 ? "m1" : undefined)
       }),
     20_000
   )
@@ -251,6 +324,7 @@ describe("syris chat", () => {
           }
           setImmediate(() => {
             answering--
+            host.writes("delta", { event_id: line.text, trace_id, from: 0, text: line.text })
             says(message(answering, `${line.text}!`, { message_id: line.text, event_id: line.text }))
             answer(response, 200, settled(line.text, { outcome: "succeeded", reply: `${line.text}!` }))
             Deferred.doneUnsafe(open, Effect.void)

@@ -12,8 +12,11 @@ import { audit } from "./audit.ts"
 import { chat } from "./chat.ts"
 import { CommandFailed } from "./CommandFailed.ts"
 import { autonomy, pause, resume } from "./controls.ts"
+import { costs } from "./costs.ts"
 import { doctor } from "./doctor.ts"
+import { memory } from "./memory.ts"
 import { policy } from "./policy.ts"
+import { replay } from "./replay.ts"
 import { schedules } from "./schedules.ts"
 import { rules } from "./rules.ts"
 import { secrets } from "./secrets.ts"
@@ -43,6 +46,7 @@ export const syris = Command.make("syris").pipe(
     chat,
     trace,
     why,
+    replay,
     tasks,
     task,
     settle,
@@ -54,6 +58,8 @@ export const syris = Command.make("syris").pipe(
     autonomy,
     pause,
     resume,
+    memory,
+    costs,
     policy,
     rules,
     schedules,

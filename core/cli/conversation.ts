@@ -3,6 +3,7 @@
  *
  * - what the host says in it is printed once, whether the stream, a list or the answer to a line brings it;
  * - nothing that it says is missed, also when the connection is lost and found again;
+ * - what a model is still writing is shown as it comes, where it can be seen, and goes when its reply is printed;
  * - what ends without a word from the host is told in one sentence.
  */
 import { Deferred, Effect } from "effect"
@@ -10,6 +11,7 @@ import type { ChatMessage } from "../contract/ChatMessage.ts"
 import { Client, RequestFailed } from "./client.ts"
 import { listen } from "./eventStream.ts"
 import { listed } from "./list.ts"
+import { liveTexts } from "./liveTexts.ts"
 import type { Sent } from "./send.ts"
 import type { Typing } from "./typing.ts"
 import { visible, visibleLines } from "./visible.ts"
@@ -29,7 +31,7 @@ export interface Conversation {
 /** Begins, or goes on with, a conversation. What was said in it before is not printed again. */
 export const converse = Effect.fn("converse")(function*(
   thread_id: string,
-  { note, print }: Pick<Typing, "print" | "note">
+  { live, note, print }: Pick<Typing, "live" | "print" | "note">
 ) {
   const client = yield* Client
   const heard = yield* Deferred.make<void>()
@@ -39,6 +41,7 @@ export const converse = Effect.fn("converse")(function*(
   /** What was printed from an answer, because nothing else brought it. */
   const answered = new Set<string>()
   const waiting = new Set<() => void>()
+  const writing = liveTexts()
   let away = false
 
   const remember = (set: Set<string>, key: string) => {
@@ -52,10 +55,13 @@ export const converse = Effect.fn("converse")(function*(
 
   const tell = (text: string) => Effect.forEach(visibleLines(text), print, { discard: true })
 
-  const show = Effect.fnUntraced(function*({ event_id, message_id, text }: ChatMessage) {
+  const redraw = (changed: boolean) => changed ? live(writing.shown()) : Effect.void
+
+  const show = Effect.fnUntraced(function*({ event_id, kind, message_id, text }: ChatMessage) {
     if (shown.has(message_id)) return
     remember(shown, message_id)
     if (event_id !== undefined) {
+      if (kind === "reply") yield* redraw(writing.replaced(event_id))
       const key = keyOf(event_id, text)
       if (answered.delete(key)) return
       remember(told, key)
@@ -88,8 +94,14 @@ export const converse = Effect.fn("converse")(function*(
       if (!placed) yield* showNew
       yield* Deferred.succeed(heard, undefined)
     }),
-    onEvent: (data) => show(JSON.parse(data) as ChatMessage),
+    onEvent: (data, type) =>
+      Effect.suspend(() => {
+        if (type === "message") return show(JSON.parse(data) as ChatMessage)
+        // A host that is newer may say more than is understood here.
+        return redraw(writing.take(type, data))
+      }),
     onLoss: Effect.fnUntraced(function*(_, { sentence, status }) {
+      yield* redraw(writing.clear())
       if (away) return
       away = true
       const reason = status === 0 ? "The connection is lost." : sentence
@@ -113,6 +125,7 @@ export const converse = Effect.fn("converse")(function*(
     yield* Effect.ignore(showNew)
     if (told.has(key)) return
     remember(answered, key)
+    yield* redraw(writing.replaced(sent.event_id))
     yield* tell(reply)
   })
 

@@ -15,8 +15,8 @@ export interface Listener<E, R> {
    * (`placed` is false), and what was written meanwhile is to be looked up.
    */
   readonly onSign: (placed: boolean) => Effect.Effect<void, E, R>
-  /** The `data` of an event, in order. */
-  readonly onEvent: (data: string) => Effect.Effect<void, E, R>
+  /** The `data` of an event and its type, `message` unless it says otherwise; in order. */
+  readonly onEvent: (data: string, type: string) => Effect.Effect<void, E, R>
   /** The connection is lost; `outages` have followed upon one another before, without a sign of life. */
   readonly onLoss: (outages: number, error: RequestFailed) => Effect.Effect<void, E, R>
 }
@@ -35,7 +35,7 @@ export const listen = <E, R>(
       const closed = yield* Effect.abortSignal
       const headers: Record<string, string> = lastId === undefined ? {} : { "last-event-id": lastId }
       const reader = (yield* client.stream(path, headers, closed)).getReader()
-      const arrived: Array<{ readonly id: string | undefined; readonly data: string }> = []
+      const arrived: Array<{ readonly id: string | undefined; readonly event: string; readonly data: string }> = []
       const parser = Sse.makeParser((event) => event._tag === "Event" ? void arrived.push(event) : undefined)
       const text = new TextDecoder()
       while (true) {
@@ -48,7 +48,7 @@ export const listen = <E, R>(
         const tooLarge = parser.feed(text.decode(value, { stream: true }))
         if (tooLarge !== undefined) return yield* lost()
         for (const event of arrived.splice(0)) {
-          yield* onEvent(event.data)
+          yield* onEvent(event.data, event.event)
           if (event.id !== undefined && event.id !== "") lastId = event.id
         }
       }

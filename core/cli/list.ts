@@ -40,6 +40,8 @@ export const isWholeId = (text: string): boolean => /^[0-9a-f]{8}(-[0-9a-f]{4}){
 export const meantId = Effect.fn("list.meantId")(
   function*(part: string, known: ReadonlyArray<string>, what: string) {
     const wanted = part.toLowerCase()
+    // Everything begins with nothing: an empty variable of a script must not mean the only one there is.
+    if (wanted === "") return yield* failed("The id is empty: give an id, or its beginning or end.")
     const found = new Set(known.filter((id) => id.startsWith(wanted) || id.endsWith(wanted)))
     const [only, ...others] = found
     if (only === undefined) {

@@ -82,8 +82,19 @@ export const drawTrace = (trace: Fields, paint: Paints): ReadonlyArray<string> =
   const cut = Array.isArray(trace.truncated) ? trace.truncated.map((name) => visible(raw(name))).join(" and ") : ""
   if (roots.length === 0) lines.push("Nothing is recorded under this trace.")
   for (const root of sorted(roots)) draw(root, "", "", first, lines, paint)
+  const costs = costsLine(record(trace.costs))
+  if (costs !== "") lines.push(paint.dim(costs))
   if (cut !== "") lines.push(`Not all ${cut} are shown: there are too many for one answer.`)
   return lines
+}
+
+/** What questions to models used; nothing where there were none. */
+const costsLine = ({ input_tokens, output_tokens, questions, usd }: Fields): string => {
+  if (typeof questions !== "number" || questions === 0) return ""
+  const shown = (value: unknown): string => Number(value).toLocaleString("en")
+  const cost = typeof usd === "number" ? `, $${usd.toLocaleString("en", { maximumFractionDigits: 4 })}` : ""
+  return `models: ${shown(questions)} question${questions === 1 ? "" : "s"}, ${shown(input_tokens)} tokens in, ` +
+    `${shown(output_tokens)} out${cost}`
 }
 
 const draw = (node: Node, lead: string, branch: string, first: number, lines: Array<string>, paint: Paints): void => {

@@ -13,10 +13,13 @@ import { ApprovalsGroup } from "./groups/Approvals.ts"
 import { AuditGroup } from "./groups/Audit.ts"
 import { ChatGroup } from "./groups/Chat.ts"
 import { ControlsGroup } from "./groups/Controls.ts"
+import { CostsGroup } from "./groups/Costs.ts"
 import { DocumentationGroup } from "./groups/Documentation.ts"
 import { EventsGroup } from "./groups/Events.ts"
 import { HooksGroup } from "./groups/Hooks.ts"
 import { IntakeGroup } from "./groups/Intake.ts"
+import { LlmGroup } from "./groups/Llm.ts"
+import { MemoryGroup } from "./groups/Memory.ts"
 import { PluginsGroup } from "./groups/Plugins.ts"
 import { PolicyGroup } from "./groups/Policy.ts"
 import { QuietHoursGroup } from "./groups/QuietHours.ts"
@@ -34,6 +37,8 @@ export const Api = HttpApi.make("syris")
   .add(ChatGroup, ApprovalsGroup, PolicyGroup)
   .add(ControlsGroup)
   .add(SchedulesGroup, RulesGroup)
+  .add(MemoryGroup)
+  .add(LlmGroup, CostsGroup)
   .add(QuietHoursGroup, AlarmsGroup)
   .add(WatchersGroup)
   .middleware(Checked)

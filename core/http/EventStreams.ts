@@ -12,6 +12,8 @@ import { Traffic } from "./Traffic.ts"
 
 export interface ServerSentEvent {
   readonly id?: string
+  /** Its type; a `message` where there is none. */
+  readonly event?: string
   /** One line. */
   readonly data: string
 }
@@ -69,7 +71,12 @@ export class EventStreams extends Context.Service<EventStreams, {
         )
         const sending = Stream.runForEach(
           events,
-          ({ data, id }) => write(`${id === undefined ? "" : `id: ${id}\n`}data: ${data}\n\n`)
+          ({ data, event, id }) =>
+            write(
+              `${id === undefined ? "" : `id: ${id}\n`}${
+                event === undefined ? "" : `event: ${event}\n`
+              }data: ${data}\n\n`
+            )
         )
         yield* Effect.raceAllFirst([sending, ping, Deferred.await(stopping)])
         if (!response.destroyed) response.end()

@@ -429,6 +429,7 @@ layer(layerTestServer(), live)("an address", (it) => {
         )
       ).sort()
       assert.deepEqual(operations, [
+        "DELETE /memory/{id}",
         "DELETE /policy/{id}",
         "DELETE /rules/{id}",
         "DELETE /schedules/{id}",
@@ -440,10 +441,13 @@ layer(layerTestServer(), live)("an address", (it) => {
         "GET /chat",
         "GET /chat/stream",
         "GET /controls/autonomy",
+        "GET /costs",
         "GET /docs open",
         "GET /events",
         "GET /events/{id}",
         "GET /health open",
+        "GET /llm/context",
+        "GET /memory",
         "GET /metrics",
         "GET /openapi.json",
         "GET /plugins",

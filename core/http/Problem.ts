@@ -46,6 +46,7 @@ export const problems = {
   "schedule.refused": [400, "The schedule was refused"],
   "approval.not_found": [404, "No such approval"],
   "approval.state": [409, "The approval can't be decided so"],
+  "memory.not_found": [404, "No such memory"],
   "policy.not_found": [404, "No such standing rule"],
   "policy.refused": [400, "The standing rule was refused"],
   "rule.not_found": [404, "No such rule"],

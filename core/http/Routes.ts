@@ -12,8 +12,11 @@ import { approvalsHandlers } from "./groups/Approvals.ts"
 import { auditHandlers } from "./groups/Audit.ts"
 import { chatHandlers } from "./groups/Chat.ts"
 import { controlsHandlers } from "./groups/Controls.ts"
+import { costsHandlers } from "./groups/Costs.ts"
 import { documentationRoutes } from "./groups/Documentation.ts"
 import { eventsHandlers } from "./groups/Events.ts"
+import { llmHandlers } from "./groups/Llm.ts"
+import { memoryHandlers } from "./groups/Memory.ts"
 import { pluginsHandlers } from "./groups/Plugins.ts"
 import { policyHandlers } from "./groups/Policy.ts"
 import { quietHoursHandlers } from "./groups/QuietHours.ts"
@@ -34,6 +37,9 @@ const handlers = Layer.mergeAll(
   chatHandlers(Api),
   policyHandlers(Api),
   controlsHandlers(Api),
+  memoryHandlers(Api),
+  llmHandlers(Api),
+  costsHandlers(Api),
   alarmsHandlers(Api),
   quietHoursHandlers(Api),
   rulesHandlers(Api),

@@ -16,10 +16,15 @@ import { Environment } from "../database/Environment.ts"
 import { Notifications } from "../database/Notifications.ts"
 import { Alarms } from "../health/Alarms.ts"
 import { Health } from "../health/Health.ts"
+import { CompletionLog } from "../llm/CompletionLog.ts"
+import { Memories } from "../memory/Memories.ts"
 import { EventLog } from "../pipeline/EventLog.ts"
+import * as LiveReplies from "../pipeline/LiveReplies.ts"
 import { Pipeline } from "../pipeline/Pipeline.ts"
 import { Traces } from "../pipeline/Traces.ts"
+import type { Configuration } from "../plugin/Configuration.ts"
 import { Registry } from "../plugin/Registry.ts"
+import { Settings } from "../plugin/Settings.ts"
 import { RuleExplain } from "../rules/RuleExplain.ts"
 import { RuleStore } from "../rules/RuleStore.ts"
 import { ApprovalLog } from "../safety/ApprovalLog.ts"
@@ -112,6 +117,8 @@ const emptyRegistry: Registry["Service"] = {
   routes: () => [],
   rules: () => [],
   watchers: () => [],
+  provider: () => undefined,
+  providers: () => [],
   trustOf: () => "untrusted",
   plugins: () => []
 }
@@ -130,6 +137,7 @@ export interface TestServerOptions {
   readonly schedules?: Partial<Schedules["Service"]>
   readonly watchers?: Partial<WatcherRecords["Service"]>
   readonly environment?: Partial<Environment["Service"]>
+  readonly configuration?: Configuration
   readonly database?: Layer.Layer<PgClient.PgClient | SqlClient.SqlClient, unknown>
 }
 
@@ -137,7 +145,7 @@ export interface TestServerOptions {
 export const layerTestServer = (options: TestServerOptions = {}) =>
   layerHttpServer.pipe(
     Layer.provideMerge(Layer.mergeAll(layerPipeline(options.pipeline ?? {}), Traces.layer, Token.layer)),
-    Layer.provideMerge(ApprovalLog.layer),
+    Layer.provideMerge([ApprovalLog.layer, LiveReplies.layer]),
     Layer.provideMerge(Redactor.layerEmpty),
     Layer.provideMerge(Layer.mergeAll(
       AuditLog.layer,
@@ -161,6 +169,10 @@ export const layerTestServer = (options: TestServerOptions = {}) =>
         guardedOf: () => undefined
       }),
       Layer.mock(Previews)({}),
+      Layer.mock(Memories)({}),
+      CompletionLog.layer.pipe(
+        Layer.provide(Settings.layerOf({ timezone: "Europe/Berlin", ...options.configuration }))
+      ),
       Layer.mock(Standing)({ match: () => ({ config: undefined, standing: undefined }), version: () => 1 }),
       Layer.mock(Alarms)(options.alarms ?? {}),
       Layer.mock(RuleStore)(options.rules ?? {}),

@@ -8,11 +8,13 @@ import { Token } from "./Token.ts"
 
 export interface Frame {
   readonly id: string
+  /** Its type; empty where there is none. */
+  readonly event: string
   /** The event's JSON. */
   readonly data: any
 }
 
-/** A client that is connected for the scope; `frames` waits until there are so many. */
+/** A client that is connected for the scope; `frames` waits until there are so many, `until` for what it is asked for. */
 export const connect = Effect.fnUntraced(function*(target: string, lastEventId?: string) {
   const { port } = yield* HttpAddress
   const token = Redacted.value((yield* Token).value)
@@ -42,14 +44,16 @@ export const connect = Effect.fnUntraced(function*(target: string, lastEventId?:
       text = text.slice(end + 2)
       const field = (name: string) => lines.find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2)
       const data = field("data")
-      if (data !== undefined) seen.push({ id: field("id") ?? "", data: JSON.parse(data) })
+      if (data !== undefined) seen.push({ id: field("id") ?? "", event: field("event") ?? "", data: JSON.parse(data) })
     }
     changed()
   })
-  const frames = (count: number) =>
-    Effect.callback<ReadonlyArray<Frame>>((resume) => {
-      changed = () => seen.length >= count ? resume(Effect.sync(() => seen.slice(0, count))) : undefined
+  const until = (found: (seen: ReadonlyArray<Frame>) => boolean) =>
+    Effect.callback<void>((resume) => {
+      changed = () => found(seen) ? resume(Effect.void) : undefined
       changed()
     }).pipe(Effect.timeout("10 seconds"))
-  return { frames, response, seen }
+  const frames = (count: number) =>
+    Effect.map(until(() => seen.length >= count), (): ReadonlyArray<Frame> => seen.slice(0, count))
+  return { frames, until, response, seen }
 })

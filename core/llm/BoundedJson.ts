@@ -11,9 +11,9 @@ export type Parsed =
   /** What is wrong, without its subject: `is not JSON`. */
   | { readonly ok: false; readonly problem: string }
 
-/** What `JSON.parse` makes of a text, if it is neither deeper than 64 levels nor has more than 10 000 keys. */
-export const parseJson = (text: string): Parsed => {
-  const excess = excessOf(text)
+/** What `JSON.parse` makes of a text, if it is neither deeper than 64 levels nor has more than 10 000 keys, or so many. */
+export const parseJson = (text: string, most = maximumKeys): Parsed => {
+  const excess = excessOf(text, most)
   if (excess !== undefined) return { ok: false, problem: excess }
   try {
     return { ok: true, value: JSON.parse(text) as unknown }
@@ -37,7 +37,7 @@ export const parsePlainJson = (text: string): Parsed => {
 const quote = 34, backslash = 92, open = 123, close = 125, openList = 91, closeList = 93, colon = 58
 
 /** One pass; exact for valid JSON, and never less than what a parser reaches before it meets a mistake. */
-const excessOf = (text: string): string | undefined => {
+const excessOf = (text: string, most: number): string | undefined => {
   let depth = 0
   let keys = 0
   for (let i = 0; i < text.length; i++) {
@@ -58,7 +58,7 @@ const excessOf = (text: string): string | undefined => {
         depth--
         break
       case colon:
-        if (++keys > maximumKeys) return `has more than ${maximumKeys} keys`
+        if (++keys > most) return `has more than ${most} keys`
     }
   }
   return undefined

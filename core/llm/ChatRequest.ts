@@ -3,8 +3,9 @@
  */
 import type { ChatCompletionCreateParamsStreaming, ChatCompletionMessageParam } from "openai/resources/chat/completions"
 import type { CompletionRequest, Message } from "./CompletionProvider.ts"
+import type { WireContext } from "./Dialect.ts"
 import type { Redact } from "./Failure.ts"
-import type { WireNames } from "./WireNames.ts"
+import { plainForm, type WireNames } from "./WireNames.ts"
 
 const messageOf = (message: Message, names: WireNames, redact: Redact): ChatCompletionMessageParam => {
   switch (message.role) {
@@ -31,13 +32,8 @@ const messageOf = (message: Message, names: WireNames, redact: Redact): ChatComp
 }
 
 export const chatRequest = (
-  { maxTokens, messages, tools }: CompletionRequest,
-  { baseURL, model, names, redact }: {
-    readonly baseURL: string
-    readonly model: string
-    readonly names: WireNames
-    readonly redact: Redact
-  }
+  { answer, maxTokens, messages, tools }: CompletionRequest,
+  { baseURL, model, names, redact }: WireContext
 ): ChatCompletionCreateParamsStreaming => ({
   model,
   messages: messages.map((message) => messageOf(message, names, redact)),
@@ -46,6 +42,16 @@ export const chatRequest = (
       type: "function",
       function: { name: names.toWire(name), description, parameters: parameters as Record<string, unknown> }
     }))
+  }),
+  ...(answer === undefined ? {} : {
+    response_format: {
+      type: "json_schema",
+      json_schema: {
+        name: plainForm(answer.name),
+        schema: answer.schema as Record<string, unknown>,
+        strict: answer.strict ?? false
+      }
+    }
   }),
   // OpenAI's newer models refuse the old name; other servers know only that one.
   ...(maxTokens === undefined

@@ -44,6 +44,18 @@ const fine: ReadonlyArray<readonly [name: string, Answer, Decision]> = [
     calls: [{ tool: "timer.set", input: { m: 3 } }],
     why: "tea"
   }],
+  [
+    "a call in JSON of a name as it is on the wire",
+    text("{\"action\":\"call\",\"calls\":[{\"tool\":\"timer_set\"},{\"tool\":\"coffee.brew\"}]}"),
+    { action: "call", calls: [{ tool: "timer.set", input: {} }, { tool: "coffee.brew", input: {} }] }
+  ],
+  [
+    "a question in JSON of a name as it is on the wire",
+    text(
+      "{\"action\":\"call\",\"tool\":\"syris_ask\",\"input\":{\"question\":\"Which?\"}}"
+    ),
+    { action: "ask", question: "Which?" }
+  ],
   ["a call in JSON without input", text("{\"action\":\"call\",\"tool\":\"timer.set\"}"), {
     action: "call",
     calls: [{ tool: "timer.set", input: {} }]
@@ -59,6 +71,17 @@ const fine: ReadonlyArray<readonly [name: string, Answer, Decision]> = [
     seconds: 5
   }],
   ["a question in JSON", text("{\"action\":\"ask\",\"question\":\"Which?\"}"), { action: "ask", question: "Which?" }],
+  ["code in a fence", text("```\n{ a: 1 }\n```"), { action: "done", answer: "```\n{ a: 1 }\n```" }],
+  ["text after thoughts", text("<think>\nNo tool fits.\n</think>\n\nI can't."), { action: "done", answer: "I can't." }],
+  ["a call with thoughts", { ...calls(["coffee.brew", ""]), text: "<think>hm</think> As told." }, {
+    action: "call",
+    calls: [{ tool: "coffee.brew", input: {} }],
+    why: "As told."
+  }],
+  ["text about a call", text("I'd write <tool_call> for it."), {
+    action: "done",
+    answer: "I'd write <tool_call> for it."
+  }],
   ["an end in JSON", text("```json\n{\"action\":\"done\",\"answer\":\"Yes.\"}\n```"), {
     action: "done",
     answer: "Yes."
@@ -68,6 +91,14 @@ const fine: ReadonlyArray<readonly [name: string, Answer, Decision]> = [
 const wrong: ReadonlyArray<readonly [name: string, Answer, says: string | RegExp]> = [
   ["nothing", { text: undefined, calls: [] }, "Your answer was empty: call a tool, or answer in plain text."],
   ["spaces", text(" \n"), "Your answer was empty: call a tool, or answer in plain text."],
+  ["thoughts alone", text("<think>Hm.</think>"), /^Your answer was empty/],
+  ["thoughts without an end", text("<thinking>Hm, {\"a\":1} perhaps"), /^Your answer was empty/],
+  ...[
+    "<tool_call>\n{\"name\":\"coffee_brew\",\"arguments\":{}}\n</tool_call>",
+    "I brew it.\n  <function=coffee_brew>{}</function>",
+    "<|python_tag|>coffee_brew.call()",
+    "<｜tool▁calls▁begin｜>coffee_brew"
+  ].map((written, i) => [`a call as text (${i})`, text(written), /written as text, which calls nothing/] as const),
   [
     "broken arguments",
     calls(["coffee.brew", "{broken"]),
@@ -160,6 +191,7 @@ describe("a decision", () => {
     const before = performance.now()
     read(text(`\`\`\`json${" ".repeat(1_000_000)}x`))
     read(text("{".repeat(1_000_000)))
+    for (const each of ["\n", " ", "```", "<think>", "<\n"]) read(text(`x${each.repeat(100_000)}x`))
     read(calls(["coffee.brew", `"${"\\".repeat(250_000)}`]))
     assert.isBelow(performance.now() - before, 2_000)
   })

@@ -3,6 +3,7 @@
  *
  * - Tools are called natively; `syris.wait` and `syris.ask` are offered like tools and stand alone.
  * - Plain text is an answer. Text that begins like JSON must be one whole decision, for servers without native tools.
+ * - Thoughts that a server left in the text are none of it, and a call that it did not read is no answer.
  * - Whatever is wrong is one text that tells the model what to change. A tool's input is checked by whoever runs it.
  */
 import { Schema } from "effect"
@@ -10,6 +11,7 @@ import { asSentences, check, unknownKey } from "../plugin/Explain.ts"
 import type { Redaction } from "../secrets/Redactor.ts"
 import { asRecord, type Parsed, parsePlainJson } from "./BoundedJson.ts"
 import type { Completion, OfferedTool } from "./CompletionProvider.ts"
+import { wireNames } from "./WireNames.ts"
 
 export interface ChosenCall {
   readonly tool: string
@@ -97,7 +99,7 @@ export const readDecision = (
   completion: Pick<Completion, "text" | "calls">,
   offered: ReadonlyArray<OfferedTool>
 ): Decision | Invalid => {
-  const text = completion.text?.trim() ?? ""
+  const text = withoutThoughts(completion.text?.trim() ?? "")
   if (completion.calls.length > 0) {
     const calls: Array<ChosenCall> = []
     for (const { arguments: written, tool } of completion.calls) {
@@ -108,20 +110,43 @@ export const readDecision = (
     return ofCalls(calls, text, offered)
   }
   if (text === "") return invalid("your answer was empty: call a tool, or answer in plain text")
-  return /^(?:[[{]|```json)/i.test(text)
-    ? ofJson(text, offered)
-    : { action: "done", answer: bound(text, longestAnswer) }
+  if (beginsLikeJson.test(text)) return ofJson(text, offered)
+  if (templateCall.test(text)) {
+    return invalid(
+      "your answer has a call that is written as text, which calls nothing: call the tools that you were offered, or answer " +
+        "in plain text"
+    )
+  }
+  return { action: "done", answer: bound(text, longestAnswer) }
+}
+
+const beginsLikeJson = /^(?:[[{]|```json)/i
+
+/** Calls as the templates of models write them, at the beginning of a line. */
+const templateCall =
+  /^[ \t]{0,8}(?:<\|?(?:tool_call|function_call|function=|invoke |python_tag)|<｜tool▁call|\[TOOL_CALLS\])/im
+
+/** What comes after thoughts between marks at the beginning; nothing where they have no end. */
+const withoutThoughts = (text: string): string => {
+  const mark = /^<(think|thinking|reasoning)>/i.exec(text)?.[1]
+  if (mark === undefined) return text
+  const end = `</${mark}>`
+  const at = text.indexOf(end)
+  return at < 0 ? "" : text.slice(at + end.length).trim()
 }
 
 /** Calls whose input is plain JSON already. */
 const ofCalls = (
-  calls: ReadonlyArray<ChosenCall>,
+  named: ReadonlyArray<ChosenCall>,
   why: string | null | undefined,
   offered: ReadonlyArray<OfferedTool>
 ): Decision | Invalid => {
-  if (calls.length === 0) return invalid("your answer calls no tool: name at least one")
-  if (calls.length > mostCalls) return invalid(`your answer calls ${calls.length} tools: at most ${mostCalls} at once`)
+  if (named.length === 0) return invalid("your answer calls no tool: name at least one")
+  if (named.length > mostCalls) return invalid(`your answer calls ${named.length} tools: at most ${mostCalls} at once`)
   const known = [...pseudoTools, ...offered].map(({ name }) => name)
+  // Who writes a call out knows the tool by its name on the wire.
+  const { fromWire } = wireNames(known)
+  const calls = named.map(({ input, tool }) => ({ tool: fromWire(tool), input }))
   const unknown = calls.find(({ tool }) => !known.includes(tool))
   if (unknown !== undefined) return invalid(unknownKey(unknown.tool.slice(0, 100), known, "tool"))
   const alone = calls.find(({ tool }) => isPseudo(tool))

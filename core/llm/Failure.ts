@@ -2,10 +2,10 @@
  * What went wrong between the host and a model's server, as one `CompletionFailed`. The server's own words are redacted,
  * made plain and short; nothing else of its answer is kept.
  */
-import { type CompletionFailed, failed } from "./CompletionProvider.ts"
+import { CompletionFailed, failed } from "./CompletionProvider.ts"
 
 /** The longest that a server is obeyed when it says when to come again, milliseconds. */
-const maximumRetryAfterMs = 60_000
+export const maximumRetryAfterMs = 60_000
 /** Of the server's own words, characters. */
 const maximumWords = 300
 
@@ -43,6 +43,48 @@ const hints: Readonly<Record<number, string>> = {
 /** It ended before its end. */
 export const cut = (why: string): CompletionFailed =>
   failed("llm.cut", `The model's answer was cut: ${why}. Nothing of it was used.`)
+
+/** It ended at its length limit. */
+export const cutAtLimit = (): CompletionFailed =>
+  new CompletionFailed({ ...fieldsOf(cut("it reached its length limit")), atLimit: true })
+
+/** The same failure with other words or more to say. */
+export const fieldsOf = ({ atLimit, code, detail, retryAfterMs, retryable }: CompletionFailed) => ({
+  code,
+  detail,
+  retryable,
+  ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+  ...(atLimit === undefined ? {} : { atLimit })
+})
+
+/** Not what a completion looks like. */
+export const notCompletion = (why: string): CompletionFailed =>
+  failed("llm.invalid", `The model's server sent what is not a completion: it ${why}. Check llm.baseURL.`)
+
+/** The server has an answer, and does not give it. */
+export const withheld = (): CompletionFailed =>
+  failed("llm.refused", "The model's server withheld the answer (content_filter). Ask in other words.")
+
+/** What an answer that ended for this reason is instead of an answer; nothing where it is one. */
+export const unfinished = (finish: string | undefined): CompletionFailed | undefined => {
+  switch (finish) {
+    case "length":
+      return cutAtLimit()
+    case "content_filter":
+      return withheld()
+    // vLLM and SGLang, OpenRouter, DeepSeek.
+    case "abort":
+    case "error":
+    case "insufficient_system_resource":
+      return cut("its server gave it up")
+    default:
+      return undefined
+  }
+}
+
+/** The question was given up. */
+export const aborted = (): CompletionFailed =>
+  failed("llm.aborted", "The question to the model was given up before its answer.")
 
 /** More than the bounds. */
 export const large = (what: string): CompletionFailed =>
@@ -104,7 +146,7 @@ export const ofErrorBody = (error: unknown, redact: Redact): CompletionFailed =>
     ? code
     : /rate_limit/.test(kind)
     ? 429
-    : /invalid_request|context_length/.test(kind)
+    : /invalid_|context_length|policy/.test(kind)
     ? 400
     : 500
   return ofStatus(status, said)

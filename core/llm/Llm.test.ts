@@ -1,5 +1,5 @@
 /**
- * The model as the configuration names it: checked settings, their defaults, and the layer that follows from them.
+ * The model as the configuration names it: who is asked, with which key, and what ends the start.
  */
 import { Effect, Layer, Redacted, Result } from "effect"
 import * as fs from "node:fs"
@@ -7,133 +7,21 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { afterAll, assert, describe, it } from "vitest"
 import { Environment } from "../database/Environment.ts"
+import { Health } from "../health/Health.ts"
+import { definePlugin, type Plugin } from "../plugin/Plugin.ts"
+import * as PluginHost from "../plugin/PluginHost.ts"
 import { secret } from "../plugin/Secret.ts"
-import { readConfiguration, Settings } from "../plugin/Settings.ts"
+import { Settings } from "../plugin/Settings.ts"
 import { Redactor } from "../secrets/Redactor.ts"
 import { openStore, SecretsStore } from "../secrets/SecretsStore.ts"
 import { scriptedModel } from "../testing/ScriptedModel.ts"
 import { Provider } from "./CompletionProvider.ts"
 import * as Llm from "./Llm.ts"
-import { usdOf } from "./Price.ts"
 
 const home = fs.mkdtempSync(path.join(os.tmpdir(), "syris-llm-"))
 afterAll(() => fs.rmSync(home, { recursive: true, force: true }))
 
 const local = { provider: "openai", model: "small", baseURL: "http://127.0.0.1:8080/v1/" }
-const readLlm = (llm: unknown) => Effect.runPromise(Effect.result(readConfiguration({ llm }, "FILE")))
-
-/** What is wrong with the setting, and the sentence. */
-const mistakes: ReadonlyArray<readonly [llm: unknown, sentence: string]> = [
-  ["openai", "FILE: the setting \"llm\" must be an object."],
-  [{ ...local, provider: "other" }, "FILE: the setting \"llm.provider\" must be \"openai\"."],
-  [{ provider: "openai", baseURL: local.baseURL }, "FILE: the setting \"llm.model\" is missing."],
-  [{ ...local, model: " " }, "FILE: the setting \"llm.model\" must be a string that is not empty."],
-  [{ ...local, baseUrl: "x" }, "FILE: there is no setting \"llm.baseUrl\"; did you mean \"baseURL\"?"],
-  ...["ftp://a/v1", "a/v1", "http://u@a/v1", "https://:p@a/v1", "https://a/v1?key=b", "https://a/v1#b", "https://a/v1 "]
-    .map((baseURL) =>
-      [
-        { ...local, baseURL },
-        "FILE: the setting \"llm.baseURL\" must be an http or https address without user, password and query, such as " +
-        "\"https://api.openai.com/v1\"."
-      ] as const
-    ),
-  [
-    { provider: "openai", model: "x" },
-    "FILE: the setting \"llm.apiKey\" is missing, and https://api.openai.com/v1 needs one: give secret(\"openai\", " +
-    "\"key\"), or the baseURL of a server that needs none."
-  ],
-  [
-    { ...local, baseURL: "https://api.openai.com/v1/" },
-    "FILE: the setting \"llm.apiKey\" is missing, and https://api.openai.com/v1 needs one: give secret(\"openai\", " +
-    "\"key\"), or the baseURL of a server that needs none."
-  ],
-  [{ ...local, apiKey: 3 }, "FILE: the setting \"llm.apiKey\" must be secret(name, key)."],
-  [
-    { ...local, apiKey: "" },
-    "FILE: the setting \"llm.apiKey\" is empty: give secret(\"openai\", \"key\"), or remove it if the server needs no key."
-  ],
-  [
-    { ...local, timeout: "2 hours" },
-    "FILE: the setting \"llm.timeout\" must be a duration above zero and of at most 1 hour, such as \"30 seconds\"."
-  ],
-  [
-    { ...local, silence: "soon" },
-    "FILE: the setting \"llm.silence\" must be a duration above zero and of at most 5 minutes, such as \"30 seconds\"."
-  ],
-  [
-    { ...local, bounds: { steps: 0 } },
-    "FILE: the setting \"llm.bounds.steps\" must be a whole number above zero."
-  ],
-  [
-    { ...local, bounds: { usd: 1 } },
-    "FILE: the setting \"llm.bounds.usd\" needs \"llm.price\", so that the host knows what an answer costs: give " +
-    "price: { inputPerMillion, outputPerMillion }, or remove it."
-  ],
-  [{ ...local, price: { inputPerMillion: 1 } }, "FILE: the setting \"llm.price.outputPerMillion\" is missing."],
-  [
-    { ...local, price: { inputPerMillion: -1, outputPerMillion: 1 } },
-    "FILE: the setting \"llm.price.inputPerMillion\" must be US dollars, zero or more."
-  ],
-  [
-    { ...local, budget: { perTraceTokens: 1.5 } },
-    "FILE: the setting \"llm.budget.perTraceTokens\" must be a whole number."
-  ]
-]
-
-describe("the setting llm", () => {
-  it.each(mistakes)("%j", async (llm, sentence) => {
-    const result = await readLlm(llm)
-    if (Result.isSuccess(result)) return assert.fail("it is accepted")
-    assert.strictEqual(result.failure.detail, sentence)
-    assert.deepEqual(result.failure.more, [])
-  })
-
-  it("has defaults, and is nothing where there is none", async () => {
-    const { llm, warnings } = Result.getOrThrow(await readLlm(local))
-    assert.deepEqual(llm, {
-      provider: "openai",
-      baseURL: "http://127.0.0.1:8080/v1",
-      apiKey: undefined,
-      model: "small",
-      timeoutMs: 120_000,
-      silenceMs: 30_000,
-      budget: { perTraceTokens: 50_000 },
-      bounds: { steps: 20, seconds: 600, usd: undefined },
-      price: undefined
-    })
-    assert.deepEqual(warnings, [])
-    assert.isUndefined(Result.getOrThrow(await readLlm(undefined)).llm)
-  })
-
-  it("is taken as it is given", async () => {
-    const price = { inputPerMillion: 2, outputPerMillion: 8 }
-    const { llm } = Result.getOrThrow(
-      await readLlm({
-        provider: "openai",
-        model: "big",
-        apiKey: secret("openai", "key"),
-        timeout: "5 minutes",
-        silence: 1500,
-        budget: { perTraceTokens: 9 },
-        bounds: { steps: 3, seconds: 4, usd: 0.5 },
-        price
-      })
-    )
-    assert.deepEqual(llm, {
-      provider: "openai",
-      baseURL: "https://api.openai.com/v1",
-      apiKey: secret("openai", "key"),
-      model: "big",
-      timeoutMs: 300_000,
-      silenceMs: 1500,
-      budget: { perTraceTokens: 9 },
-      bounds: { steps: 3, seconds: 4, usd: 0.5 },
-      price
-    })
-    assert.strictEqual(usdOf({ input_tokens: 500_000, output_tokens: 250_000 }, price), 3)
-    assert.isUndefined(usdOf({ input_tokens: 1, output_tokens: 1 }, undefined))
-  })
-})
 
 describe("the layer of the model", () => {
   const environment = Layer.succeed(Environment, {
@@ -143,13 +31,18 @@ describe("the layer of the model", () => {
     config: "",
     databaseUrl: undefined
   })
-  const within = <A, E>(llm: unknown, body: Effect.Effect<A, E, Redactor>) =>
+  const within = <A, E>(
+    llm: unknown,
+    body: Effect.Effect<A, E, Redactor | Health>,
+    ...plugins: ReadonlyArray<Plugin>
+  ) =>
     Effect.runPromise(Effect.result(Effect.provide(
       body,
       Llm.layer.pipe(
-        Layer.provideMerge(Redactor.layer),
+        Layer.provide(PluginHost.layer),
+        Layer.provideMerge([Redactor.layer, Health.layer]),
         Layer.provide(SecretsStore.layer),
-        Layer.provide([Settings.layerOf({ llm }, "FILE"), environment]),
+        Layer.provide([Settings.layerOf({ llm, plugins }, "FILE"), environment]),
         Layer.fresh
       )
     )))
@@ -198,4 +91,91 @@ describe("the layer of the model", () => {
       await model.close()
     }
   })
+
+  it("goes on to the next model over real sockets, and says so to whoever hears the text", async () => {
+    const [big, small] = await Promise.all([
+      scriptedModel([{ stream: halfOf("I am"), type: "text/event-stream" }]),
+      scriptedModel([{ text: "I am small.", usage: { prompt_tokens: 1_000_000, completion_tokens: 0 } }])
+    ])
+    try {
+      const heard: Array<string> = []
+      const llm = {
+        ...local,
+        baseURL: big.url,
+        apiKey: "big-key-1",
+        model: "same",
+        fallback: [{
+          model: "same",
+          baseURL: small.url,
+          api: "responses",
+          price: { inputPerMillion: 2, outputPerMillion: 1 }
+        }]
+      }
+      const answer = await within(
+        llm,
+        Effect.flatMap(Provider, (provider) =>
+          provider!.complete({
+            messages: [{ role: "user", content: "Who?" }],
+            tools: [],
+            onText: (delta) => void heard.push(delta),
+            onRestart: () => void heard.push("RESTART")
+          }))
+      )
+      assert.deepInclude(Result.getOrThrow(answer), {
+        text: "I am small.",
+        tried: [{ model: "same (llm)", code: "llm.cut" }],
+        usd: 2
+      })
+      assert.deepEqual(heard, ["I am", "RESTART", "I am sm", "all."])
+      const sent = [big, small].map(({ requests: [first] }) => [first?.path, first?.headers.authorization])
+      assert.deepEqual(sent, [["/v1/chat/completions", "Bearer big-key-1"], ["/v1/responses", undefined]])
+    } finally {
+      await Promise.all([big.close(), small.close()])
+    }
+  })
+
+  it("refuses to start with a provider that nobody brings, or whose plugin can't make it", async () => {
+    const echo = (make: unknown) =>
+      definePlugin({ name: "acme", setup: () => ({ providers: [{ name: "acme", make } as any] }) })()
+    const fine = echo(() => ({ complete: async () => ({ text: "Hi." }) }))
+    const refusal = async (llm: object, ...plugins: ReadonlyArray<Plugin>) => {
+      const result = await within({ model: "m", ...llm }, Provider, ...plugins)
+      return Result.isSuccess(result) ? "it starts" : (result.failure as Error).message
+    }
+    assert.strictEqual(
+      await refusal({ provider: "opnai" }),
+      "FILE: llm.provider: there is no provider \"opnai\"; did you mean \"openai\"?"
+    )
+    assert.strictEqual(
+      await refusal({ provider: "acne" }, fine),
+      "FILE: llm.provider: there is no provider \"acne\"; did you mean \"acme\"?"
+    )
+    assert.strictEqual(
+      await refusal({ provider: "acme", fallback: [{ model: "x", provider: "elsewhere" }] }, fine),
+      "FILE: llm.fallback[0].provider: there is no provider \"elsewhere\"; known are openai, acme."
+    )
+    assert.strictEqual(
+      await refusal({ provider: "acme" }, echo(() => 1)),
+      "FILE: llm.provider: make of the provider acme must give back an object with a complete function."
+    )
+    const throwing = echo(() => {
+      throw new Error("There is no such model")
+    })
+    assert.strictEqual(
+      await refusal({ provider: "acme" }, throwing),
+      "FILE: llm.provider: make of the provider acme throws: There is no such model."
+    )
+    assert.strictEqual(await refusal({ provider: "acme" }, fine), "it starts")
+  })
+
+  it("refuses to start without the key of a later model", async () => {
+    const result = await within({ ...local, fallback: [{ model: "a", apiKey: secret("later", "key") }] }, Provider)
+    assert.strictEqual(
+      Result.isSuccess(result) ? "" : (result.failure as Error).message,
+      "FILE: llm.fallback[0].apiKey: The secret later key is missing. Set it with: syris secrets set later key"
+    )
+  })
 })
+
+/** A stream that breaks off after these words. */
+const halfOf = (content: string): string => `data: ${JSON.stringify({ choices: [{ delta: { content } }] })}\n\n`

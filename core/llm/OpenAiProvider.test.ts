@@ -8,7 +8,6 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { afterAll, afterEach, assert, describe, it } from "vitest"
 import { secret } from "../plugin/Secret.ts"
-import type { LlmSettings } from "../plugin/Settings.ts"
 import { makeRedaction } from "../secrets/Redactor.ts"
 import { openStore } from "../secrets/SecretsStore.ts"
 import { type Script, scriptedModel, type ScriptedModel } from "../testing/ScriptedModel.ts"
@@ -19,7 +18,7 @@ import type {
   CompletionProvider,
   CompletionRequest
 } from "./CompletionProvider.ts"
-import { makeOpenAiProvider } from "./OpenAiProvider.ts"
+import { makeOpenAiProvider, type OpenAiSettings } from "./OpenAiProvider.ts"
 
 const home = fs.mkdtempSync(path.join(os.tmpdir(), "syris-llm-"))
 const store = openStore(home)
@@ -42,20 +41,19 @@ afterEach(async () => {
 })
 afterAll(() => fs.rmSync(home, { recursive: true, force: true }))
 
-const provider = (baseURL: string, given: Partial<LlmSettings> = {}): CompletionProvider => {
+const provider = (baseURL: string, given: Partial<OpenAiSettings> = {}): CompletionProvider => {
   const redaction = makeRedaction(undefined, () => {})
   redaction.add("openai.key", Redacted.make(key))
   redaction.add("home.alarm", Redacted.make("code-4711"))
   return makeOpenAiProvider(
     {
       provider: "openai",
+      api: "chat",
       baseURL,
       apiKey: undefined,
       model: "small",
       timeoutMs: 10_000,
       silenceMs: 5_000,
-      budget: { perTraceTokens: 50_000 },
-      bounds: { steps: 20, seconds: 600, usd: undefined },
       price: undefined,
       ...given
     },
@@ -142,6 +140,12 @@ describe("an answer", () => {
           tool_calls: [{ index: 0, id: "y", function: { name: "timer_set", arguments: { minutes: 3 } } }]
         })
       },
+      // One index for two, whose pieces come by turns.
+      {
+        stream: sse({ tool_calls: [called(0, "x", "coffee_brew", "{\"c"), called(0, "y", "timer_set", "{")] }, {
+          tool_calls: [called(0, "x", "", "ups\":1}"), called(0, "y", "", "}")]
+        })
+      },
       // Neither index nor id.
       {
         stream: sse({
@@ -157,6 +161,10 @@ describe("an answer", () => {
     assert.deepEqual((await ask(asked)).calls, [
       { id: "x", tool: "coffee.brew", arguments: "{}" },
       { id: "y", tool: "timer.set", arguments: "{\"minutes\":3}" }
+    ])
+    assert.deepEqual((await ask(asked)).calls, [
+      { id: "x", tool: "coffee.brew", arguments: "{\"cups\":1}" },
+      { id: "y", tool: "timer.set", arguments: "{}" }
     ])
     assert.deepEqual((await ask(asked)).calls, [
       { id: "call_0", tool: "coffee.brew", arguments: "{}" },
@@ -337,9 +345,12 @@ describe("an answer that does not end", () => {
       { stream: "data: {\"choices\":[{\"delta\":{\"content\":\"half\"}}]}\n\n" },
       { stream: "data: {\"choices\":[{\"delta\":{\"conten" },
       { arguments: "{\"cups\":", tool: "coffee.brew", finish: "length" },
-      { text: "The answer is", finish: "length" }
+      { text: "The answer is", finish: "length" },
+      // vLLM and SGLang, OpenRouter: the server gave it up.
+      { text: "The answer is", finish: "abort" },
+      { text: "The answer is", finish: "error" }
     )
-    for (let i = 0; i < 5; i++) {
+    for (let i = 0; i < 7; i++) {
       assert.deepInclude(await refusal(provider(server.url)), { code: "llm.cut", retryable: true })
     }
   })

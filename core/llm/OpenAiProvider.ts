@@ -1,16 +1,15 @@
 /**
- * Asks any server that speaks OpenAI's chat completions, by the `openai` package.
+ * Asks any server that speaks OpenAI's protocol, by the `openai` package, in the dialect that `llm.api` names.
  *
  * - One request for one question: the package retries nothing, reads no key from the environment and logs nothing.
- * - It streams, and takes a whole JSON answer as well. What comes back is hostile: bounded in time, silence and size.
+ * - It streams, and hands the text on in the turn in which it is read; it takes a whole JSON answer as well.
+ * - What comes back is hostile: bounded in time, silence and size.
  * - The key is read from the secrets store for each question, and is in no error.
  */
 import { Effect } from "effect"
-import { readSecret } from "../plugin/SecretAccess.ts"
-import type { LlmSettings } from "../plugin/Settings.ts"
+import type { ModelSettings } from "../plugin/Settings.ts"
 import type { Redaction } from "../secrets/Redactor.ts"
 import type { SecretsStore } from "../secrets/SecretsStore.ts"
-import { chatRequest } from "./ChatRequest.ts"
 import {
   type Completion,
   CompletionFailed,
@@ -18,9 +17,12 @@ import {
   type CompletionRequest,
   failed
 } from "./CompletionProvider.ts"
-import { CompletionReader } from "./CompletionReader.ts"
+import type { AnswerReader } from "./Dialect.ts"
+import { dialects } from "./Dialects.ts"
 import { cut, words } from "./Failure.ts"
+import { modelKey } from "./ModelKey.ts"
 import { serverSentEvents } from "./ServerSentEvents.ts"
+import { callSafely } from "./TextRelay.ts"
 import { Watch } from "./Watch.ts"
 import { chunksOf, makeFetch, textOf } from "./Wire.ts"
 import { wireNames } from "./WireNames.ts"
@@ -28,16 +30,20 @@ import { wireNames } from "./WireNames.ts"
 /** Longest answer that is one JSON text, bytes. */
 const maximumJsonBytes = 1_048_576
 
+export interface OpenAiSettings extends ModelSettings {
+  readonly baseURL: string
+}
+
 interface Asked {
   readonly request: CompletionRequest
-  readonly settings: LlmSettings
+  readonly settings: OpenAiSettings
   readonly key: string | undefined
   readonly redact: Redaction["redactText"]
   readonly watch: Watch
 }
 
-/** Reads a stream to its `[DONE]`, or as far as it comes. Whether it said that it is over. */
-const readStream = async (response: Response, watch: Watch, reader: CompletionReader): Promise<boolean> => {
+/** Reads a stream to its end, or as far as it comes. Whether it said that it is over. */
+const readStream = async (response: Response, watch: Watch, reader: AnswerReader): Promise<boolean> => {
   try {
     for await (const { data, last } of serverSentEvents(chunksOf(response, watch))) {
       if (data.trim() === "[DONE]") return true
@@ -47,6 +53,7 @@ const readStream = async (response: Response, watch: Watch, reader: CompletionRe
         if (last && error instanceof CompletionFailed && error.code === "llm.invalid") throw cut("it ended in a piece")
         throw error
       }
+      if (reader.over) return true
     }
   } catch (error) {
     // A connection that breaks after the last piece takes nothing away.
@@ -56,9 +63,9 @@ const readStream = async (response: Response, watch: Watch, reader: CompletionRe
 }
 
 const ask = async ({ key, redact, request, settings, watch }: Asked): Promise<Completion> => {
-  const { baseURL, model, timeoutMs } = settings
+  const { api, baseURL, model, timeoutMs } = settings
   const names = wireNames(request.tools.map(({ name }) => name))
-  const body = chatRequest(request, { baseURL, model, names, redact })
+  const dialect = dialects[api]
   // Loaded with the first question: no start waits for it, and it is no silence of the server.
   const { OpenAI } = await import("openai")
   watch.heard()
@@ -75,8 +82,11 @@ const ask = async ({ key, redact, request, settings, watch }: Asked): Promise<Co
     logLevel: "off",
     fetch: makeFetch({ baseURL, key, redact, watch })
   })
-  const response = await client.chat.completions.create(body).asResponse()
-  const reader = new CompletionReader(redact)
+  const sent = dialect.send(client, request, { baseURL, model, names, redact })
+  const response = await sent.response
+  const reader = dialect.reader(redact, (delta) => {
+    if (watch.failure === undefined) callSafely(request.onText, delta)
+  })
   const type = response.headers.get("content-type") ?? ""
   let done = true
   if (/\bjson\b/.test(type)) reader.take(await textOf(response, watch, maximumJsonBytes, true))
@@ -87,42 +97,34 @@ const ask = async ({ key, redact, request, settings, watch }: Asked): Promise<Co
       `The model's server answered with "${words(type, redact)}", which is no completion. Check llm.baseURL.`
     )
   }
-  const completion = reader.end(done, { model, inputCharacters: JSON.stringify([body.messages, body.tools]).length })
+  const completion = reader.end(done, { model, inputCharacters: sent.inputCharacters })
   return { ...completion, calls: completion.calls.map((call) => ({ ...call, tool: names.fromWire(call.tool) })) }
 }
 
 /** The provider of these settings. A plain key must be known to `redactor`, as every value of `store` is. */
 export const makeOpenAiProvider = (
-  settings: LlmSettings,
+  settings: OpenAiSettings,
   store: SecretsStore["Service"],
   redactor: Redaction
 ): CompletionProvider => {
   const { apiKey, model, silenceMs, timeoutMs } = settings
-  const key: Effect.Effect<string | undefined, CompletionFailed> = apiKey === undefined
-    ? Effect.undefined
-    : readSecret(store, apiKey).pipe(
-      Effect.mapError((error) => failed("llm.refused", error.detail)),
-      Effect.map((value) => value.trim()),
-      Effect.filterOrFail(
-        (value) => /^[\x21-\x7e]+$/.test(value),
-        () => failed("llm.refused", "The key of the model (llm.apiKey) is empty or has characters that no key has.")
-      )
-    )
+  const key = modelKey(apiKey, store)
   const complete = Effect.fn("CompletionProvider.complete")(function*(request: CompletionRequest) {
     const value = yield* key
     return yield* Effect.callback<Completion, CompletionFailed>((resume) => {
       const watch = new Watch({ timeoutMs, silenceMs, signal: request.signal })
+      const end = (failure: unknown): void => {
+        watch.close()
+        resume(failure instanceof CompletionFailed ? Effect.fail(failure) : Effect.die(failure))
+      }
       void ask({ request, settings, key: value, redact: redactor.redactText, watch }).then(
         (completion) => {
+          if (watch.failure !== undefined) return end(watch.failure)
           watch.close()
           resume(Effect.succeed(completion))
         },
-        (error: unknown) => {
-          // The package wraps what its `fetch` was thrown; the watch has the thing itself.
-          const failure = watch.failure ?? error
-          watch.close()
-          resume(failure instanceof CompletionFailed ? Effect.fail(failure) : Effect.die(failure))
-        }
+        // The package wraps what its `fetch` was thrown; the watch has the thing itself.
+        (error: unknown) => end(watch.failure ?? error)
       )
       return Effect.sync(watch.abort)
     })

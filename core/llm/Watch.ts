@@ -3,6 +3,7 @@
  * the request, and ends the connection with it.
  */
 import { type CompletionFailed, failed } from "./CompletionProvider.ts"
+import { aborted } from "./Failure.ts"
 
 export interface WatchOptions {
   /** For the whole answer, milliseconds. */
@@ -55,7 +56,7 @@ export class Watch {
 
   /** Nobody waits for the answer any more. */
   readonly abort = (): void => {
-    this.end(failed("llm.aborted", "The question to the model was given up before its answer."))
+    this.end(aborted())
   }
 
   /** The request is over, and so is its connection if something of it was left unread. */

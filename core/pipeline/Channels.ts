@@ -1,5 +1,5 @@
 /**
- * Listens on the channels of the plugins for as long as the host runs. A channel that fails is started again, later each
+ * Listens on the channels of the plugins for as long as the host runs, and shows answers on those that can while they come. A channel that fails is started again, later each
  * time, and is named in the host's health until it listens again.
  */
 import { Duration, Effect, Layer, Schedule } from "effect"
@@ -8,6 +8,7 @@ import { fromPlugin } from "../plugin/Awaiting.ts"
 import type { Channel } from "../plugin/Plugin.ts"
 import { type RegisteredChannel, Registry } from "../plugin/Registry.ts"
 import { makeChannelContext } from "./ChannelContext.ts"
+import { showLive } from "./ChannelLive.ts"
 
 const backOff = Schedule.min([Schedule.exponential("1 second"), Schedule.spaced("1 minute")])
 
@@ -42,8 +43,17 @@ const make = Effect.gen(function*() {
     )
   }
 
+  const keepShowing = (registered: RegisteredChannel, live: NonNullable<Channel["live"]>) =>
+    Effect.acquireUseRelease(
+      Effect.sync(() => new AbortController()),
+      (controller) => showLive(registered, live, contextOf(registered, controller.signal)),
+      (controller) => Effect.sync(() => controller.abort())
+    ).pipe(Effect.forkScoped)
+
   for (const registered of registry.channels()) {
-    if (registered.channel.receive !== undefined) yield* keepListening(registered, registered.channel.receive)
+    const { live, receive } = registered.channel
+    if (receive !== undefined) yield* keepListening(registered, receive)
+    if (live !== undefined) yield* keepShowing(registered, live)
   }
 })
 

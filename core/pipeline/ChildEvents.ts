@@ -3,9 +3,11 @@
  */
 import { Effect } from "effect"
 import { type Audit, type AuditRow } from "../audit/Audit.ts"
+import { outputTrust } from "../plugin/OutputTrust.ts"
 import type { Registry } from "../plugin/Registry.ts"
 import type { Settings } from "../plugin/Settings.ts"
 import { worst } from "../safety/Provenance.ts"
+import type { Ending } from "../tools/Ending.ts"
 import { type Attempted, callRefs, type Conclusion, madeTrust } from "../tools/ToolExecutor.ts"
 import type { Left } from "../tools/ToolRun.ts"
 import { madeEvent } from "./MadeEvents.ts"
@@ -20,14 +22,17 @@ interface Services {
 export const childEvents = Effect.fnUntraced(function*(
   { audit, registry, settings }: Services,
   work: Attempted,
+  ending: Ending,
   left: Left,
   at: Date
 ) {
-  const name = work.tool.definition.name
+  const { definition } = work.tool
+  const { name } = definition
+  const output = ending.status === "succeeded" ? ending.output : undefined
   const rows: Array<AuditRow> = []
   const emitted: Array<Conclusion["emitted"][number]> = []
   // What a tool made is as good as the worst of its call and itself: nothing that it makes is the operator's word.
-  const parent = { ...work.event, trust: worst(madeTrust(work), work.tool.definition.trust ?? "trusted") }
+  const parent = { ...work.event, trust: worst(madeTrust(work), outputTrust(definition, output) ?? "trusted") }
   const maker = {
     name,
     at,

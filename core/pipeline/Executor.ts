@@ -93,7 +93,7 @@ export class Executor extends Context.Service<Executor, {
       let size = 0
 
       const conclude: Lane["conclude"] = Effect.fnUntraced(function*(work, ending, left, at) {
-        const { emitted, rows } = yield* childEvents({ audit, registry, settings }, work, left, at)
+        const { emitted, rows } = yield* childEvents({ audit, registry, settings }, work, ending, left, at)
         const { event } = work
         const settlement = ending.status === "unknown" ? undefined : {
           event_id: event.event_id,

@@ -13,6 +13,7 @@ import { present } from "../audit/Page.ts"
 import type { Trust } from "../contract/Enums.ts"
 import type { EventRow } from "../contract/Rows.ts"
 import { fieldsOf } from "../plugin/InputFields.ts"
+import { isTrustedByOutput, outputTrust } from "../plugin/OutputTrust.ts"
 import { type RegisteredTool, Registry } from "../plugin/Registry.ts"
 import { approvalLists, askFor } from "../safety/ApprovalRows.ts"
 import { worst } from "../safety/Provenance.ts"
@@ -43,7 +44,7 @@ interface Owed extends WorkRow {
 
 /** As it is read: with what was done in its trace. */
 type Found = Omit<Owed, "discloses"> & {
-  readonly done: ReadonlyArray<{ readonly tool: string; readonly looks: boolean }>
+  readonly done: ReadonlyArray<{ readonly tool: string; readonly looks: boolean; readonly output: unknown }>
 }
 
 /** The longest text that an input of this schema takes. */
@@ -94,13 +95,21 @@ export const layer = Layer.effectDiscard(
 
     /** What the tools of its trace say of the words that they brought. */
     const withDone = <A extends Pick<Found, "done" | "trust">>({ done, ...found }: A) => {
-      const foreign = done.some(({ tool }) => registry.tool(tool)?.definition.trust === "untrusted")
+      const foreign = done.some(({ output, tool }) => {
+        const definition = registry.tool(tool)?.definition
+        return definition !== undefined && outputTrust(definition, output) === "untrusted"
+      })
       return {
         ...found,
         trust: foreign ? "untrusted" as const : found.trust,
         discloses: foreign || done.some(({ looks }) => looks)
       }
     }
+
+    /** Tools whose output says how far it can be trusted. */
+    const trustedByOutput = registry.tools().flatMap(({ definition }) =>
+      isTrustedByOutput(definition) ? [definition.name] : []
+    )
 
     const load = Effect.fnUntraced(function*(rows: ReadonlyArray<WorkRow>) {
       const found = yield* sql<{ readonly work_id: string } & Omit<Found, keyof WorkRow>>`
@@ -117,7 +126,9 @@ export const layer = Layer.effectDiscard(
                       or exists (select 1 from tasks t join steps s on s.task_id = t.task_id
                                  where t.trace_id = r.trace_id and s.checkpoint->>'trust' = 'untrusted')
                     then 'untrusted' else e.trust end as trust,
-               coalesce((select jsonb_agg(distinct jsonb_build_object('tool', o.tool, 'looks', o.effect = 'read'))
+               coalesce((select jsonb_agg(distinct jsonb_build_object(
+                                   'tool', o.tool, 'looks', o.effect = 'read',
+                                   'output', case when o.tool = any(${trustedByOutput}) then o.output end))
                          from tool_calls o
                          where o.trace_id = r.trace_id and o.status = 'succeeded'), '[]') as done
         from work w

@@ -7,10 +7,12 @@ import { AuditLog } from "../audit/AuditLog.ts"
 import { present } from "../audit/Page.ts"
 import type { Approval } from "../contract/Approval.ts"
 import type { AuditEvent } from "../contract/AuditEvent.ts"
+import type { TraceCosts } from "../contract/Completion.ts"
 import type { TraceOutcome } from "../contract/Enums.ts"
 import type { MessageEvent } from "../contract/Event.ts"
 import type { RoutingDecision } from "../contract/RoutingDecision.ts"
 import type { ToolCall } from "../contract/ToolCall.ts"
+import { costsOfTrace } from "../llm/CompletionLog.ts"
 import { ApprovalLog } from "../safety/ApprovalLog.ts"
 import { TaskLog, type TaskWithSteps } from "../tasks/TaskLog.ts"
 import { replyKey } from "../tools/ToolCallPlan.ts"
@@ -46,6 +48,8 @@ export interface Trace {
   readonly tasks: ReadonlyArray<TaskWithSteps>
   readonly replies: ReadonlyArray<TraceReply>
   readonly audit: ReadonlyArray<AuditEvent>
+  /** Of questions to models; nothing where there were none. */
+  readonly costs?: TraceCosts
   /** The lists that were cut at their limit; `GET /audit` and `GET /events` page through all of it. */
   readonly truncated?: ReadonlyArray<string>
 }
@@ -179,6 +183,7 @@ const make = Effect.gen(function*() {
     const traced = yield* tasks.ofTrace(trace_id, limit)
     const settlements = yield* settlementsOf(trace_id)
     const [left] = yield* owed(trace_id)
+    const costs = yield* costsOfTrace(trace_id).pipe(Effect.provideService(SqlClient.SqlClient, sql))
     const settled = left?.open !== true
     const outcome = left?.waits ?? severity.find((one) => settlements.some((row) => row.outcome === one))
     const truncated = [
@@ -199,6 +204,7 @@ const make = Effect.gen(function*() {
       tasks: traced.tasks,
       replies: toReplies(settlements.slice(0, limit), calls),
       audit: audit.items,
+      ...(costs === undefined ? {} : { costs }),
       ...(truncated.length === 0 ? {} : { truncated })
     }
     return trace

@@ -8,12 +8,22 @@ import type { Trust } from "../contract/Enums.ts"
 import { unknownKey } from "./Explain.ts"
 import { makeIntentMatcher } from "./IntentMatcher.ts"
 import { notifying } from "./Notifying.ts"
-import { checkChannel, checkIntent, checkRoute, type Mistake, type Phase, Refused } from "./PartChecks.ts"
+import type { ModelProvider } from "./ModelProvider.ts"
+import {
+  checkChannel,
+  checkIntent,
+  checkProvider,
+  checkRoute,
+  type Mistake,
+  type Phase,
+  Refused
+} from "./PartChecks.ts"
 import type { Channel, Intent, PluginParts, PluginSpec, Route, Watcher } from "./Plugin.ts"
 import type { BoundLog } from "./PluginLog.ts"
 import type {
   RegisteredChannel,
   RegisteredIntent,
+  RegisteredProvider,
   RegisteredRoute,
   RegisteredRule,
   RegisteredTask,
@@ -51,7 +61,7 @@ export const makeRegistry = (
   }
 }
 
-const partKeys = ["tools", "tasks", "intents", "channels", "watchers", "rules", "jobs", "routes"]
+const partKeys = ["tools", "tasks", "intents", "channels", "watchers", "rules", "jobs", "routes", "providers"]
 
 const collect = (
   plugins: ReadonlyArray<NamedParts>,
@@ -66,6 +76,7 @@ const collect = (
   const routes = new Map<string, RegisteredRoute>()
   const watchers = new Map<string, RegisteredWatcher>()
   const rules = new Map<string, RegisteredRule>()
+  const providers = new Map<string, RegisteredProvider>()
 
   const own = new Set(plugins.filter((plugin) => plugin.own).map(({ name }) => name))
   const ownFirst = plugins.toSorted((a, b) => Number(b.own) - Number(a.own))
@@ -142,6 +153,11 @@ const collect = (
       const { name: called } = read.value.definition
       claim(rules, `${name}.${called}`, { ...read.value, plugin: name }, name, "rules", `rule ${called}`)
     }
+    for (const given of listed<ModelProvider>("providers")) {
+      const provider = checkProvider(name, given)
+      const registered = { ...provider, plugin: name, log: log.with({ provider: provider.name }) }
+      claim(providers, provider.name, registered, name, "providers", `provider ${provider.name}`)
+    }
   }
   for (const intent of intents.values()) {
     const [noun, wanted, known] = intent.task === undefined
@@ -159,6 +175,7 @@ const collect = (
     routes: ownLast(routes.values()),
     watchers: ownLast(watchers.values()),
     rules: ownLast(rules.values()),
+    providers: ownLast(providers.values()),
     plugins: plugins.toSorted((a, b) => Number(a.own) - Number(b.own)).map(({ name, parts, spec }) => ({
       name,
       version: spec.version ?? "0.0.0",
@@ -186,6 +203,8 @@ const collect = (
     routes: () => lists.routes,
     watchers: () => lists.watchers,
     rules: () => lists.rules,
+    provider: (name) => providers.get(name),
+    providers: () => lists.providers,
     trustOf: (channel) => trusts.get(channel)?.trust ?? ownChannels.get(channel) ?? "untrusted",
     plugins: () => lists.plugins
   }

@@ -370,7 +370,7 @@ const fine: ReadonlyArray<readonly [name: string, text: string, tools: ReadonlyA
   ],
   [
     "later.ts",
-    "export default { rules: [], llm: { provider: \"openai\", model: \"x\", apiKey: \"sk-x\", fallback: [\"y\"], budget: { perDayUsd: 5 } } }",
+    "export default { rules: [], llm: { provider: \"openai\", model: \"x\", apiKey: \"sk-x\", fallback: [\"y\"] }, mcp: {} }",
     []
   ]
 ]
@@ -404,8 +404,7 @@ describe("ConfigLoader", () => {
   it("says what it ignores", () => {
     const file = path.join(folder, "later.ts")
     assert.deepStrictEqual(answers.at(-1)!.warnings, [
-      `${file}: the setting "llm.fallback" is not supported by this version and is ignored.`,
-      `${file}: the setting "llm.budget.perDayUsd" is not supported by this version and is ignored.`,
+      `${file}: the setting "mcp" is not supported by this version and is ignored.`,
       `${file}: the setting "llm.apiKey" is written out in the configuration. Keep it in the secrets store instead: ` +
       "syris secrets set openai key, and apiKey: secret(\"openai\", \"key\")."
     ])

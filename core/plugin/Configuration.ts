@@ -52,10 +52,15 @@ export interface SafetyConfiguration {
   }>
 }
 
-/** The language model that decides the steps of a task. Of `fallback` and `budget.perDayUsd` the host says that it ignores them. */
+/** The language model that decides the steps of a task. */
 export interface LlmConfiguration {
-  /** Any server that speaks OpenAI's chat completions, a local one too. */
-  readonly provider: "openai"
+  /**
+   * `"openai"`: any server that speaks OpenAI's protocol, a local one too. Else the name of a provider that a plugin brings,
+   * to which the rest is handed.
+   */
+  readonly provider: "openai" | (string & {})
+  /** Of `"openai"`: chat completions, which every server has, or responses. Default `"chat"`. */
+  readonly api?: "chat" | "responses"
   /** Up to and with `/v1`, without user, password and query. Default `https://api.openai.com/v1`, which needs a key. */
   readonly baseURL?: string
   /** Without it no `Authorization` is sent. */
@@ -65,11 +70,39 @@ export interface LlmConfiguration {
   readonly timeout?: Duration.Input
   /** Without a byte from the server, before its first one too; at most 5 minutes. Default 30 seconds. */
   readonly silence?: Duration.Input
-  readonly fallback?: ReadonlyArray<string>
+  /**
+   * Asked one after the other where the model gives no answer: too late, silent, 429, 5xx, no connection, cut. At most 8.
+   * A text is another model at the same address. A model that fails 5 times in a row is passed over for 30 seconds, and
+   * for up to 5 minutes while it goes on.
+   *
+   * @example fallback: ["small", { model: "local", baseURL: "http://127.0.0.1:8080/v1" }]
+   */
+  readonly fallback?: ReadonlyArray<string | FallbackConfiguration>
+  /**
+   * What questions to models may use, across all hosts. Reserved before a question: its own tokens and the most that an
+   * answer usually takes (1 500); settled with what it took. Tokens are input and output together; what is counted in dollars
+   * needs `price`. A day is one of `timezone`.
+   */
   readonly budget?: {
-    /** Input and output of all answers in one trace, tokens. Default 50 000. */
+    /** Default 200 000. */
     readonly perTraceTokens?: number
+    /** Default: no limit, as of all below. */
+    readonly perTaskTokens?: number
+    readonly perTaskUsd?: number
+    readonly perDayTokens?: number
     readonly perDayUsd?: number
+    /** Of single models, by their names in `model` and `fallback`. */
+    readonly models?: Readonly<Record<string, { readonly perDayTokens?: number; readonly perDayUsd?: number }>>
+    /**
+     * - `"stop"`: the task ends; while a day's budget is used up the model plans nothing, and only what filters, rules and
+     *   intents understand is done.
+     * - `"cheaper"`: where a day's budget or `perTaskUsd` is used up, the cheapest model is asked that has room in its own
+     *   budget in `models`; where there is none, as `"stop"`.
+     * - `"ask"`: the operator is asked once whether the task may go on. What others began ends as with `"stop"`.
+     *
+     * Default `"stop"`.
+     */
+    readonly atLimit?: "stop" | "cheaper" | "ask"
   }
   /** What one task may use before it has to ask. */
   readonly bounds?: {
@@ -80,7 +113,63 @@ export interface LlmConfiguration {
     /** Needs `price`. Default: no bound. */
     readonly usd?: number
   }
+  /**
+   * Texts in the place of the host's own words to a model (`core/llm/prompts/`). `{{channel}}`, `{{locale}}`, `{{time}}` and
+   * `{{timezone}}` are filled in. What was decided with which words is told by the hash in the decision.
+   *
+   * @example prompts: { responder: "Answer like a butler, in one sentence." }
+   */
+  readonly prompts?: {
+    /** Who the model is, how it speaks, what always holds. */
+    readonly system?: string
+    /** The forms of an answer, and when which is right. */
+    readonly decider?: string
+    /** What it means to be asked last, and how sure one has to be to act. */
+    readonly router?: string
+    /** How the text is written that ends a task. */
+    readonly responder?: string
+    readonly examples?: string
+    /** How a long thread is told in fewer words. `{{words}}` is filled in, and nothing else. */
+    readonly summarizer?: string
+  }
+  /**
+   * At most so many tokens are sent with a question (a token is counted as three bytes), and of these so many of each part.
+   * What does not fit is left out, and that is said. What the other parts leave goes to `history`, then to `thread`.
+   */
+  readonly context?: {
+    /** 4 000 to 1 000 000. Default 16 000. */
+    readonly tokens?: number
+    /** The host's own words. Default 2 000, and at most half of all; of the rest each part below has its share. */
+    readonly system?: number
+    /** What is wanted. Default 22 % of the rest. */
+    readonly message?: number
+    /** Default 32 %. */
+    readonly tools?: number
+    /** What was said before in the conversation. Default 15 %. */
+    readonly thread?: number
+    /** What the task has done. Default 15 %. */
+    readonly history?: number
+    /** Default 6 %. */
+    readonly memories?: number
+    /** Default 5 %. */
+    readonly tasks?: number
+    /** Default 5 %. */
+    readonly approvals?: number
+  }
   /** US dollars for a million tokens. Default: none, so costs are not known. */
+  readonly price?: { readonly inputPerMillion: number; readonly outputPerMillion: number }
+}
+
+/** A model to fall back to. `timeout` and `silence` are those of `llm`. */
+export interface FallbackConfiguration {
+  readonly model: string
+  /** Default: that of `llm`. */
+  readonly provider?: "openai" | (string & {})
+  /** Default: that of `llm`, with its key and dialect. A key is sent to no other address than the one it was given for. */
+  readonly baseURL?: string
+  readonly apiKey?: SecretOption
+  readonly api?: "chat" | "responses"
+  /** US dollars for a million tokens. Default: not known; needed where `llm.bounds.usd` is set. */
   readonly price?: { readonly inputPerMillion: number; readonly outputPerMillion: number }
 }
 

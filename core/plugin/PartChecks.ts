@@ -1,10 +1,11 @@
 /**
- * What an intent, a channel and a route must be. A mistake ends the start with a sentence that names the plugin.
+ * What an intent, a channel, a route and a provider must be. A mistake ends the start with a sentence that names the plugin.
  */
 import { Schema } from "effect"
 import { Trust } from "../contract/Enums.ts"
 import { unknownKey } from "./Explain.ts"
 import { problemOf } from "./IntentMatcher.ts"
+import type { ModelProvider } from "./ModelProvider.ts"
 import type { Channel, Intent, Route } from "./Plugin.ts"
 
 /** What a plugin is being read for when it fails. */
@@ -19,6 +20,7 @@ export const Phase = Schema.Literals([
   "routes",
   "rules",
   "watchers",
+  "providers",
   "parts"
 ])
 export type Phase = typeof Phase.Type
@@ -85,7 +87,7 @@ export const checkChannel = (plugin: string, channel: Channel): Channel => {
     return refuse(`a channel is named ${JSON.stringify(channel.name)}: use lower-case letters, digits, _, - and dots`)
   }
   const what = `channel ${channel.name}`
-  onlyKeys(plugin, "channels", what, channel, ["name", "connector_id", "trust", "receive", "webhook", "send"])
+  onlyKeys(plugin, "channels", what, channel, ["name", "connector_id", "trust", "receive", "webhook", "live", "send"])
   if (channel.connector_id !== undefined && !/^[A-Za-z0-9][A-Za-z0-9_.-]{0,199}$/.test(channel.connector_id)) {
     return refuse(
       `${what} has the connector_id ${JSON.stringify(channel.connector_id)}: use letters, digits, _, - and dots`
@@ -94,7 +96,7 @@ export const checkChannel = (plugin: string, channel: Channel): Channel => {
   if (!Trust.literals.some((trust) => trust === channel.trust)) {
     return refuse(`${what} needs trust: "operator", "trusted" or "untrusted"`)
   }
-  for (const key of ["receive", "webhook"] as const) {
+  for (const key of ["receive", "webhook", "live"] as const) {
     if (channel[key] !== undefined && typeof channel[key] !== "function") {
       return refuse(`${what} needs ${key} to be a function`)
     }
@@ -120,6 +122,21 @@ export const checkRoute = (plugin: string, route: Route): Route => {
     )
   }
   return route
+}
+
+export const checkProvider = (plugin: string, provider: ModelProvider): ModelProvider => {
+  const refuse = (mistake: string): never => {
+    throw new Refused(plugin, "providers", mistake)
+  }
+  if (typeof provider !== "object" || provider === null) return refuse("a provider must be an object")
+  if (typeof provider.name !== "string" || !dotted.test(provider.name) || provider.name.length > 100) {
+    return refuse(`a provider is named ${JSON.stringify(provider.name)}: use lower-case letters, digits, _, - and dots`)
+  }
+  const what = `provider ${provider.name}`
+  if (provider.name === "openai") return refuse(`the ${what} is the host's own: give it another name`)
+  onlyKeys(plugin, "providers", what, provider, ["name", "make"])
+  if (typeof provider.make !== "function") return refuse(`${what} needs make to be a function`)
+  return provider
 }
 
 const shorten = (text: string): string => text.length > 80 ? `${text.slice(0, 80)}…` : text

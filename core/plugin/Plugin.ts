@@ -6,6 +6,7 @@ import type { Duration, Schema } from "effect"
 import type { RawEvent } from "../contract/Event.ts"
 import type { Trust } from "../contract/Enums.ts"
 import type { RuleConfiguration } from "./Configuration.ts"
+import type { ModelProvider } from "./ModelProvider.ts"
 import type { SecretOption, SecretRef } from "./Secret.ts"
 import type { TaskDefinition } from "./TaskDefinition.ts"
 import type { Awaitable, Log, ToolDefinition } from "./Tool.ts"
@@ -65,6 +66,18 @@ export class WebhookReply {
   }
 }
 
+/** An answer that a model still writes, for whoever wrote the event. */
+export interface LiveReply {
+  /** One answer is one for each event. */
+  readonly event_id: string
+  readonly trace_id: string
+  /** As the event had them: `to` is who wrote it. `send` gets the same `to` and `thread_id`. */
+  readonly to: string
+  readonly thread_id?: string
+  /** All of its text so far; `undefined`: what was shown of it counts no more. */
+  readonly text: string | undefined
+}
+
 /** A way in, a way out, or both. */
 export interface Channel {
   /** The channel that its events carry: `email`. Several connectors may share one, with one trust. */
@@ -79,6 +92,14 @@ export interface Channel {
    * `WebhookRefused` for 400. A `WebhookReply` answers the caller without an event.
    */
   readonly webhook?: (request: WebhookRequest, ctx: ChannelContext) => Awaitable<RawEvent | WebhookReply | undefined>
+  /**
+   * Shows an answer while it is being written, such as in a message that is edited, for channels of trust `operator` only.
+   * Called with all of the text so far, one call at a time for each answer, only on the host that writes it; what comes
+   * meanwhile is in the next call. Without known secrets. It may be lost, or break off: the answer itself always comes by
+   * `send`, which puts it in the place of what was shown. What it throws ends it for this answer. Default: the channel gets
+   * the whole answer by `send`, and nothing before.
+   */
+  readonly live?: (reply: LiveReply, ctx: ChannelContext) => Awaitable<void>
   /** Becomes the tool `<channel>.send`; `<channel>.<connector_id>.send` where the connector has a name of its own. */
   readonly send?: Omit<ToolDefinition, "name"> & { readonly name?: string }
 }
@@ -153,6 +174,8 @@ export interface PluginParts {
   readonly rules?: ReadonlyArray<RuleConfiguration>
   readonly jobs?: ReadonlyArray<JobKind>
   readonly routes?: ReadonlyArray<Route>
+  /** Ways to a language model, for `llm.provider`. */
+  readonly providers?: ReadonlyArray<ModelProvider>
 }
 
 export interface SetupContext<Options> {

@@ -5,6 +5,7 @@
 import { Context, type Effect } from "effect"
 import type { Risk, Trust } from "../contract/Enums.ts"
 import type { CallToAsk } from "./AsksAtLeast.ts"
+import type { ModelProvider } from "./ModelProvider.ts"
 import type { Steering } from "./OperatorOnly.ts"
 import type { Channel, Intent, Permissions, PluginParts, Route, Watcher } from "./Plugin.ts"
 import type { BoundLog } from "./PluginLog.ts"
@@ -95,6 +96,11 @@ export interface RegisteredWatcher {
   readonly log: BoundLog
 }
 
+export interface RegisteredProvider extends ModelProvider {
+  readonly plugin: string
+  readonly log: BoundLog
+}
+
 export interface PluginInfo {
   readonly name: string
   readonly version: string
@@ -120,6 +126,9 @@ export class Registry extends Context.Service<Registry, {
   /** Those of plugins; the host's own are not among them. */
   readonly watchers: () => ReadonlyArray<RegisteredWatcher>
   readonly rules: () => ReadonlyArray<RegisteredRule>
+  /** The plugins' ways to a language model; the host's own is none of them. */
+  readonly provider: (name: string) => RegisteredProvider | undefined
+  readonly providers: () => ReadonlyArray<RegisteredProvider>
   /** Trust of a channel's events: a plugin's word, `chat` and `api` are the operator's, any other is untrusted. */
   readonly trustOf: (channel: string) => Trust
   readonly plugins: () => ReadonlyArray<PluginInfo>

@@ -11,13 +11,15 @@ import type { TimeWindow } from "../safety/TimeWindow.ts"
 import { isIsolate } from "./Configuration.ts"
 import { toMillis } from "./DurationInput.ts"
 import { check, withStop } from "./Explain.ts"
+import { LlmSetting, type LlmSettings, readLlm, writtenKeys } from "./LlmSettings.ts"
 import { isPlugin, type Plugin } from "./Plugin.ts"
 import { type PolicyExample, PolicySetting, readPolicy } from "./PolicySettings.ts"
 import { type ReadRule, readRules } from "./RuleReading.ts"
-import { SecretOption } from "./Secret.ts"
+import { between, Count, TimeoutSetting } from "./SettingChecks.ts"
 import { systemTimezone, Timezone, TimeWindowSetting } from "./TimeWindowSetting.ts"
-import { maximumTimeoutMs } from "./ToolRegistration.ts"
 
+export type { BudgetSettings } from "./BudgetSettings.ts"
+export { chainOf, defaultBaseUrl, type LlmSettings, type ModelSettings } from "./LlmSettings.ts"
 export { isTimezone } from "./TimeWindowSetting.ts"
 
 /** The configuration can't be used. `detail` is a sentence for the operator, `more` has further mistakes. */
@@ -33,25 +35,6 @@ export class ConfigError extends Schema.TaggedError<ConfigError>()("ConfigError"
 
 /** Settings that exist and that this version does not honour. Shorten it as they come to life. */
 const notYetHonoured = ["mcp"] as const
-
-/** The model of this host, as the configuration names it. */
-export interface LlmSettings {
-  readonly provider: "openai"
-  /** No slash at its end. */
-  readonly baseURL: string
-  readonly apiKey: SecretOption | undefined
-  readonly model: string
-  /** For a whole answer, milliseconds. */
-  readonly timeoutMs: number
-  /** Without a byte from the server, milliseconds. */
-  readonly silenceMs: number
-  /** Tokens that all answers of one trace may use. */
-  readonly budget: { readonly perTraceTokens: number }
-  /** Of one task. */
-  readonly bounds: { readonly steps: number; readonly seconds: number; readonly usd: number | undefined }
-  /** US dollars. */
-  readonly price: { readonly inputPerMillion: number; readonly outputPerMillion: number } | undefined
-}
 
 export interface SafetySettings {
   /** What a channel is granted: names, `prefix.*` or `*`. */
@@ -90,54 +73,16 @@ export class Settings extends Context.Service<Settings, SettingsData>()("syris/p
     Layer.effect(Settings, readConfiguration(configuration, file))
 }
 
-const atMost = (maximumMs: number, shown: string) =>
-  Schema.Unknown.check(Schema.makeFilter((value) => {
-    const ms = toMillis(value)
-    return ms !== undefined && ms > 0 && ms <= maximumMs
-  }, { expected: `a duration above zero and of at most ${shown}, such as "30 seconds"` }))
-const TimeoutSetting = atMost(maximumTimeoutMs, "1 hour")
-const between = (minimumMs: number, maximumMs: number, shown: string) =>
-  Schema.Unknown.check(Schema.makeFilter((value) => {
-    const ms = toMillis(value)
-    return ms !== undefined && ms >= minimumMs && ms <= maximumMs
-  }, { expected: `a duration of ${shown}` }))
-
 const Scope = Schema.String.check(
   Schema.isPattern(/^(\*|[a-z0-9_-]+(\.[a-z0-9_-]+)*(\.\*)?)$/, {
     expected: "a scope such as \"kitchen.control\", \"kitchen.*\" or \"*\""
   })
 )
-const Count = Schema.Int.check(Schema.isGreaterThan(0, { expected: "a whole number above zero" }))
 const PerHour = Schema.Int.check(
   Schema.isBetween({ minimum: 1, maximum: 1_000 }, { expected: "a whole number from 1 to 1000" })
 )
 const day = 86_400_000
 const optional = Schema.optional
-
-const openai = "https://api.openai.com/v1"
-const Usd = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0, { expected: "US dollars, zero or more" }))
-const UsdBound = Schema.Finite.check(Schema.isGreaterThan(0, { expected: "US dollars above zero" }))
-const NotBlank = Schema.String.check(Schema.isPattern(/\S/, { expected: "a string that is not empty" }))
-const BaseUrl = Schema.String.check(Schema.makeFilter((text) => {
-  const url = URL.parse(text)
-  return url !== null && /^https?:$/.test(url.protocol) && url.username === "" && url.password === "" &&
-    !/[?#\s]/.test(text)
-}, { expected: `an http or https address without user, password and query, such as "${openai}"` }))
-
-const LlmSchema = Schema.Struct({
-  // No literal: the library would tell an object without it that it is no object at all.
-  provider: Schema.String.check(Schema.isPattern(/^openai$/, { expected: "\"openai\"" })),
-  baseURL: optional(BaseUrl),
-  apiKey: optional(SecretOption),
-  model: NotBlank,
-  timeout: optional(TimeoutSetting),
-  // The connection itself gives up after so long a silence.
-  silence: optional(atMost(300_000, "5 minutes")),
-  fallback: optional(Schema.Array(NotBlank)),
-  budget: optional(Schema.Struct({ perTraceTokens: optional(Count), perDayUsd: optional(UsdBound) })),
-  bounds: optional(Schema.Struct({ steps: optional(Count), seconds: optional(Count), usd: optional(UsdBound) })),
-  price: optional(Schema.Struct({ inputPerMillion: Usd, outputPerMillion: Usd }))
-}).annotate({ expected: "an object" })
 
 const ConfigurationSchema = Schema.Struct({
   timezone: optional(Timezone),
@@ -155,7 +100,7 @@ const ConfigurationSchema = Schema.Struct({
     Schema.String,
     Schema.Struct({ concurrency: optional(Count), timeout: optional(TimeoutSetting) })
   )),
-  llm: optional(LlmSchema),
+  llm: optional(LlmSetting),
   mcp: optional(Schema.Unknown),
   rules: optional(Schema.Array(Schema.Unknown)),
   policy: optional(PolicySetting)
@@ -174,7 +119,7 @@ export const readConfiguration = Effect.fnUntraced(function*(configuration: unkn
   const plugins = (config.plugins ?? []).map((entry, i) => entry ? asPlugin(entry, i) : undefined)
   const [first, ...rest] = plugins.filter((entry) => typeof entry === "string")
   if (first !== undefined) return yield* refuse(first, ...rest)
-  const llm = config.llm === undefined ? undefined : asLlm(config.llm)
+  const llm = config.llm === undefined ? undefined : readLlm(config.llm)
   if (typeof llm === "string") return yield* refuse(llm)
   const timezone = config.timezone ?? systemTimezone()
   const read = readPolicy(config.policy ?? [], timezone)
@@ -187,7 +132,7 @@ export const readConfiguration = Effect.fnUntraced(function*(configuration: unkn
     const [wrong, ...more] = rules.mistakes
     return yield* refuse(wrong ?? "the setting \"rules\" is wrong", ...more)
   }
-  const data: SettingsData = {
+  return {
     file,
     timezone,
     autonomy: config.autonomy ?? "A2",
@@ -202,19 +147,12 @@ export const readConfiguration = Effect.fnUntraced(function*(configuration: unkn
       }])
     ),
     llm,
-    warnings: [
-      ...(config.llm?.fallback === undefined ? [] : ["llm.fallback"]),
-      ...(config.llm?.budget?.perDayUsd === undefined ? [] : ["llm.budget.perDayUsd"]),
-      ...notYetHonoured.filter((key) => config[key] !== undefined)
-    ].map((key) => sentence(file, `the setting "${key}" is not supported by this version and is ignored`))
-  }
-  if (typeof llm?.apiKey !== "string") return data
-  const written = sentence(
-    file,
-    "the setting \"llm.apiKey\" is written out in the configuration. Keep it in the secrets store instead: " +
-      "syris secrets set openai key, and apiKey: secret(\"openai\", \"key\")"
-  )
-  return { ...data, warnings: [...data.warnings, written] }
+    warnings: notYetHonoured.filter((key) => config[key] !== undefined).map((key) =>
+      sentence(file, `the setting "${key}" is not supported by this version and is ignored`)
+    ).concat(
+      llm === undefined ? [] : writtenKeys(llm).map((mistake) => sentence(file, mistake))
+    )
+  } satisfies SettingsData
 })
 
 /** The plugin, or what is wrong with the entry. */
@@ -246,34 +184,6 @@ const asSafety = (config: typeof ConfigurationSchema.Type["safety"] = {}, timezo
       timezone: given.timezone ?? timezone,
       ...(days === undefined ? {} : { days })
     }))
-  }
-}
-
-/** The model with its defaults, or what is wrong with it. */
-const asLlm = (config: typeof LlmSchema.Type): LlmSettings | string => {
-  const { apiKey, bounds, price } = config
-  const baseURL = (config.baseURL ?? openai).replace(/\/+$/, "")
-  if (typeof apiKey === "string" && apiKey.trim() === "") {
-    return "the setting \"llm.apiKey\" is empty: give secret(\"openai\", \"key\"), or remove it if the server needs no key"
-  }
-  if (apiKey === undefined && baseURL === openai) {
-    return `the setting "llm.apiKey" is missing, and ${openai} needs one: give secret("openai", "key"), or the baseURL ` +
-      "of a server that needs none"
-  }
-  if (bounds?.usd !== undefined && price === undefined) {
-    return "the setting \"llm.bounds.usd\" needs \"llm.price\", so that the host knows what an answer costs: give " +
-      "price: { inputPerMillion, outputPerMillion }, or remove it"
-  }
-  return {
-    provider: "openai",
-    baseURL,
-    apiKey,
-    model: config.model,
-    timeoutMs: toMillis(config.timeout ?? "120 seconds")!,
-    silenceMs: toMillis(config.silence ?? "30 seconds")!,
-    budget: { perTraceTokens: config.budget?.perTraceTokens ?? 50_000 },
-    bounds: { steps: bounds?.steps ?? 20, seconds: bounds?.seconds ?? 600, usd: bounds?.usd },
-    price
   }
 }
 

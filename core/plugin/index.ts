@@ -6,10 +6,22 @@ export * from "../contract/Enums.ts"
 export type { ErrorDetail } from "../contract/ErrorDetail.ts"
 export type { MessageEvent, RawEvent } from "../contract/Event.ts"
 export {
+  type AnswerShape,
+  CompletionCode,
+  CompletionFailed,
+  completionFailed,
+  type Message,
+  type OfferedTool,
+  type Question,
+  type Usage,
+  type WantedCall
+} from "./Completion.ts"
+export {
   type Condition,
   type ConditionOp,
   type Configuration,
   defineConfig,
+  type FallbackConfiguration,
   type Isolate,
   isolate,
   type IsolateOptions,
@@ -20,6 +32,7 @@ export {
   type RuleConfiguration,
   type SafetyConfiguration
 } from "./Configuration.ts"
+export type { ModelProvider, ProviderAnswer, ProviderOptions, ProviderRequest } from "./ModelProvider.ts"
 export {
   type Channel,
   type ChannelContext,
@@ -27,6 +40,7 @@ export {
   type Emit,
   type Intent,
   type JobKind,
+  type LiveReply,
   type Permissions,
   type Plugin,
   type PluginParts,

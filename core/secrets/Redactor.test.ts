@@ -38,6 +38,12 @@ describe("Redactor", () => {
     )
   })
 
+  it("finds a value without the line end that it has from a file", () => {
+    const { redactText } = withSecrets("sk-from-a-file\n")
+    assert.strictEqual(redactText("Bearer sk-from-a-file."), "Bearer [secret s0.k].")
+    assert.notInclude(redactText(Buffer.from("sk-from-a-file").toString("base64")), "c2stZnJvb")
+  })
+
   it("finds a long value inside a longer base64 text", () => {
     fc.assert(
       fc.property(fc.string({ minLength: 12, maxLength: 40 }), fc.string(), fc.string(), (value, before, after) => {

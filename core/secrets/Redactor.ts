@@ -8,6 +8,7 @@
  * - Not found: a value of fewer than 6 characters (a warning says so), one that was split, or encoded otherwise.
  */
 import { Context, Effect, Layer, Redacted } from "effect"
+import { makeRedactedPieces, type RedactedPieces } from "./RedactedPieces.ts"
 import { SecretsStore } from "./SecretsStore.ts"
 
 /** Values shorter than this would be found by accident everywhere. */
@@ -15,6 +16,8 @@ const minimumLength = 6
 
 export interface Redaction {
   readonly redactText: (text: string) => string
+  /** For a text that comes in pieces. */
+  readonly redactPieces: () => RedactedPieces
   /** Answers the value itself where nothing was found; else a copy. Dates and other class instances stay as they are. */
   readonly redactJson: <A>(value: A) => A
   /** Hides one more value, which is not in the store (a token, an option given as plain text). */
@@ -51,7 +54,7 @@ interface Source {
 }
 
 export const makeRedaction = (source: Source | undefined, tooShort: (label: string) => void): Redaction => {
-  /** Needle to label, longest first. */
+  /** Needle to what stands for it, longest first. */
   let needles: ReadonlyMap<string, string> = new Map()
   let anyNeedle = /(?!)/g
   /** The same, without a place that it remembers: one look at a text, however many needles there are. */
@@ -65,7 +68,10 @@ export const makeRedaction = (source: Source | undefined, tooShort: (label: stri
     known.set(value, label)
     if (value.length < minimumLength) return tooShort(label)
     const found = new Map(needles)
-    for (const form of formsOf(value)) if (!found.has(form)) found.set(form, label)
+    // Whoever uses a value often takes the line end off that it has from a file.
+    const trimmed = value.trim()
+    const forms = [...formsOf(value), ...(trimmed.length < minimumLength ? [] : formsOf(trimmed))]
+    for (const form of forms) if (!found.has(form)) found.set(form, mark(label))
     needles = new Map([...found].sort(([a], [b]) => b.length - a.length))
     anyNeedle = new RegExp(
       [...needles.keys()].map((needle) => needle.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&")).join("|"),
@@ -81,7 +87,7 @@ export const makeRedaction = (source: Source | undefined, tooShort: (label: stri
   }
   const text = (given: string): string => {
     if (given.length < minimumLength) return given
-    return hasNeedle.test(given) ? given.replace(anyNeedle, (found) => mark(needles.get(found)!)) : given
+    return hasNeedle.test(given) ? given.replace(anyNeedle, (found) => needles.get(found)!) : given
   }
   const json = (value: unknown, depth: number): unknown => {
     if (typeof value === "string") return text(value)
@@ -122,6 +128,11 @@ export const makeRedaction = (source: Source | undefined, tooShort: (label: stri
       refresh()
       return needles.size === 0 ? value : json(value, 0) as typeof value
     },
+    redactPieces: () =>
+      makeRedactedPieces(() => {
+        refresh()
+        return needles
+      }),
     add: (label, value) => learn(label, Redacted.value(value))
   }
 }

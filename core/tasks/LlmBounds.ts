@@ -1,6 +1,6 @@
 /**
- * What a model may use in one task, and what it has used: decisions, tokens of the whole trace, money, time. And whether it
- * goes round in circles. Pure.
+ * What a model may use in one task, and what it has used: decisions, money, time. And whether it goes round in circles. Pure.
+ * What is reserved before a question is in `core/llm/Budget.ts`.
  */
 import canonicalize from "canonicalize"
 import type { Usage } from "../llm/CompletionProvider.ts"
@@ -8,6 +8,7 @@ import type { Decision } from "../llm/Decision.ts"
 import type { Turn } from "../llm/Prompt.ts"
 import type { LlmSettings } from "../plugin/Settings.ts"
 import type { DecidedTurn } from "./LlmHistory.ts"
+import { askedOver } from "./LlmConsent.ts"
 import { decidedBy, decisionOf } from "./LlmSteps.ts"
 import type { StepRow } from "./TaskRows.ts"
 
@@ -61,24 +62,15 @@ export interface Exceeded {
 }
 
 export interface BoundsRequest {
-  readonly settings: Pick<LlmSettings, "bounds" | "budget">
+  readonly bounds: LlmSettings["bounds"]
   readonly steps: ReadonlyArray<StepRow>
-  /** Tokens that other tasks of the trace have used. */
-  readonly elsewhere: number
   readonly timeoutMs: (tool: string) => number
 }
 
 /** Why the model may not be asked once more, or nothing. */
-export const exceeded = (
-  { elsewhere, settings: { bounds, budget }, steps, timeoutMs }: BoundsRequest
-): Exceeded | undefined => {
-  const decided = steps.filter((step) => decisionOf(step) !== undefined).length
+export const exceeded = ({ bounds, steps, timeoutMs }: BoundsRequest): Exceeded | undefined => {
+  const decided = steps.filter((step) => decisionOf(step) !== undefined && askedOver(step) === undefined).length
   if (decided >= bounds.steps) return { bound: "llm.bounds.steps", why: `it has decided ${decided} times` }
-  const tokens = elsewhere +
-    sum(steps, (step) => (usedOf(step)?.input_tokens ?? 0) + (usedOf(step)?.output_tokens ?? 0))
-  if (tokens >= budget.perTraceTokens) {
-    return { bound: "llm.budget.perTraceTokens", why: `it has used ${tokens} of ${budget.perTraceTokens} tokens` }
-  }
   const usd = sum(steps, (step) => usedOf(step)?.usd ?? 0)
   if (bounds.usd !== undefined && usd >= bounds.usd) {
     return { bound: "llm.bounds.usd", why: `it has cost $${usd.toFixed(4)}` }

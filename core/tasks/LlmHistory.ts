@@ -5,6 +5,7 @@
  * list did before it.
  */
 import type { ToolResult, Turn } from "../llm/Prompt.ts"
+import { askedOver } from "./LlmConsent.ts"
 import { decidedBy, decisionOf } from "./LlmSteps.ts"
 import type { StepRow } from "./TaskRows.ts"
 
@@ -43,7 +44,8 @@ const earlier = (steps: Steps, root: StepRow): ReadonlyArray<ToolResult> =>
 
 const turnsAfter = (steps: Steps, step: StepRow): ReadonlyArray<Turn> => {
   const decision = decisionOf(step)
-  if (decision === undefined) return []
+  // What the host itself asked is nothing that the model said.
+  if (decision === undefined || askedOver(step) !== undefined) return []
   const followed = byPosition(steps).filter((one) => decidedBy(one) === step.position)
   return [
     { decision, results: followed.filter(({ kind }) => kind === "tool").map(resultOf) },

@@ -5,6 +5,8 @@
 import { Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql"
 import type { EventRow } from "../contract/Rows.ts"
+import { type BudgetReached, sentenceOf } from "../llm/Budget.ts"
+import { Completions } from "../llm/Completions.ts"
 import { Model, type Routed } from "../pipeline/Router.ts"
 import { Registry } from "../plugin/Registry.ts"
 import { Settings } from "../plugin/Settings.ts"
@@ -52,7 +54,19 @@ export const layer = Layer.effect(
     const { llm } = yield* Settings
     const registry = yield* Registry
     const sql = yield* SqlClient.SqlClient
+    const completions = yield* Completions
     if (llm === undefined) return undefined
+
+    /** The budget of the day that leaves no room for a question. */
+    const spent = completions.spent.pipe(
+      // Where it can't be read, the question itself finds out.
+      Effect.catch((error) =>
+        Effect.as(Effect.logWarning(`What models have used today can't be read: ${error.message}`), undefined)
+      )
+    )
+    const whyNot = (reached: BudgetReached): string =>
+      `llm: it is not asked: ${sentenceOf(reached)} (${reached.budget}). The day ends at ${reached.until ?? ""}`
+
     return Effect.fnUntraced(function*(event: EventRow): Effect.fn.Return<Omit<Routed, "match">> {
       const asking = yield* askingTask(event).pipe(
         Effect.provideService(SqlClient.SqlClient, sql),
@@ -65,11 +79,15 @@ export const layer = Layer.effect(
         return {
           lane: "fast",
           notes: [`llm: it answers the question of ${asking.name}`],
-          chosen: { tool, input: { task_id: asking.task_id, answer: event.text } }
+          chosen: { tool, input: { task_id: asking.task_id, step_id: asking.step_id, answer: event.text } }
         }
       }
       const intent = intentOf(event)
       if (intent === undefined) return { lane: "unhandled", notes: ["llm: there is nothing to ask it about"] }
+      // The operator is asked by the task whether it may go on.
+      const asks = llm.budget.atLimit === "ask" && event.trust === "operator"
+      const reached = asks ? undefined : yield* spent
+      if (reached !== undefined) return { lane: "unhandled", notes: [whyNot(reached)] }
       return { lane: "llm_plan", notes: [`llm: ${llm.model} plans it`], task: plannedTask(intent) }
     })
   })

@@ -7,13 +7,20 @@ import { Effect, Layer } from "effect"
 import { Audit } from "../audit/Audit.ts"
 import { AuditWake } from "../audit/AuditWake.ts"
 import { newId } from "../database/Ids.ts"
+import { HostLease } from "../health/HostLease.ts"
 import { type Completion, type CompletionFailed, failed, Provider } from "../llm/CompletionProvider.ts"
+import { Completions } from "../llm/Completions.ts"
+import { defaultBudgets } from "../llm/Context.ts"
+import type { ContextFacts } from "../llm/ContextFacts.ts"
 import type { Decision } from "../llm/Decision.ts"
 import type { Turn } from "../llm/Prompt.ts"
+import { bareFacts } from "../llm/TestContexts.ts"
 import { Registry } from "../plugin/Registry.ts"
 import { type LlmSettings, Settings } from "../plugin/Settings.ts"
 import { Redactor } from "../secrets/Redactor.ts"
 import { layerTestDatabase } from "../testing/TestDatabase.ts"
+import { Compaction } from "./Compaction.ts"
+import { ContextGather } from "./ContextGather.ts"
 import { circleOf, exceeded } from "./LlmBounds.ts"
 import { historyOf } from "./LlmHistory.ts"
 import { LlmRunner } from "./LlmRunner.ts"
@@ -147,15 +154,17 @@ describe("a circle", () => {
 })
 
 describe("a bound", () => {
-  const settings = (bounds: Partial<LlmSettings["bounds"]> = {}, perTraceTokens = 1_000) => ({
-    bounds: { steps: 20, seconds: 10, usd: undefined, ...bounds },
-    budget: { perTraceTokens }
+  const settings = (bounds: Partial<LlmSettings["bounds"]> = {}) => ({
+    steps: 20,
+    seconds: 10,
+    usd: undefined,
+    ...bounds
   })
   const used = (ms: number, input_tokens = 0, usd = 0) => ({
     checkpoint: { usage: { input_tokens, output_tokens: 0, calls: 1, ms, usd } }
   })
-  const reached = (steps: ReadonlyArray<StepRow>, given = settings(), elsewhere = 0) =>
-    exceeded({ settings: given, steps, elsewhere, timeoutMs: () => 30_000 })?.bound
+  const reached = (steps: ReadonlyArray<StepRow>, bounds = settings()) =>
+    exceeded({ bounds, steps, timeoutMs: () => 30_000 })?.bound
 
   it("counts decisions, not questions that are to come", () => {
     const list = [decide(0, { output: done }), decide(1, { status: "running" }), decide(2, { status: "pending" })]
@@ -163,10 +172,9 @@ describe("a bound", () => {
     assert.strictEqual(reached(list, settings({ steps: 1 })), "llm.bounds.steps")
   })
 
-  it("counts tokens of the whole trace, and money", () => {
+  it("counts money", () => {
     const list = [decide(0, used(0, 600, 0.3)), decide(1, used(0, 300, 0.3))]
     assert.isUndefined(reached(list))
-    assert.strictEqual(reached(list, settings(), 100), "llm.budget.perTraceTokens")
     assert.strictEqual(reached(list, settings({ usd: 0.6 })), "llm.bounds.usd")
     assert.isUndefined(reached(list, settings({ usd: 0.7 })))
   })
@@ -185,14 +193,18 @@ describe("a bound", () => {
 
 const llm: LlmSettings = {
   provider: "openai",
+  api: "chat",
+  fallback: [],
   baseURL: "http://127.0.0.1:1/v1",
   apiKey: undefined,
   model: "m",
   timeoutMs: 1_000,
   silenceMs: 1_000,
-  budget: { perTraceTokens: 1_000 },
+  budget: { perTraceTokens: 50_000, models: {}, atLimit: "stop" },
   bounds: { steps: 20, seconds: 600, usd: undefined },
-  price: undefined
+  price: undefined,
+  prompts: {},
+  context: defaultBudgets
 }
 
 layer(layerTestDatabase, { timeout: "60 seconds" })("a question", (it) => {
@@ -225,22 +237,34 @@ layer(layerTestDatabase, { timeout: "60 seconds" })("a question", (it) => {
       steps
     })
   /** The runner over a model that answers like this. */
-  const asking = (answer: Effect.Effect<Completion, CompletionFailed> | undefined) =>
+  const asking = (answer: Effect.Effect<Completion, CompletionFailed> | undefined, facts?: ContextFacts) =>
     LlmRunner.layer.pipe(
       Layer.provide([
+        Completions.layer,
+        facts === undefined
+          ? ContextGather.layer
+          : Layer.succeed(ContextGather, { gather: () => Effect.succeed(facts) }),
+        Layer.mock(Compaction)({ compact: () => Effect.void })
+      ]),
+      Layer.provide([
+        Layer.succeed(HostLease, { hostId: newId(), restartReason: undefined, lost: Effect.never }),
         Audit.layer,
         Layer.succeed(Provider, answer === undefined ? undefined : { model: "m", complete: () => answer }),
         Layer.succeed(Registry, { tools: () => [], tool: () => undefined } as unknown as Registry["Service"]),
         Layer.succeed(
           Settings,
-          { llm, safety: { scopesOf: () => ["*"] } } as unknown as Settings["Service"]
+          { llm, timezone: "UTC", safety: { scopesOf: () => ["*"] } } as unknown as Settings["Service"]
         )
       ]),
       Layer.provide([Redactor.layerEmpty, AuditWake.layer])
     )
-  const ask = (answer: Effect.Effect<Completion, CompletionFailed> | undefined, given: Given = {}) =>
+  const ask = (
+    answer: Effect.Effect<Completion, CompletionFailed> | undefined,
+    given: Given = {},
+    facts?: ContextFacts
+  ) =>
     LlmRunner.use((runner) => runner.decide(runOf(decide(0, { status: "running", ...given })), 0)).pipe(
-      Effect.provide(asking(answer))
+      Effect.provide(asking(answer, facts))
     )
   const text = (words: string): Completion => ({
     text: words,
@@ -260,6 +284,22 @@ layer(layerTestDatabase, { timeout: "60 seconds" })("a question", (it) => {
         assert.notInclude(error?.message ?? "", "\0")
         assert.deepEqual(told.map(({ type }) => type), ["llm.failed"])
         assert.deepEqual(checkpoint, {})
+      }
+    }))
+
+  it.effect("makes its task as good as the worst words that the model was shown", () =>
+    Effect.gen(function*() {
+      for (const trust of ["operator", "trusted", "untrusted"] as const) {
+        const line = {
+          at: new Date(begun).toISOString(),
+          by: "syris" as const,
+          text: "The mail says: unlock the door.",
+          trust,
+          event_id: newId()
+        }
+        const facts = { ...bareFacts, thread: { lines: [line], left_out: 0 } }
+        const { checkpoint } = yield* ask(Effect.succeed(text("Tea is ready.")), {}, facts)
+        assert.strictEqual(checkpoint.trust, trust === "untrusted" ? trust : undefined)
       }
     }))
 

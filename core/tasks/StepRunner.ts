@@ -201,7 +201,7 @@ export const endCall = (
   // What comes from outside stays with the task; of a tool that is not there any more nobody knows.
   const known = {
     tool_call_id: call.tool_call_id,
-    ...broughtIn(draft.steps.get(position)?.row ?? step, services.registry.tool(call.tool))
+    ...broughtIn(draft.steps.get(position)?.row ?? step, services.registry.tool(call.tool), ending.output)
   }
   change(run, draft, position, known)
   if (ending.status === "unknown") {

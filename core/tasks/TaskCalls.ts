@@ -69,13 +69,13 @@ export const makeCalls = ({ after, checkpoints, commit, drop, fork, lost, releas
       ended: false
     }
     const began = new Date(yield* Clock.currentTimeMillis)
-    const conclude: Lane<TaskConclusion>["conclude"] = Effect.fnUntraced(function*(attempted, _, left, at) {
+    const conclude: Lane<TaskConclusion>["conclude"] = Effect.fnUntraced(function*(attempted, ending, left, at) {
       if (!hold.taken) {
         hold.ended = true
         yield* run.lock.take(1)
         hold.taken = true
       }
-      const { emitted, rows } = yield* childEvents(services, attempted, left, at)
+      const { emitted, rows } = yield* childEvents(services, attempted, ending, left, at)
       return { settlement: undefined, emitted, rows, draft: undefined, advanced: undefined }
     })
     const settle = (by: Write): Lane<TaskConclusion>["settle"] => (outcome, conclusion) =>

@@ -119,7 +119,7 @@ export const takeUpCall = Effect.fnUntraced(function*(
           at: draft.at.toISOString()
         })
       }
-      change(run, draft, position, broughtIn(step, services.registry.tool(call.tool)))
+      change(run, draft, position, broughtIn(step, services.registry.tool(call.tool), answer.output ?? call.output))
       // What the call had as an error before it was settled is no error of its end.
       const { error } = answer
       return endStep(

@@ -1,8 +1,9 @@
 /**
  * Whose words a task rests on: the worst of its event and of everything that its steps brought in. What an untrusted tool
- * gave back, an error too, is noted at its step, in the database: it stays with the task, whatever the tool becomes.
+ * gave back, an error too, or a tool of the host said of its output, is noted at its step, in the database: it stays with the task, whatever the tool becomes.
  */
 import type { Trust } from "../contract/Enums.ts"
+import { outputTrust } from "../plugin/OutputTrust.ts"
 import type { RegisteredTool } from "../plugin/Registry.ts"
 import { worst } from "../safety/Provenance.ts"
 import type { StepRow } from "./TaskRows.ts"
@@ -23,8 +24,12 @@ const notedOf = ({ checkpoint }: Pick<StepRow, "checkpoint">): Noted => (checkpo
 export const noted = (step: Pick<StepRow, "checkpoint">, more: Noted): object => ({ ...notedOf(step), ...more })
 
 /** What is noted at a step whose call has ended: that the words of an untrusted tool are in the task. */
-export const broughtIn = (step: Pick<StepRow, "checkpoint">, tool: RegisteredTool | undefined): Partial<StepRow> => {
-  const trust = tool?.definition.trust
+export const broughtIn = (
+  step: Pick<StepRow, "checkpoint">,
+  tool: RegisteredTool | undefined,
+  output: unknown
+): Partial<StepRow> => {
+  const trust = tool === undefined ? undefined : outputTrust(tool.definition, output)
   return trust === "untrusted" ? { checkpoint: noted(step, { trust }) } : {}
 }
 

@@ -1,10 +1,11 @@
 /**
- * A model for tests: a real HTTP server on the loopback that speaks OpenAI's chat completions and says what a script says,
- * one answer for each request, and keeps every request.
+ * A model for tests: a real HTTP server on the loopback that speaks OpenAI's chat completions, and its responses where it is
+ * asked for them; it says what a script says, one answer for each request, and keeps every request.
  */
 import * as http from "node:http"
 import type { AddressInfo } from "node:net"
 import { hashedForm, plainForm } from "../llm/WireNames.ts"
+import { beginResponse, halfResponse, piecesOf, streamResponse, wholeResponse } from "./ScriptedResponse.ts"
 
 /** A tool call of the script, by the host's name: `coffee.brew`. */
 export interface ScriptedCall {
@@ -17,6 +18,8 @@ interface Counted {
   readonly usage?: { readonly prompt_tokens: number; readonly completion_tokens: number } | null
   /** Why it ended. Default: `tool_calls` or `stop`; `null` leaves it out. */
   readonly finish?: string | null
+  /** Waited for before each piece of the text, which is given, and before the end, which is not. */
+  readonly pace?: (piece: string | undefined) => Promise<unknown>
 }
 
 export type ScriptedAnswer =
@@ -97,7 +100,7 @@ export const scriptedModel = async (script: ReadonlyArray<Script> = []): Promise
       overrun++
       return answer(response, asked, { status: 500, body: { error: { message: "the script is over" } } })
     }
-    answer(response, asked, typeof next === "function" ? await next(asked) : next)
+    await answer(response, asked, typeof next === "function" ? await next(asked) : next)
   }
 
   const server = http.createServer((request, response) => {
@@ -127,17 +130,22 @@ const answerJson = (response: http.ServerResponse, status: number, body: unknown
   response.end(JSON.stringify(body))
 }
 
-const answer = (response: http.ServerResponse, asked: ModelRequest, script: ScriptedAnswer): void => {
+const answer = async (
+  response: http.ServerResponse,
+  asked: ModelRequest,
+  script: ScriptedAnswer
+): Promise<void> => {
+  const dialect = asked.path.endsWith("/responses") ? responses : chat
   if ("status" in script) return answerJson(response, script.status, script.body ?? {}, script.headers)
   if ("json" in script) return answerJson(response, 200, script.json)
   if ("hang" in script) {
-    if (script.begun === true) begin(response, asked)
+    if (script.begun === true) begin(response, dialect.begin(asked))
     return
   }
   if ("cut" in script) {
-    begin(response, asked)
+    begin(response, dialect.begin(asked))
     // Half of the second piece, so that it also breaks within an event.
-    response.write("data: {\"choices\":[{\"index\":0,\"delta\":{\"cont", () => response.destroy())
+    response.write(dialect.half, () => response.destroy())
     return
   }
   if ("stream" in script) {
@@ -145,37 +153,74 @@ const answer = (response: http.ServerResponse, asked: ModelRequest, script: Scri
     response.end(script.stream)
     return
   }
-  const { calls, text } = partsOf(asked, script)
-  const finish = script.finish === undefined ? calls.length > 0 ? "tool_calls" : "stop" : script.finish
-  const usage = script.usage === undefined ? { prompt_tokens: 100, completion_tokens: 10 } : script.usage
-  if (asked.body.stream !== true) {
-    return answerJson(response, 200, {
-      ...head(asked),
-      object: "chat.completion",
-      choices: [{
-        index: 0,
-        message: { role: "assistant", content: text ?? null, ...(calls.length === 0 ? {} : { tool_calls: calls }) },
-        finish_reason: finish
-      }],
-      ...(usage === null ? {} : { usage })
-    })
-  }
-  begin(response, asked)
-  for (const piece of piecesOf(text ?? "")) response.write(event(asked, { content: piece }))
-  calls.forEach(({ function: { arguments: json, name }, id, type }, index) => {
-    const called = { index, id, type, function: { name, arguments: "" } }
-    response.write(event(asked, { tool_calls: [called] }))
-    for (const piece of piecesOf(json)) {
-      response.write(event(asked, { tool_calls: [{ index, function: { arguments: piece } }] }))
+  const said = partsOf(asked, script)
+  if (asked.body.stream !== true) return answerJson(response, 200, dialect.whole(asked, said))
+  begin(response, dialect.begin(asked))
+  for await (const event of dialect.stream(asked, said)) response.write(event)
+  response.end()
+}
+
+/** What an answer says, whichever way it is put. */
+export interface Said {
+  readonly text: string | undefined
+  readonly calls: ReadonlyArray<{
+    readonly id: string
+    readonly type: "function"
+    readonly function: { readonly name: string; readonly arguments: string }
+  }>
+  readonly finish: string | null
+  readonly usage: { readonly prompt_tokens: number; readonly completion_tokens: number } | null
+  readonly pace: ((piece: string | undefined) => Promise<unknown>) | undefined
+}
+
+interface Dialect {
+  readonly begin: (asked: ModelRequest) => string
+  readonly half: string
+  readonly whole: (asked: ModelRequest, said: Said) => unknown
+  /** The events after the beginning. */
+  readonly stream: (asked: ModelRequest, said: Said) => AsyncGenerator<string>
+}
+
+const responses: Dialect = {
+  begin: (asked) => beginResponse(asked.body.model),
+  half: halfResponse,
+  whole: (asked, said) => wholeResponse(asked.body.model, said),
+  stream: (asked, said) => streamResponse(asked.body.model, said)
+}
+
+const chat: Dialect = {
+  begin: (asked) => event(asked, { role: "assistant", content: "" }),
+  half: "data: {\"choices\":[{\"index\":0,\"delta\":{\"cont",
+  whole: (asked, { calls, finish, text, usage }) => ({
+    ...head(asked),
+    object: "chat.completion",
+    choices: [{
+      index: 0,
+      message: { role: "assistant", content: text ?? null, ...(calls.length === 0 ? {} : { tool_calls: calls }) },
+      finish_reason: finish
+    }],
+    ...(usage === null ? {} : { usage })
+  }),
+  stream: async function*(asked, { calls, finish, pace, text, usage }) {
+    for (const piece of piecesOf(text ?? "")) {
+      await pace?.(piece)
+      yield event(asked, { content: piece })
     }
-  })
-  if (finish !== null) response.write(event(asked, {}, finish))
-  if (usage !== null) response.write(`data: ${JSON.stringify({ ...head(asked), choices: [], usage })}\n\n`)
-  response.end("data: [DONE]\n\n")
+    for (const [index, { function: { arguments: json, name }, id, type }] of calls.entries()) {
+      yield event(asked, { tool_calls: [{ index, id, type, function: { name, arguments: "" } }] })
+      for (const piece of piecesOf(json)) {
+        yield event(asked, { tool_calls: [{ index, function: { arguments: piece } }] })
+      }
+    }
+    await pace?.(undefined)
+    if (finish !== null) yield event(asked, {}, finish)
+    if (usage !== null) yield `data: ${JSON.stringify({ ...head(asked), choices: [], usage })}\n\n`
+    yield "data: [DONE]\n\n"
+  }
 }
 
 /** Text and calls of an answer, with the names that the request's tools have on the wire. */
-const partsOf = (asked: ModelRequest, script: Extract<ScriptedAnswer, Counted>) => {
+const partsOf = (asked: ModelRequest, script: Extract<ScriptedAnswer, Counted>): Said => {
   const wanted = "call" in script
     ? [{ tool: script.call.tool, json: JSON.stringify(script.call.input) }]
     : "calls" in script
@@ -186,15 +231,22 @@ const partsOf = (asked: ModelRequest, script: Extract<ScriptedAnswer, Counted>) 
   const text = "raw" in script ? script.raw : "text" in script ? script.text : undefined
   const calls = wanted.map(({ json, tool }, i) => ({
     id: `call_${i}`,
-    type: "function",
+    type: "function" as const,
     function: { name: wireName(asked, tool), arguments: json }
   }))
-  return { text, calls }
+  return {
+    text,
+    calls,
+    finish: script.finish === undefined ? calls.length > 0 ? "tool_calls" : "stop" : script.finish,
+    usage: script.usage === undefined ? { prompt_tokens: 100, completion_tokens: 10 } : script.usage,
+    pace: script.pace
+  }
 }
 
 /** What the request calls a tool; its own name where it was not offered. */
 const wireName = (asked: ModelRequest, tool: string): string => {
-  const offered = (asked.body.tools ?? []).map((each) => each.function.name)
+  const tools = asked.body.tools as ReadonlyArray<{ readonly name?: string; readonly function?: { name: string } }>
+  const offered = (tools ?? []).map((each) => each.function?.name ?? each.name)
   return [hashedForm(tool), plainForm(tool)].find((name) => offered.includes(name)) ?? tool
 }
 
@@ -205,10 +257,7 @@ const event = (asked: ModelRequest, delta: object, finish: string | null = null)
   return `data: ${JSON.stringify({ ...head(asked), object: "chat.completion.chunk", choices })}\n\n`
 }
 
-const begin = (response: http.ServerResponse, asked: ModelRequest): void => {
+const begin = (response: http.ServerResponse, event: string): void => {
   response.writeHead(200, { "content-type": "text/event-stream" })
-  response.write(event(asked, { role: "assistant", content: "" }))
+  response.write(event)
 }
-
-/** As a model would stream it. */
-const piecesOf = (text: string): ReadonlyArray<string> => text.match(/[^]{1,7}/gu) ?? []

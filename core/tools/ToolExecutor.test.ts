@@ -10,6 +10,8 @@ import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { Environment } from "../database/Environment.ts"
 import { newId } from "../database/Ids.ts"
 import { layerCore } from "../main.ts"
+import type { Trust } from "../contract/Enums.ts"
+import { CallOrigin, type Origin } from "../plugin/CallOrigin.ts"
 import { definePlugin, defineTool, type Guarantee, Schema, type ToolContext, type ToolEffect } from "../plugin/index.ts"
 import { Registry } from "../plugin/Registry.ts"
 import { Settings } from "../plugin/Settings.ts"
@@ -48,9 +50,22 @@ const kinds: ReadonlyArray<readonly [string, ToolEffect, Guarantee]> = [
   ["s.plain", "irreversible", "none"]
 ]
 
+const origins: Array<Origin | undefined> = []
+
+/** Asks who stands behind its call, as a tool of the host does. */
+const asking = defineTool({
+  ...slow("s.asking", "write", "transactional"),
+  run: (_, ctx) =>
+    Effect.map(CallOrigin, (origin) => {
+      contexts.push(ctx)
+      origins.push(origin)
+      return "done"
+    })
+})
+
 const plugin = definePlugin({
   name: "s",
-  setup: () => ({ tools: kinds.map(([name, effect, guarantee]) => slow(name, effect, guarantee)) })
+  setup: () => ({ tools: [...kinds.map(([name, effect, guarantee]) => slow(name, effect, guarantee)), asking] })
 })
 
 const home = fs.mkdtempSync(path.join(os.tmpdir(), "syris-executor-"))
@@ -75,7 +90,13 @@ interface Ran {
 }
 
 /** Runs a call of a task's step. `during` happens while the tool runs. */
-const run = (name: string, during: (signal: AbortController) => void, mine = true, aborted = false): Promise<Ran> => {
+const run = (
+  name: string,
+  during: (signal: AbortController) => void,
+  mine = true,
+  aborted = false,
+  trust: Trust = "operator"
+): Promise<Ran> => {
   contexts.length = 0
   const signal = new AbortController()
   if (aborted) signal.abort()
@@ -117,7 +138,7 @@ const run = (name: string, during: (signal: AbortController) => void, mine = tru
         timezone: "UTC"
       },
       tool,
-      trust: "operator",
+      trust,
       input: {},
       idempotency_key: "key",
       risk: "low",
@@ -156,6 +177,11 @@ describe("a call of a step", () => {
     assert.deepInclude(outcome, { status: "succeeded", output: "done", work_id: "the task", fence: 1 })
     assert.deepInclude(outcome?.rows[0]?.refs, { task_id: "the task", step_id: "the step" })
     assert.deepInclude({ ...context }, { taskId: "the task", stepId: "the step" })
+  })
+
+  it("comes from the worst that it rests on, whoever its event is from", async () => {
+    await run("s.asking", () => {}, true, false, "untrusted")
+    assert.deepEqual(origins.map((origin) => origin?.trust), ["untrusted"])
   })
 
   it("is told to be lost when it was not ours to write", async () => {

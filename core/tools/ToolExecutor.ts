@@ -11,6 +11,7 @@ import type { Autonomy, Risk, Trust } from "../contract/Enums.ts"
 import type { EventRow } from "../contract/Rows.ts"
 import { poolSize } from "../database/Database.ts"
 import { isRefusal, isTransient, refusalOf } from "../database/Transient.ts"
+import { outputTrust } from "../plugin/OutputTrust.ts"
 import type { RegisteredTool } from "../plugin/Registry.ts"
 import type { SecretOption } from "../plugin/Secret.ts"
 import { readSecret } from "../plugin/SecretAccess.ts"
@@ -234,6 +235,12 @@ export class ToolExecutor extends Context.Service<ToolExecutor, {
         idempotencyKey: work.idempotency_key,
         traceId: work.event.trace_id,
         trust: worst(work.event.trust, work.trust),
+        origin: {
+          ...work.event,
+          trust: worst(work.event.trust, work.trust),
+          tool_call_id: work.tool_call_id,
+          task_id: work.task_id
+        },
         taskId: work.task_id,
         stepId: work.step_id,
         timeoutMs: work.tool.timeoutMs,
@@ -254,6 +261,7 @@ export class ToolExecutor extends Context.Service<ToolExecutor, {
             ? { status: "unknown", error: ran.ending.error }
             : ran.ending
         )
+        const output = ending.status === "succeeded" ? ending.output : undefined
         const conclusion = yield* lane.conclude(work, ending, ran.left, at)
         const guarantee = work.tool.definition.guarantee ?? "none"
         const again = ending.status === "unknown" && guarantee !== "none" && work.attempt < maximumAttempts
@@ -262,7 +270,7 @@ export class ToolExecutor extends Context.Service<ToolExecutor, {
           work_id: work.work_id,
           fence: work.fence,
           status: ending.status,
-          output: ending.status === "succeeded" ? ending.output : undefined,
+          output,
           error: ending.error,
           latency_ms: ran.latencyMs,
           at: at.toISOString(),
@@ -286,7 +294,7 @@ export class ToolExecutor extends Context.Service<ToolExecutor, {
             ),
             parent_event_id: work.event.event_id,
             depth: work.event.depth + 1,
-            trust: worst(madeTrust(work), work.tool.definition.trust ?? "operator"),
+            trust: worst(madeTrust(work), outputTrust(work.tool.definition, output) ?? "operator"),
             trace_id: work.event.trace_id,
             made_by: work.tool_call_id,
             next_run_at: schedule.at.toISOString(),

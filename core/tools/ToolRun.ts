@@ -10,6 +10,7 @@ import type { Trust } from "../contract/Enums.ts"
 import type { RawEvent } from "../contract/Event.ts"
 import { newId } from "../database/Ids.ts"
 import { fromPlugin } from "../plugin/Awaiting.ts"
+import { CallOrigin, type Origin } from "../plugin/CallOrigin.ts"
 import type { RegisteredTool } from "../plugin/Registry.ts"
 import type { SecretOption } from "../plugin/Secret.ts"
 import type { NewSchedule, ToolContext, TransactionalContext } from "../plugin/Tool.ts"
@@ -40,6 +41,7 @@ export interface RunRequest {
   readonly idempotencyKey: string
   readonly traceId: string
   readonly trust: Trust
+  readonly origin: Origin
   readonly taskId: string | undefined
   readonly stepId: string | undefined
   readonly timeoutMs: number
@@ -83,7 +85,7 @@ export const seen = <A>(promise: Promise<A>): Promise<A> => {
 }
 
 /** The context of one run; `left` gathers what the tool asks for until `close`. */
-export const makeContext = (request: RunRequest, signal: AbortSignal) => {
+export const makeContext = (request: Omit<RunRequest, "origin">, signal: AbortSignal) => {
   const schedules: Array<NewSchedule & { readonly schedule_id: string }> = []
   const canceled: Array<string> = []
   const emitted: Array<RawEvent> = []
@@ -140,12 +142,17 @@ export const makeContext = (request: RunRequest, signal: AbortSignal) => {
 /** What a run leaves that did not end well. */
 export const nothing: Left = { schedules: [], canceled: [], emitted: [] }
 
-/** Calls the tool. An effect of a transactional tool finds the outcome's transaction under `SqlClient`. */
-const invoke = ({ input, tool, transaction }: RunRequest, context: ToolContext): Effect.Effect<unknown, unknown> =>
+/** Calls the tool. An effect of a transactional tool finds the outcome's transaction under `SqlClient`, and who called it. */
+const invoke = (
+  { input, origin, tool, transaction }: RunRequest,
+  context: ToolContext
+): Effect.Effect<unknown, unknown> =>
   fromPlugin<unknown>(() => {
     const given: unknown = tool.definition.run(input, context as TransactionalContext)
     return transaction !== undefined && Effect.isEffect(given)
-      ? transaction.within(given as Effect.Effect<unknown, unknown, SqlClient.SqlClient>)
+      ? transaction.within(
+        Effect.provideService(given as Effect.Effect<unknown, unknown, SqlClient.SqlClient>, CallOrigin, origin)
+      )
       : given
   })
 

@@ -13,8 +13,9 @@ const floors: ReadonlyArray<ReadonlyArray<string>> = [
   ["database", "audit", "secrets", "health"],
   ["plugin", "safety"],
   ["tools", "llm"],
-  ["pipeline", "tasks"],
+  ["pipeline", "tasks", "memory"],
   ["scheduler", "watchers", "rules"],
+  ["replay"],
   ["http"],
   ["cli"],
   ["testing"]

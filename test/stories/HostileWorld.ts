@@ -193,7 +193,8 @@ export const hostileWorld = async (autonomy: Autonomy): Promise<HostileWorld> =>
     autonomy,
     http: true,
     plugins: [world(outside, mails, resolve)],
-    llm: { provider: "openai", baseURL: model.url, model: "m" }
+    // No room for other tasks: it would obey their names, which are the operator's own words, in every story after.
+    llm: { provider: "openai", baseURL: model.url, model: "m", context: { tasks: 1 } }
   })
   return {
     host,

@@ -292,12 +292,17 @@ export interface ManyStories {
   readonly all: () => Promise<unknown>
 }
 
-const intentOf = ({ body }: ModelRequest): string => String(body.messages?.[1]?.["content"])
+/** Whether the model is asked what to do about these words. */
+export const isAbout = ({ body }: ModelRequest, text: string): boolean =>
+  (body.messages ?? []).some(({ content, role }) => role === "user" && content === text)
 
 export const manyStories = (story: ModelStory): ManyStories => {
   const left = new Map<string, Array<ScriptedAnswer>>()
   const stories = new Map<string, Promise<Told>>()
-  const dispatch = (request: ModelRequest): ScriptedAnswer => left.get(intentOf(request))?.shift() ?? { status: 500 }
+  const dispatch = (request: ModelRequest): ScriptedAnswer => {
+    const text = [...left.keys()].find((one) => isAbout(request, one)) ?? ""
+    return left.get(text)?.shift() ?? { status: 500 }
+  }
   story.model.add(...Array.from({ length: 1_000 }, () => dispatch))
   return {
     tell: (text, answers) => {
@@ -305,7 +310,7 @@ export const manyStories = (story: ModelStory): ManyStories => {
       stories.set(text, story.say(text))
     },
     told: (text) => stories.get(text) ?? Promise.reject(new Error(`Nobody told "${text}".`)),
-    asked: (text) => story.model.requests.filter((request) => intentOf(request) === text),
+    asked: (text) => story.model.requests.filter((request) => isAbout(request, text)),
     all: () => Promise.all(stories.values())
   }
 }

@@ -56,21 +56,23 @@ describe("a task is stopped", () => {
     }))
 
   it("after so many tokens", () =>
-    within({ budget: { perTraceTokens: 250 } }, async (story) => {
-      const told = await story.say("watch the oven", look, look, look, look)
-      await isStopped(story, told, /it has used 330 of 250 tokens/, "llm.budget.perTraceTokens")
-      assert.strictEqual(story.model.requests.length, 3)
+    within({ budget: { perTraceTokens: 20_000 } }, async (story) => {
+      const usage = { prompt_tokens: 9_900, completion_tokens: 100 }
+      const told = await story.say("watch the oven", { ...look, usage }, { ...look, usage }, look)
+      await isStopped(story, told, /20,000 of 20,000 tokens are used by this trace/, "llm.budget.perTraceTokens")
+      assert.strictEqual(story.model.requests.length, 2)
     }))
 
   it("after so many tokens of its trace, whichever task used them", () =>
-    within({ budget: { perTraceTokens: 100 } }, async (story) => {
-      const errand = { call: { tool: "errand.run", input: { text: "do it for me" } } }
+    within({ budget: { perTraceTokens: 20_000 } }, async (story) => {
+      const usage = { prompt_tokens: 19_900, completion_tokens: 100 }
+      const errand = { call: { tool: "errand.run", input: { text: "do it for me" } }, usage }
       // Settled is the trace when what its task had done by others has ended, too.
       const { trace } = await story.say("I would rather not", errand, errand, errand)
       assert.strictEqual(trace.tasks.length, 2)
       for (const task of trace.tasks) {
         assert.strictEqual(task.error.code, "llm.budget_exceeded", JSON.stringify(task))
-        assert.match(task.error.message, /it has used 110 of 100 tokens/)
+        assert.match(task.error.message, /20,000 of 20,000 tokens are used by this trace/)
       }
       assert.strictEqual(story.model.requests.length, 1)
     }))

@@ -14,6 +14,7 @@ import { folder } from "../storms/Hosts.ts"
 import { type Proxy, type Side, startProxy } from "../storms/Proxy.ts"
 import { until } from "../storms/Until.ts"
 import { type HostProcess, type Place, startHost } from "./HostProcess.ts"
+import { isAbout } from "./ModelStory.ts"
 
 /** A tool for each guarantee; each says outside what it does. */
 const config = (model: string, outside: string) => `
@@ -139,7 +140,7 @@ describe("the plan of a model whose host is killed", () => {
   /** What a task was asked and answered: the decisions that were in its question already, request by request. */
   const questions = (text: string): ReadonlyArray<number> =>
     model.requests
-      .filter(({ body }) => body.messages?.[1]?.["content"] === text)
+      .filter((request) => isAbout(request, text))
       .map(({ body }) => (body.messages ?? []).filter(({ role }) => role === "assistant").length)
 
   it("while the model is asked: it is asked again, since nothing was decided", async () => {
@@ -217,7 +218,7 @@ describe("the plan of a model whose host is killed", () => {
   /** The same answer to the same question, however often it comes. */
   const planned = ({ body }: ModelRequest): ScriptedAnswer => {
     const messages = body.messages ?? []
-    const id = String(messages[1]?.["content"])
+    const id = messages.map(({ content }) => String(content)).find((content) => /^walk-\w+-\d+$/.test(content)) ?? ""
     return messages.some(({ role }) => role === "assistant") ? { text: `${id} is done.` } : use("keyed", id)
   }
 

@@ -17,6 +17,12 @@ const written = (json: string): ScriptedAnswer => ({ arguments: json, tool: "cof
 /** What can't be acted on: the model hears of it, and nothing runs. */
 const refused: ReadonlyArray<readonly [name: string, answer: ScriptedAnswer, says: RegExp]> = [
   ["50 calls", { calls: Array.from({ length: 50 }, () => ({ tool: "shelf.count", input: {} })) }, /more than 16 calls/],
+  [
+    "1 000 calls",
+    { calls: Array.from({ length: 1_000 }, () => ({ tool: "shelf.count", input: {} })) },
+    /more than 16 calls/
+  ],
+  ["a call in a template's own words", { text: "<tool_call>{\"name\":\"shelf_count\"}</tool_call>" }, /calls nothing/],
   ["a name of control characters", call("\u0000\u001b[31m\u202e", {}), /There is no tool/],
   ["a name that is half a character", call("\ud83d", {}), /There is no tool/],
   ["a name of many surrogates", call("😀".repeat(60) + "x", {}), /There is no tool/],
@@ -54,6 +60,12 @@ const refused: ReadonlyArray<readonly [name: string, answer: ScriptedAnswer, say
   ["a number that is none", written("{\"size\":1e999}"), /can't carry/],
   ["arguments that are deep", written(`${"[".repeat(100_000)}`), /nested deeper/],
   ["arguments of half a megabyte", written(`{"size":"small","note":"${"x".repeat(600_000)}"}`), /more than 256 KiB/],
+  ["arguments of a megabyte", written(`{"size":"small","note":"${"x".repeat(1_000_000)}"}`), /more than 256 KiB/],
+  [
+    "arguments of other types",
+    written("{\"size\":[\"small\"],\"note\":{\"a\":1}}"),
+    /The input of coffee.brew is wrong.*size/
+  ],
   ["a list as input", written("[]"), /must be an object/],
   [
     "a field that nobody knows",
@@ -152,11 +164,58 @@ describe("an odd answer:", () => {
     assert.strictEqual(story.house.done.length, before + 16)
   })
 
+  it("another language is an answer like any", async () => {
+    const told = await story.say("咖啡好了吗", { text: "好了，先生。☕" })
+    assert.strictEqual(told.reply, "好了，先生。☕")
+    await isWhole(told)
+  })
+
+  /** A stream of pieces as a server may put them. */
+  const stream = (finish_reason: string, ...deltas: ReadonlyArray<object>): ScriptedAnswer => ({
+    stream: [...deltas.map((delta) => ({ delta })), { delta: {}, finish_reason }]
+      .map((choice) => `data: ${JSON.stringify({ choices: [{ index: 0, ...choice }] })}\n\n`).join("") +
+      "data: [DONE]\n\n"
+  })
+
+  it("a refusal is told in its own words, and nothing is done", async () => {
+    const told = await story.say(
+      "something forbidden",
+      stream("stop", { refusal: "I will " }, { refusal: "not do that." })
+    )
+    assert.strictEqual(told.reply, "I will not do that.")
+    assert.deepEqual(told.calls, [])
+    await isWhole(told)
+  })
+
+  it("two calls of one id, with words beside them, are two calls", async () => {
+    const before = story.house.done.length
+    const one = (index: number, size: string) => ({
+      tool_calls: [{
+        index,
+        id: "same",
+        type: "function",
+        function: { name: "coffee_brew", arguments: JSON.stringify({ size }) }
+      }]
+    })
+    const told = await story.say(
+      "one of each",
+      stream("tool_calls", { content: "Both, then." }, one(0, "small"), one(1, "large")),
+      { text: "Two coffees." }
+    )
+    assert.strictEqual(told.task.steps[0].output.why, "Both, then.")
+    assert.sameMembers(story.house.done.slice(before), ["coffee.brew small", "coffee.brew large"])
+    const results = story.model.requests.at(-1)?.body.messages?.filter(({ role }) => role === "tool") ?? []
+    assert.strictEqual(new Set(results.map((result) => result["tool_call_id"])).size, 2)
+    await isWhole(told)
+  })
+
   it("a name as it is on the wire, and one with dots, mean the same tool", async () => {
     const before = story.house.done.length
-    await story.say("as you like it", { raw: "{\"action\":\"call\",\"tool\":\"shelf.count\"}" }, { text: "3." })
+    for (const tool of ["shelf.count", "shelf_count"]) {
+      await story.say("as you like it", { raw: JSON.stringify({ action: "call", tool }) }, { text: "3." })
+    }
     await story.say("as you like it", { raw: "```json\n{\"action\":\"done\",\"answer\":\"3.\"}\n```" })
-    assert.strictEqual(story.house.done.length, before + 1)
+    assert.strictEqual(story.house.done.length, before + 2)
   })
 })
 

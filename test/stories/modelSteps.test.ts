@@ -2,8 +2,9 @@
  * A question to a model among the steps of a list: it sees what the list did before it, what it chooses runs in its place,
  * and the list goes on after it.
  */
+import type { ModelRequest } from "syris/testing"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
-import { type ModelStory, modelStory } from "./ModelStory.ts"
+import { isAbout, type ModelStory, modelStory } from "./ModelStory.ts"
 
 describe("a list of steps with a question to a model in it", () => {
   let story: ModelStory
@@ -65,7 +66,10 @@ describe("a list of steps with a question to a model in it", () => {
   it("tells the model what the list did before, and nothing that came of other questions' own talk", async () => {
     story.model.add(calls(["shelf.count", {}]), { text: "Three." }, { text: "Enough." })
     await run([brew("large", "before"), decide("count the cups"), decide("are these enough?")])
-    const [first, , second] = story.model.requests.slice(-3).map(({ body }) => body.messages ?? [])
+    // Without what the host knows of other tasks.
+    const [first, , second] = story.model.requests.slice(-3).map(({ body }) =>
+      (body.messages ?? []).filter(({ content }) => !String(content).startsWith("What this host knows."))
+    )
     assert.deepEqual(first?.map(({ role }) => role), ["system", "user", "user"])
     assert.match(
       first?.[2]?.["content"],
@@ -150,7 +154,8 @@ describe("a list of steps with a question to a model in it", () => {
       return () => asked++ === 0 ? calls(["coffee.brew", { size: "small", note }]) : { text: `${note} is done` }
     }
     const each = new Map([["for Ann", answers("Ann")], ["for Bob", answers("Bob")]])
-    const dispatch = ({ body }: any) => each.get(body.messages[1].content)!()
+    const dispatch = (request: ModelRequest) =>
+      [...each].find(([intent]) => isAbout(request, intent))?.[1]() ?? { status: 500 }
     story.model.add(dispatch, dispatch, dispatch, dispatch)
     const told = await run([[decide("for Ann"), decide("for Bob")], brew("large", "after")])
     assert.deepEqual(doneSince(from).slice(0, 2).sort(), ["coffee.brew small Ann", "coffee.brew small Bob"])

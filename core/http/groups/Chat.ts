@@ -5,12 +5,14 @@ import { HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi }
 import { ChatMessage } from "../../contract/ChatMessage.ts"
 import { Lane, TraceOutcome } from "../../contract/Enums.ts"
 import { maximumTextLength, RawEvent } from "../../contract/Event.ts"
-import { ChatLog, isMessageStreamId } from "../../pipeline/ChatLog.ts"
+import { type ChatFilter, ChatLog, isMessageStreamId } from "../../pipeline/ChatLog.ts"
+import type { LiveFrame } from "../../pipeline/LiveBoard.ts"
+import { LiveReplies } from "../../pipeline/LiveReplies.ts"
 import { Pipeline } from "../../pipeline/Pipeline.ts"
 import type { Api } from "../Api.ts"
 import { answer, reading, serverFailed } from "../Checked.ts"
 import { submitProblem } from "../EventIntake.ts"
-import { EventStreams } from "../EventStreams.ts"
+import { EventStreams, type ServerSentEvent } from "../EventStreams.ts"
 import { held, preferenceApplied, readPrefer, Stopping } from "../Prefer.ts"
 import { problem } from "../Problem.ts"
 import { defaultLimit, pageQuery, Text } from "../Query.ts"
@@ -40,6 +42,16 @@ const Taken = Schema.Struct({
 
 const thread = { thread_id: Text }
 
+/** An answer while a model still writes it. Without an id: a stream is resumed by its messages only. */
+const liveEvent = ({ live: { source: { event_id, thread_id, trace_id } }, ...frame }: LiveFrame) => {
+  const about = { event_id, trace_id, ...(thread_id === undefined ? {} : { thread_id }) }
+  return frame.type === "delta"
+    ? [{ event: "delta", data: JSON.stringify({ ...about, from: frame.from, text: frame.text }) }]
+    : frame.type === "reset"
+    ? [{ event: "delta_reset", data: JSON.stringify(about) }]
+    : []
+}
+
 export class ChatGroup extends HttpApiGroup.make("chat").add(
   HttpApiEndpoint.get("list", "/chat", { query: { ...thread, ...pageQuery }, success: ChatPage }),
   HttpApiEndpoint.post("say", "/chat", {
@@ -60,7 +72,14 @@ export class ChatGroup extends HttpApiGroup.make("chat").add(
     query: thread,
     headers: { "last-event-id": Schema.optionalKey(Schema.String) },
     success: HttpApiSchema.StreamSse({ data: Message })
-  })
+  }).annotateMerge(OpenApi.annotations({
+    summary: "What the host says, live",
+    description:
+      "Messages, each with an id to resume after (Last-Event-ID). Beside them, without an id, what a model is writing: " +
+      "`event: delta` with {event_id, trace_id, thread_id?, from, text}, text that follows the first `from` UTF-16 code " +
+      "units of the answer to the event; `event: delta_reset` with {event_id, trace_id, thread_id?}, what came of it " +
+      "counts no more. Both may be lost: what counts is the message of kind `reply` to the event, which replaces them."
+  }))
 ) {}
 
 export const chatHandlers = (api: Api) =>
@@ -69,9 +88,30 @@ export const chatHandlers = (api: Api) =>
     "chat",
     Effect.fnUntraced(function*(handlers) {
       const chat = yield* ChatLog
+      const liveReplies = yield* LiveReplies
       const pipeline = yield* Pipeline
       const stopping = yield* Stopping
       const streams = yield* EventStreams
+
+      const live = Effect.fnUntraced(function*(filter: ChatFilter, after: string | undefined) {
+        const reader = yield* liveReplies.read(
+          ({ source }) =>
+            source.channel === "chat" && (filter.thread_id === undefined || source.thread_id === filter.thread_id),
+          "everywhere"
+        )
+        const writing = Stream.fromEffectRepeat(reader.next).pipe(
+          Stream.flatMap((frames) => Stream.fromIterable(frames.flatMap(liveEvent)))
+        )
+        const said = chat.stream(filter, after).pipe(
+          Stream.map(({ id, message }) => {
+            if (message.kind === "reply" && message.event_id !== undefined) reader.replaced(message.event_id)
+            return { id, data: JSON.stringify(message) }
+          }),
+          Stream.orDie
+        )
+        return Stream.merge<ServerSentEvent, never, never, ServerSentEvent, never, never>(said, writing)
+      })
+
       return handlers
         .handle(
           "list",
@@ -109,10 +149,7 @@ export const chatHandlers = (api: Api) =>
             }
             return yield* streams.serve(
               yield* HttpServerRequest.HttpServerRequest,
-              chat.stream(query, after).pipe(
-                Stream.map(({ id, message }) => ({ id, data: JSON.stringify(message) })),
-                Stream.orDie
-              )
+              Stream.unwrap(live(query, after))
             )
           })
         )

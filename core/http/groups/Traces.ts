@@ -2,6 +2,7 @@
 import { Effect, Schema } from "effect"
 import { HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
 import { AuditEvent } from "../../contract/AuditEvent.ts"
+import { TraceCosts } from "../../contract/Completion.ts"
 import { TraceOutcome } from "../../contract/Enums.ts"
 import { MessageEvent } from "../../contract/Event.ts"
 import { RoutingDecision } from "../../contract/RoutingDecision.ts"
@@ -35,6 +36,8 @@ const TraceRecord = Schema.Struct({
     tool_call_id: Schema.optionalKey(Schema.String)
   })),
   audit: Schema.Array(AuditEvent.annotate({ identifier: "AuditEvent" })),
+  /** Of questions to models. */
+  costs: Schema.optionalKey(TraceCosts.annotate({ identifier: "TraceCosts" })),
   truncated: Schema.optionalKey(Schema.Array(Schema.String))
 }).annotate({ identifier: "Trace" })
 

@@ -1,0 +1,42 @@
+/**
+ * What is kept of what a model was sent and answered: the same without known secrets, and without text that no database
+ * takes (NUL, halves of characters).
+ */
+import type { Redaction } from "../secrets/Redactor.ts"
+import { parseJson } from "./BoundedJson.ts"
+import type { Completion } from "./CompletionProvider.ts"
+
+type Redact = Pick<Redaction, "redactJson" | "redactText">
+
+const storable = (text: string): string => text.replaceAll("\0", "\u{fffd}").toWellFormed()
+
+/** JSON with every text made storable; the value itself where nothing had to be changed. */
+const storableJson = (value: unknown): unknown => {
+  if (typeof value === "string") return storable(value)
+  if (typeof value !== "object" || value === null) return value
+  if (Array.isArray(value)) return value.map(storableJson)
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([key, item]) => item === undefined ? [] : [[storable(key), storableJson(item)]])
+  )
+}
+
+/** JSON as it is kept. Fields that are `undefined` are left out. */
+export const keptJson = <A>(value: A, { redactJson }: Pick<Redact, "redactJson">): A =>
+  storableJson(redactJson(value)) as A
+
+/** JSON that is written out hides a secret behind its escapes: it is read before it is looked at. */
+const keptText = (text: string, { redactJson, redactText }: Redact): string => {
+  const shown = storable(redactText(text))
+  if (!/^\s*[[{]/.test(shown)) return shown
+  const parsed = parseJson(shown)
+  if (!parsed.ok) return shown
+  const hidden = redactJson(parsed.value)
+  return hidden === parsed.value ? shown : JSON.stringify(hidden)
+}
+
+/** An answer as it is kept, and as whoever asked goes on with it. */
+export const keptCompletion = (completion: Completion, redact: Redact): Completion => ({
+  ...keptJson(completion, redact),
+  text: completion.text === undefined ? undefined : keptText(completion.text, redact),
+  calls: completion.calls.map((call) => ({ ...keptJson(call, redact), arguments: keptText(call.arguments, redact) }))
+})
