@@ -13,9 +13,10 @@ import { liveRule, type LiveRule } from "../rules/LiveRule.ts"
 import { makeRouting } from "../rules/RuleRouting.ts"
 import { subjectOf } from "../rules/Subject.ts"
 import type { EventRow } from "../contract/Rows.ts"
-import { compilePolicyCondition, makePolicy, policyHash, type PolicyRule } from "../safety/Policy.ts"
+import { makePolicy } from "../safety/Policy.ts"
+import { standingPolicy } from "../safety/Standing.ts"
 import { type Day, isWithin, showWindow, type TimeWindow } from "../safety/TimeWindow.ts"
-import type { Records, StandingRecord } from "./Records.ts"
+import type { Records } from "./Records.ts"
 
 /** The task whose question an event answered. */
 export interface Asking {
@@ -58,22 +59,6 @@ export class Scene extends Context.Service<Scene, SceneState>()("syris/replay/Sc
 /** Nothing of the health of then is on record. */
 export const assumedHealth = "healthy"
 
-const standingRule = (row: StandingRecord, timezone: string): ReadonlyArray<PolicyRule> => {
-  const when = compilePolicyCondition(row.when, "condition", { timezone })
-  return when.ok
-    ? [{
-      id: row.policy_id,
-      tool: row.tool,
-      when: when.value,
-      risk: row.risk,
-      origin: "standing",
-      expiresAt: Date.parse(row.expires_at),
-      hash: policyHash({ tool: row.tool, when: when.value, risk: row.risk }),
-      ...(row.reason === undefined ? {} : { reason: row.reason })
-    }]
-    : []
-}
-
 const make = Effect.gen(function*() {
   const registry = yield* Registry
   const settings = yield* Settings
@@ -104,7 +89,7 @@ const make = Effect.gen(function*() {
     )
     return standing.length === 0
       ? fixed
-      : makePolicy([...settings.policy, ...standing.flatMap((row) => standingRule(row, settings.timezone))])
+      : makePolicy([...settings.policy, ...standing.flatMap((row) => standingPolicy(row, settings.timezone))])
   }
 
   /** Those of this configuration, then those of the API as they were set last before. */

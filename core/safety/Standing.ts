@@ -108,19 +108,30 @@ const toRule = (row: Row): StandingRule => ({
   ...(row.revoked_at === null ? {} : { revoked_at: row.revoked_at.toISOString() })
 })
 
+/** One as JSON has it. */
+export interface StandingJson {
+  readonly policy_id: string
+  readonly tool: string
+  readonly when: unknown
+  readonly risk: Risk
+  readonly expires_at: string
+  readonly reason?: string | null
+}
+
 /** As the gates have it; nothing where its condition can't be read any more. */
-const compiled = (row: Row, timezone: string): ReadonlyArray<PolicyRule> => {
-  const when = compilePolicyCondition(row.when, "condition", { timezone })
+export const standingPolicy = (rule: StandingJson, timezone: string): ReadonlyArray<PolicyRule> => {
+  const { expires_at, policy_id, reason, risk, tool } = rule
+  const when = compilePolicyCondition(rule.when, "condition", { timezone })
   return when.ok
     ? [{
-      id: row.policy_id,
-      tool: row.tool,
+      id: policy_id,
+      tool,
       when: when.value,
-      risk: row.risk,
+      risk,
       origin: "standing",
-      expiresAt: row.expires_at.getTime(),
-      hash: policyHash({ tool: row.tool, when: when.value, risk: row.risk }),
-      ...(row.reason === null ? {} : { reason: row.reason })
+      expiresAt: Date.parse(expires_at),
+      hash: policyHash({ tool, when: when.value, risk }),
+      ...(reason === undefined || reason === null ? {} : { reason })
     }]
     : []
 }
@@ -176,16 +187,14 @@ const make = Effect.gen(function*() {
 
   // One statement: the version that intents are checked against, and the rules that were there with it.
   const refresh = Effect.map(
-    sql<{ readonly version: bigint; readonly rules: ReadonlyArray<Record<string, unknown>> | null }>`
+    sql<{ readonly version: bigint; readonly rules: ReadonlyArray<StandingJson> | null }>`
       select (select policy_version from control) as version, (
                select jsonb_agg(to_jsonb(p)) from policies p
                where p.revoked_at is null and p.expires_at > clock_timestamp()) as rules`,
     ([row]) => {
       const known = Number(row?.version ?? 0)
       if (known === version) return
-      const standing = (row?.rules ?? []).flatMap((rule) =>
-        compiled({ ...rule, expires_at: new Date(String(rule["expires_at"])) } as unknown as Row, settings.timezone)
-      )
+      const standing = (row?.rules ?? []).flatMap((rule) => standingPolicy(rule, settings.timezone))
       policy = makePolicy([...settings.policy, ...standing])
       version = known
     }
