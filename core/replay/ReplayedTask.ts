@@ -25,8 +25,8 @@ import { inputOf, noted } from "../tasks/TaskTrust.ts"
 import { chosenByModel } from "../tasks/LlmSteps.ts"
 import { CallPlanner } from "../tools/CallPlanner.ts"
 import type { ToolExecutor } from "../tools/ToolExecutor.ts"
-import type { Replayed } from "./Compare.ts"
-import { namesOf, operatorEnds, rowsOfTask, wayOf } from "./Recorded.ts"
+import type { Decided, Replayed } from "./Compare.ts"
+import { namesOf, operatorEnds, recordedDecisions, rowsOfTask, wayOf } from "./Recorded.ts"
 import type { AuditLine, CallRecord } from "./Records.ts"
 import { Recollection } from "./Recollection.ts"
 import { afterApproval, afterEdit } from "./ReplayedApproval.ts"
@@ -426,11 +426,11 @@ export const replayTask = Effect.fnUntraced(function*(event: EventRow, created: 
     yield* commit(run, () => {})
   }
   for (const row of rows) {
-    if (operatorEnds.has(row.type)) return finish(false)
-    if (run.gone || diverged !== undefined) break
+    if (operatorEnds.has(row.type) || run.gone || diverged !== undefined) break
     yield* took(row)
     if (run.task.kind === "code") yield* breath
   }
+  if (rows.some(({ type }) => operatorEnds.has(type))) return untilTold(finish(false), recordedDecisions(records))
   return finish(recordedTask.status === "succeeded" || recordedTask.status === "failed")
 
   /** What code asked for, and where the records ended. */
@@ -459,6 +459,23 @@ export const replayTask = Effect.fnUntraced(function*(event: EventRow, created: 
       : `What ${name} would have come to is not on record.`
   }
 }, Effect.scoped)
+
+/** Where the operator's word came first, nothing follows what was told before it: how far the host had come is not on record. */
+const untilTold = (
+  replayed: ReadonlyArray<Replayed>,
+  recorded: ReadonlyArray<Decided>
+): ReadonlyArray<Replayed> => {
+  const left = new Map<string, number>()
+  for (const { about, says } of recorded) {
+    if (says["decided"] !== "task") left.set(about, (left.get(about) ?? 0) + 1)
+  }
+  return replayed.filter((one) => {
+    if ("diverges" in one) return true
+    const more = (left.get(one.about) ?? 0) - 1
+    left.set(one.about, more)
+    return more >= 0
+  })
+}
 
 /** What became of a question that was not asked, as its row has it. */
 const unasked = (row: AuditLine, step: StepRow, stored: StepRow | undefined): ModelDecided => {
