@@ -45,5 +45,9 @@ export const makeRandom = (seed: number): () => number => {
 
 export const long = process.env["SYRIS_TEST_LONG"] === "1"
 
+/** How a walk over statements goes on: the short form takes every second one, on each side the others. */
+export const stride = long ? 1 : 2
+export const first = (side: "request" | "answer"): number => long || side === "request" ? 1 : 2
+
 /** The seed of this run; `SYRIS_TEST_SEED` sets it. */
 export const seed = Number(process.env["SYRIS_TEST_SEED"] ?? Date.now() % 1_000_000)

@@ -16,7 +16,7 @@ import { type Remote, startRemote } from "./Remote.ts"
 import { kinds, outsideTable, writeStorm } from "./StormPlugin.ts"
 import { makeTask, settleUnknown } from "./StormTasks.ts"
 import { reckonTasks } from "./TaskReckoning.ts"
-import { long, seed, until } from "./Until.ts"
+import { first, long, seed, stride, until } from "./Until.ts"
 
 const sides = ["request", "answer"] satisfies ReadonlyArray<Side>
 
@@ -29,7 +29,6 @@ const step = (kind: string, id: string, name = kind, more: object = {}) => ({
 const wait = { name: "wait", kind: "wait", input: { delay_ms: 20 } }
 
 /** The short form takes the odd statements on one side, the even ones on the other. */
-const stride = long ? 1 : 2
 
 const lists: Readonly<Record<string, (id: string) => object>> = {
   list: (id) => ({ steps: [step("plain", id), step("keyed", id), step("insert", id)] }),
@@ -104,7 +103,7 @@ describe("kill -9 at every statement of a task", () => {
   for (const side of sides) {
     for (const [name, body] of Object.entries(lists)) {
       it(`${name}, ${side === "request" ? "before the database gets it" : "before its answer is heard"}`, async () => {
-        for (let at = long || side === "request" ? 1 : 2;; at += stride) {
+        for (let at = first(side);; at += stride) {
           assert.isBelow(at, 80, "the walk has no end")
           const id = `${name}-${side}-${at}`
           let dead = false
