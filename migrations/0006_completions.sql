@@ -131,3 +131,137 @@ create table thread_summaries (
   created_at      timestamptz not null,
   primary key (channel, thread_id, until_event_id)
 );
+
+-- What surrounds a question (core/tasks/ContextRows.ts): what was said in its thread, and what is under way and waits for a
+-- yes; of those the newest, so many and no more. `told`: whoever asks may hear of more than came the same way.
+--
+-- Planned once for a connection and not for each question: with a table for each month, that takes longer than to look. What
+-- there is nothing of costs one look.
+create function context_of(this_task uuid, this_event uuid, in_channel text, by_connector text, in_thread text, told boolean)
+returns json language plpgsql stable set plan_cache_mode = force_generic_plan as $$
+declare
+  place record;
+  summary json;
+  since uuid;
+  lines json := '[]';
+  looked_at bigint;
+  oldest uuid;
+  earlier bigint := 0;
+  open json := '[]';
+  open_tasks bigint := 0;
+  ended json := '[]';
+  waiting json := '[]';
+  pending bigint := 0;
+begin
+  select e.locale, e.device_id into place from events e where e.event_id = this_event;
+
+  if in_thread is not null then
+    select to_json(s), s.until_event_id into summary, since
+    from (select s.text, s.trust, s.events, s.until_event_id
+          from thread_summaries s
+          where told and s.channel = in_channel and s.thread_id = in_thread and s.until_event_id < this_event
+          order by s.until_event_id desc
+          limit 1) s;
+    since := coalesce(since, '00000000-0000-0000-0000-000000000000');
+
+    -- Compared as pairs, so that only the index of threads has them in this order. A stranger who knows the name of a thread
+    -- hears nothing that came another way.
+    with recent as materialized (
+      select e.event_id, e.trace_id, e.occurred_at,
+             left(coalesce(e.text, case when e.structured <> '{}' then e.structured::text end), 4000) as text, e.trust
+      from events e
+      where e.thread_id is not null and (e.thread_id, e.event_id) < (in_thread, this_event)
+        and (e.thread_id, e.event_id) > (in_thread, since)
+        and e.channel = in_channel and (told or e.connector_id = by_connector)
+      order by e.thread_id desc, e.event_id desc
+      limit 200
+    ), first as materialized (
+      select event_id from recent order by event_id limit 1
+    ), stained as materialized (
+      select distinct t.trace_id
+      from (select task_id, trace_id from tasks
+            where trace_id = any(array(select trace_id from recent)) and task_id > (select event_id from first) offset 0) t
+           cross join lateral (
+             select from steps s where s.task_id = t.task_id and s.checkpoint ->> 'trust' = 'untrusted' limit 1) s
+    ), line as (
+      select r.event_id, r.trace_id, r.occurred_at as at, r.text, r.trust, left(s.reply, 4000) as reply,
+             s.settled_at as answered_at, d.tool, r.trace_id in (select trace_id from stained) as untrusted
+      from recent r
+           left join lateral (select * from settlements where event_id = r.event_id offset 0) s on true
+           left join lateral (select tool from routing_decisions where event_id = r.event_id offset 0) d on true
+      where s.outcome is distinct from 'dropped'
+    )
+    select coalesce((select json_agg(l order by l.event_id desc) from line l), '[]'), (select count(*) from recent),
+           (select event_id from first)
+    into lines, looked_at, oldest;
+
+    if looked_at = 200 then
+      select count(*) into earlier
+      from (
+        select from events e
+        where e.thread_id is not null and (e.thread_id, e.event_id) < (in_thread, oldest)
+          and (e.thread_id, e.event_id) > (in_thread, since)
+          and e.channel = in_channel and (told or e.connector_id = by_connector)
+        limit 10000) c;
+    end if;
+  end if;
+
+  if told and exists (select from work w where w.kind = 'task' and w.work_id <> this_task) then
+    select coalesce(json_agg(json_build_object('task_id', t.task_id, 'name', t.name, 'status', t.status,
+                               'updated_at', t.updated_at, 'waits_for', w.waits_for,
+                               'trust', coalesce(e.trust, 'untrusted')) order by t.task_id desc), '[]')
+    into open
+    from (select w.work_id, w.waits_for, w.event_id from work w
+          where w.kind = 'task' and w.work_id <> this_task
+          order by w.work_id desc
+          limit 12) w
+         cross join lateral (select * from tasks where task_id = w.work_id offset 0) t
+         left join lateral (select trust from events where event_id = w.event_id offset 0) e on true;
+    select count(*) into open_tasks
+    from (select from work w where w.kind = 'task' and w.work_id <> this_task limit 10000) c;
+  end if;
+
+  if told then
+    with newest as materialized (
+      select t.task_id, t.name, t.status, t.updated_at, t.trigger_event_id
+      from tasks t
+      where t.task_id <> this_task
+      order by t.task_id desc
+      limit 50
+    ), ended as (
+      select * from newest
+      where status in ('succeeded', 'failed', 'canceled') and updated_at > clock_timestamp() - interval '24 hours'
+      order by task_id desc
+      limit 5
+    )
+    select coalesce(json_agg(json_build_object('task_id', t.task_id, 'name', t.name, 'status', t.status,
+                               'updated_at', t.updated_at, 'waits_for', null,
+                               'trust', coalesce(e.trust, 'untrusted')) order by t.task_id desc), '[]')
+    into ended
+    from ended t
+         left join lateral (select trust from events where event_id = t.trigger_event_id offset 0) e on true;
+  end if;
+
+  if told and exists (select from approvals a where a.status = 'pending' and a.expires_at > clock_timestamp()) then
+    select coalesce(json_agg(json_build_object('number', a.number, 'tool', a.tool, 'summary', a.summary,
+                               'expires_at', a.expires_at,
+                               'trust', coalesce(a.labels ->> 'trust', e.trust, 'untrusted')) order by a.approval_id desc),
+                    '[]')
+    into waiting
+    from (select a.approval_id, a.number, a.tool, a.labels, a.event_id, a.expires_at,
+                 left(coalesce(a.preview, a.what::text), 4000) as summary
+          from approvals a
+          where a.status = 'pending' and a.expires_at > clock_timestamp()
+          order by a.approval_id desc
+          limit 12) a
+         left join lateral (select trust from events where event_id = a.event_id offset 0) e on true;
+    select count(*) into pending
+    from (select from approvals a where a.status = 'pending' and a.expires_at > clock_timestamp() limit 10000) c;
+  end if;
+
+  return json_build_object(
+    'locale', place.locale, 'device_id', place.device_id,
+    'summary', summary, 'lines', lines, 'earlier', earlier,
+    'tasks', open, 'open_tasks', open_tasks, 'ended', ended,
+    'approvals', waiting, 'pending', pending);
+end $$;

@@ -73,8 +73,7 @@ export interface StoredRequest {
 }
 
 /** SHA-256 over the canonical JSON, hex. */
-export const requestHash = (request: StoredRequest): string =>
-  crypto.createHash("sha256").update(canonicalize(request) ?? "").digest("hex")
+export const requestHash = (request: StoredRequest): string => crypto.hash("sha256", canonicalize(request) ?? "")
 
 /** What a bundle is taken to use: what its parts say, or a token for three bytes of what is sent. */
 export const inputTokensOf = ({ messages, parts, tools }: ContextBundle): number =>

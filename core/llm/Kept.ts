@@ -8,16 +8,29 @@ import type { Completion } from "./CompletionProvider.ts"
 
 type Redact = Pick<Redaction, "redactJson" | "redactText">
 
-const storable = (text: string): string => text.replaceAll("\0", "\u{fffd}").toWellFormed()
+const storable = (text: string): string =>
+  text.isWellFormed() && !text.includes("\0") ? text : text.replaceAll("\0", "\u{fffd}").toWellFormed()
 
 /** JSON with every text made storable; the value itself where nothing had to be changed. */
 const storableJson = (value: unknown): unknown => {
   if (typeof value === "string") return storable(value)
   if (typeof value !== "object" || value === null) return value
-  if (Array.isArray(value)) return value.map(storableJson)
-  return Object.fromEntries(
-    Object.entries(value).flatMap(([key, item]) => item === undefined ? [] : [[storable(key), storableJson(item)]])
-  )
+  let changed = false
+  if (Array.isArray(value)) {
+    const items = value.map((item: unknown) => {
+      const next = storableJson(item)
+      changed ||= next !== item
+      return next
+    })
+    return changed ? items : value
+  }
+  const entries: Array<[key: string, item: unknown]> = []
+  for (const [key, item] of Object.entries(value)) {
+    const [name, next] = [storable(key), storableJson(item)]
+    changed ||= name !== key || next !== item || item === undefined
+    if (item !== undefined) entries.push([name, next])
+  }
+  return changed ? Object.fromEntries(entries) : value
 }
 
 /** JSON as it is kept. Fields that are `undefined` are left out. */

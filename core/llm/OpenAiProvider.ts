@@ -27,6 +27,8 @@ import { Watch } from "./Watch.ts"
 import { chunksOf, makeFetch, textOf } from "./Wire.ts"
 import { wireNames } from "./WireNames.ts"
 
+let loaded: Promise<typeof import("openai")> | undefined
+
 /** Longest answer that is one JSON text, bytes. */
 const maximumJsonBytes = 1_048_576
 
@@ -67,7 +69,7 @@ const ask = async ({ key, redact, request, settings, watch }: Asked): Promise<Co
   const names = wireNames(request.tools.map(({ name }) => name))
   const dialect = dialects[api]
   // Loaded with the first question: no start waits for it, and it is no silence of the server.
-  const { OpenAI } = await import("openai")
+  const { OpenAI } = await (loaded ??= import("openai"))
   watch.heard()
   const client = new OpenAI({
     baseURL,

@@ -13,6 +13,9 @@ export interface WatchOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+/** Nobody reads it: a reason that is made for each request would cost more than the rest of its end. */
+const over = new Error("The request is over.")
+
 export class Watch {
   readonly #controller = new AbortController()
   readonly #whole: NodeJS.Timeout
@@ -64,7 +67,7 @@ export class Watch {
     clearTimeout(this.#whole)
     clearTimeout(this.#silence)
     this.#caller?.removeEventListener("abort", this.abort)
-    this.#controller.abort()
+    this.#controller.abort(over)
   }
 }
 

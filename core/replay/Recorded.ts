@@ -2,6 +2,7 @@
  * The decisions that are on record of a trace, thing by thing, each in the order in which they were made. Pure.
  */
 import type { EventRow } from "../contract/Rows.ts"
+import { decidedBy } from "../tasks/LlmSteps.ts"
 import type { StepRow } from "../tasks/TaskRows.ts"
 import { idempotencyKey } from "../tools/ToolCallPlan.ts"
 import type { Decided } from "./Compare.ts"
@@ -98,6 +99,23 @@ export const operatorEnds: ReadonlySet<string> = new Set(["task.canceled", "task
 export const untilOperator = (rows: ReadonlyArray<AuditLine>): ReadonlyArray<AuditLine> => {
   const end = rows.findIndex(({ type }) => operatorEnds.has(type))
   return end === -1 ? rows : rows.slice(0, end)
+}
+
+/**
+ * Whether a decision that is told after a pause was made before the host heard of that: what it chose had begun. Reads do not
+ * wait for their decision to be written (`UnwrittenDecision.ts`).
+ */
+export const begunUnheard = (
+  rows: ReadonlyArray<AuditLine>,
+  decided: AuditLine,
+  steps: ReadonlyMap<number, StepRow>,
+  position: number
+): boolean => {
+  const chosen = new Set([...steps.values()].flatMap((step) => decidedBy(step) === position ? [step.step_id] : []))
+  const after = rows.slice(rows.indexOf(decided) + 1)
+  const resumed = after.findIndex(({ type }) => type === "task.resumed")
+  return after.slice(0, resumed === -1 ? undefined : resumed)
+    .some(({ refs, type }) => type === "task.step_started" && chosen.has(refs.step_id ?? ""))
 }
 
 export const recordedDecisions = (records: Records): ReadonlyArray<Decided> => {

@@ -26,7 +26,7 @@ import { chosenByModel } from "../tasks/LlmSteps.ts"
 import { CallPlanner } from "../tools/CallPlanner.ts"
 import type { ToolExecutor } from "../tools/ToolExecutor.ts"
 import type { Decided, Replayed } from "./Compare.ts"
-import { namesOf, operatorEnds, recordedDecisions, rowsOfTask, wayOf } from "./Recorded.ts"
+import { begunUnheard, namesOf, operatorEnds, recordedDecisions, rowsOfTask, wayOf } from "./Recorded.ts"
 import type { AuditLine, CallRecord } from "./Records.ts"
 import { Recollection } from "./Recollection.ts"
 import { afterApproval, afterEdit } from "./ReplayedApproval.ts"
@@ -329,7 +329,10 @@ export const replayTask = Effect.fnUntraced(function*(event: EventRow, created: 
       }
       decided = unasked(row, step, stored.get(position))
     }
+    const { wish } = run
+    if (begunUnheard(rows, row, stored, position)) run.wish = null
     yield* commit(run, (draft) => llm.apply(run, draft, position, decided))
+    run.wish = wish
   })
 
   const took = Effect.fnUntraced(function*(row: AuditLine) {

@@ -86,6 +86,18 @@ describe("Redactor", () => {
     )
   })
 
+  it("finds what it learns later, also in a long text that was clean before, however often it was looked at", () => {
+    const { add, redactJson, redactText } = withSecrets("another-value")
+    const text = `${"a line of a thread, ".repeat(50)}late-value`
+    for (let i = 0; i < 3; i++) assert.strictEqual(redactText(text), text)
+    // More than is remembered at a time.
+    for (let i = 0; i < 300; i++) redactText(`${i} ${"a".repeat(10_000)}`)
+    assert.deepStrictEqual(redactJson({ text }), { text })
+    add("s1.k", Redacted.make("late-value"))
+    for (let i = 0; i < 2; i++) assert.match(redactText(text), /thread, \[secret s1\.k\]$/)
+    assert.match(redactJson({ text }).text, /\[secret s1\.k\]$/)
+  })
+
   it("warns once about a value that is too short, and skips it", () => {
     const { add, redactText, short } = withSecrets("12345")
     add("s0.k", Redacted.make("12345"))

@@ -4,7 +4,7 @@
  * - Found as they are, and as base64 (alone, or inside a longer text such as `user:password`), base64url, URL encoding,
  *   hex and JSON text; each occurrence becomes `[secret name.key]`.
  * - A value that was known once stays hidden until the host ends, also after it was changed or removed.
- * - Costs one comparison while there are no secrets.
+ * - Costs one comparison while there are no secrets; a long text that was looked at lately is not searched again.
  * - Not found: a value of fewer than 6 characters (a warning says so), one that was split, or encoded otherwise.
  */
 import { Context, Effect, Layer, Redacted } from "effect"
@@ -13,6 +13,11 @@ import { SecretsStore } from "./SecretsStore.ts"
 
 /** Values shorter than this would be found by accident everywhere. */
 const minimumLength = 6
+
+/** From so many characters on it pays to remember that nothing was found: a question to a model repeats the one before. */
+const longText = 256
+/** What is remembered of those, characters of all together. */
+const mostRemembered = 1_000_000
 
 export interface Redaction {
   readonly redactText: (text: string) => string
@@ -61,6 +66,9 @@ export const makeRedaction = (source: Source | undefined, tooShort: (label: stri
   let hasNeedle = /(?!)/
   let anyNumber = false
   let seen = -1
+  /** Long texts without any needle, until one more is known. */
+  const clean = new Set<string>()
+  let remembered = 0
   const known = new Map<string, string>()
 
   const learn = (label: string, value: string): void => {
@@ -79,6 +87,18 @@ export const makeRedaction = (source: Source | undefined, tooShort: (label: stri
     )
     hasNeedle = new RegExp(anyNeedle.source)
     anyNumber = [...needles.keys()].some((needle) => /^-?\d+(\.\d+)?$/.test(needle))
+    clean.clear()
+    remembered = 0
+  }
+  const remember = (text: string): void => {
+    if (text.length > mostRemembered) return
+    if (remembered + text.length > mostRemembered) {
+      clean.clear()
+      remembered = 0
+    }
+    // A copy: a text that was cut out of a longer one would keep all of that.
+    clean.add(Buffer.from(text).toString())
+    remembered += text.length
   }
   const refresh = (): void => {
     if (source === undefined || source.revision() === seen) return
@@ -87,7 +107,11 @@ export const makeRedaction = (source: Source | undefined, tooShort: (label: stri
   }
   const text = (given: string): string => {
     if (given.length < minimumLength) return given
-    return hasNeedle.test(given) ? given.replace(anyNeedle, (found) => needles.get(found)!) : given
+    const long = given.length >= longText
+    if (long && clean.has(given)) return given
+    if (hasNeedle.test(given)) return given.replace(anyNeedle, (found) => needles.get(found)!)
+    if (long) remember(given)
+    return given
   }
   const json = (value: unknown, depth: number): unknown => {
     if (typeof value === "string") return text(value)
@@ -112,12 +136,13 @@ export const makeRedaction = (source: Source | undefined, tooShort: (label: stri
     if (prototype !== Object.prototype && prototype !== null) return value
     const entries = Object.entries(value)
     let changed = false
-    const copy = entries.map(([key, item]) => {
-      const next = [text(key), json(item, depth + 1)] as const
-      changed ||= next[0] !== key || next[1] !== item
-      return next
-    })
-    return changed ? Object.fromEntries(copy) : value
+    for (const entry of entries) {
+      const [key, item] = entry
+      entry[0] = text(key)
+      entry[1] = json(item, depth + 1)
+      changed ||= entry[0] !== key || entry[1] !== item
+    }
+    return changed ? Object.fromEntries(entries) : value
   }
   return {
     redactText: (given) => {

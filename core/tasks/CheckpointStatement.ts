@@ -14,6 +14,7 @@ import { lists } from "../database/Lists.ts"
 import { askFor, consume } from "../safety/ApprovalRows.ts"
 import type { CallRow } from "../tools/ToolCallPlan.ts"
 import { emittedBy, eventsEmitted, schedulesCanceled, schedulesMade } from "../tools/LedgerStatements.ts"
+import type { Advance } from "./Checkpoints.ts"
 import { stepChangeLists, stepColumns, stepLists } from "./TaskRows.ts"
 
 /** What becomes of the task and of its claim. */
@@ -106,10 +107,51 @@ export const settlementLists = lists<SettlementRow & { readonly task_id: string 
 const notAgain = (status: string, again: string, of = "m"): string =>
   `case when ${of}.wish = 'cancel' and ${status} = '${again}' then 'failed' else ${status} end`
 
-/** `$1` the host, `$2` advances, `$3` fresh steps, `$4` steps, `$5` calls, `$6` ended calls, `$7` settlements, `$8` and `$9`
- * schedules made and canceled, `$10` and `$11` child events, `$12` the audit, `$13` which child is of which call, `$14` approvals
- * that are asked for. */
-export const checkpointStatement = `
+/** The task's own status. */
+const moved = `
+  moved as (
+    update tasks t
+    set status       = m.status,
+        next_wake_at = m.next_wake_at,
+        output       = m.output,
+        error        = m.error,
+        fence        = case when m.closes then m.fence else t.fence end,
+        updated_at   = m.at
+    from mine m
+    where t.task_id = m.task_id and m.status is not null and m.wish is null
+  ),`
+
+/** What a move leaves beside its task: its settlement, schedules, child events. */
+const around = `
+  settled as (
+    insert into settlements (event_id, trace_id, lane, outcome, reply, settled_at, answer_by)
+    select s.event_id, s.trace_id, s.lane, s.outcome, s.reply, s.settled_at, s.answer_by
+    from ${settlementLists.from("$8", "s")} join mine m on m.task_id = s.task_id
+    where m.wish is null
+    on conflict (event_id) do update
+    set outcome = excluded.outcome, reply = excluded.reply, settled_at = excluded.settled_at, answer_by = excluded.answer_by
+  ),
+  ${schedulesMade("$9", "s.made_by in (select tool_call_id from written)")},
+  ${schedulesCanceled("$10", "x.tool_call_id in (select tool_call_id from written)")},
+  ${eventsEmitted("$11", "$12", emittedBy("$13", "select tool_call_id from written"))},`
+
+/** One that asks goes with its approval, or as the repetition of one that did. */
+const mayGo = `(c.needs_approval is not true
+                or c.tool_call_id in (select tool_call_id from consumed)
+                or exists (select 1 from tool_calls b
+                           where b.tool_call_id = c.tool_call_id and b.attempts > 0
+                             and b.input_hash = c.input_hash and b.tool_pin = c.tool_pin))`
+
+const toldOfChildren = `
+       when 'stored'    then r.event_id in (select event_id from stored)
+       when 'duplicate' then r.event_id in (select event_id from incoming) and r.event_id not in (select event_id from stored)`
+
+/**
+ * `$1` the host, `$2` advances, `$3` fresh steps, `$4` steps, `$5` calls, `$6` ended calls, `$7` the audit; in the `whole`
+ * also `$8` settlements, `$9` and `$10` schedules made and canceled, `$11` and `$12` child events, `$13` which child is of which
+ * call, `$14` approvals that are asked for.
+ */
+const statementOf = (whole: boolean): string => `
 with advance as materialized (
     select a.*
     from ${advanceLists.from("$2", "a")} cross join control k
@@ -149,17 +191,7 @@ with advance as materialized (
   mine as materialized (
     select a.*, x.wish from (select * from held union all select * from closed) x join advance a on a.task_id = x.task_id
   ),
-  moved as (
-    update tasks t
-    set status       = m.status,
-        next_wake_at = m.next_wake_at,
-        output       = m.output,
-        error        = m.error,
-        fence        = case when m.closes then m.fence else t.fence end,
-        updated_at   = m.at
-    from mine m
-    where t.task_id = m.task_id and m.status is not null and m.wish is null
-  ),
+  ${whole ? moved : ""}
   fresh as (
     insert into steps (${stepColumns})
     select s.task_id, s.position, s.step_id, s.stage, s.name, s.kind,
@@ -202,7 +234,10 @@ with advance as materialized (
          cross join control k
     where m.wish is null or not (c.intent or c.asks is true)
   ),
-  ${consume("(select * from wanted where intent and may and approved and needs_approval) w")},
+  ${whole ? `${consume("(select * from wanted where intent and may and approved and needs_approval) w")},` : ""}
+  judged as materialized (
+    select c.*, c.intent and c.may and ${whole ? mayGo : "true"} as goes from wanted c
+  ),
   put as (
     insert into tool_calls
       (tool_call_id, trace_id, event_id, task_id, step_id, ordinal, tool, tool_pin, input, input_hash, idempotency_key, effect,
@@ -210,23 +245,16 @@ with advance as materialized (
        output, error, latency_ms, created_at, resolved_at)
     select c.tool_call_id, c.trace_id, c.event_id, c.task_id, c.step_id, c.ordinal, c.tool, c.tool_pin, c.input, c.input_hash,
            c.idempotency_key, c.effect, c.guarantee, c.risk, c.autonomy,
-           case when c.intent and not g.go then 'planned' else ${notAgain("c.status", "planned", "c")} end,
+           case when c.intent and not c.goes then 'planned' else ${notAgain("c.status", "planned", "c")} end,
            -- One that begins with its approval is there already, and asks.
-           coalesce(c.needs_approval and not (c.intent and g.go), false), coalesce(c.labels, '{}'),
-           case when c.intent and g.go then $1::uuid end, c.fence,
-           case when c.intent and not g.go then 0 else c.attempts end, (c.intent and g.go)::int,
-           case when c.intent and g.go then clock_timestamp() + make_interval(secs => c.deadline_ms / 1000) end,
-           case when c.intent and g.go then clock_timestamp() + make_interval(secs => c.deadline_ms / 1000) end,
+           coalesce(c.needs_approval and not c.goes, false), coalesce(c.labels, '{}'),
+           case when c.goes then $1::uuid end, c.fence,
+           case when c.intent and not c.goes then 0 else c.attempts end, c.goes::int,
+           case when c.goes then clock_timestamp() + make_interval(secs => c.deadline_ms / 1000) end,
+           case when c.goes then clock_timestamp() + make_interval(secs => c.deadline_ms / 1000) end,
            c.output, c.error, c.latency_ms, c.created_at,
            case when c.wish = 'cancel' and c.status = 'planned' then c.at else c.resolved_at end
-    from wanted c
-         -- One that asks goes with its approval, or as the repetition of one that did.
-         cross join lateral (
-           select c.may and (c.needs_approval is not true
-                             or c.tool_call_id in (select tool_call_id from consumed)
-                             or exists (select 1 from tool_calls b
-                                        where b.tool_call_id = c.tool_call_id and b.attempts > 0
-                                          and b.input_hash = c.input_hash and b.tool_pin = c.tool_pin)) as go) g
+    from judged c
     on conflict (tool_call_id) do update
     set status        = excluded.status,
         needs_approval = tool_calls.needs_approval or excluded.needs_approval,
@@ -247,7 +275,7 @@ with advance as materialized (
       and (excluded.status <> 'planned' or excluded.attempts > 0 or (excluded.needs_approval and not tool_calls.needs_approval))
     returning tool_call_id, task_id, status, attempts, open_attempts
   ),
-  ${askFor("$14", "q.work_id in (select task_id from mine where wish is null)")},
+  ${whole ? `${askFor("$14", "q.work_id in (select task_id from mine where wish is null)")},` : ""}
   ended as (
     update tool_calls c
     set status        = ${notAgain("d.status", "planned")},
@@ -269,23 +297,12 @@ with advance as materialized (
   written as materialized (
     select tool_call_id from put union all select tool_call_id from ended
   ),
-  settled as (
-    insert into settlements (event_id, trace_id, lane, outcome, reply, settled_at, answer_by)
-    select s.event_id, s.trace_id, s.lane, s.outcome, s.reply, s.settled_at, s.answer_by
-    from ${settlementLists.from("$7", "s")} join mine m on m.task_id = s.task_id
-    where m.wish is null
-    on conflict (event_id) do update
-    set outcome = excluded.outcome, reply = excluded.reply, settled_at = excluded.settled_at, answer_by = excluded.answer_by
-  ),
-  ${schedulesMade("$8", "s.made_by in (select tool_call_id from written)")},
-  ${schedulesCanceled("$9", "x.tool_call_id in (select tool_call_id from written)")},
-  ${eventsEmitted("$10", "$11", emittedBy("$13", "select tool_call_id from written"))},
+  ${whole ? around : ""}
   ${
   tellAudit(
-    "$12",
+    "$7",
     `case r.told_when
-       when 'stored'    then r.event_id in (select event_id from stored)
-       when 'duplicate' then r.event_id in (select event_id from incoming) and r.event_id not in (select event_id from stored)
+       ${whole ? toldOfChildren : ""}
        when 'attempted' then r.tool_call_id in (select tool_call_id from put where status = 'attempted')
        when 'begun'     then r.event_id in (select task_id from mine where wish is null)
        when 'wanted'    then r.event_id in (select task_id from mine where wish is distinct from 'cancel')
@@ -299,3 +316,17 @@ with advance as materialized (
 select task_id, wish, null::uuid as tool_call_id, 0 as attempts, 0 as open_attempts from mine
 union all
 select task_id, null, tool_call_id, attempts, open_attempts from put where status = 'attempted'`
+
+export const checkpointStatement = statementOf(true)
+
+/**
+ * The same for moves between two steps of a task, which are most: what the server does not find in a statement it does not
+ * open, lock and prepare either, and that is a quarter of its work here.
+ */
+export const stepStatement = statementOf(false)
+
+/** Whether `stepStatement` says all of a move. */
+export const isBetweenSteps = ({ asked, calls, left, row, settlement }: Advance): boolean =>
+  row.status === undefined && settlement === undefined && asked.length === 0 &&
+  calls.every((call) => !call.intent || call.needs_approval !== true) &&
+  left.every((one) => one.emitted.length + one.schedules.length + one.canceled_schedules.length === 0)

@@ -18,8 +18,10 @@ import {
   checkpointStatement,
   type EndedCall,
   endedLists,
+  isBetweenSteps,
   type PutCall,
-  settlementLists
+  settlementLists,
+  stepStatement
 } from "./CheckpointStatement.ts"
 import { stepChangeLists, stepLists, type WrittenStep } from "./TaskRows.ts"
 
@@ -100,23 +102,13 @@ export class Checkpoints extends Context.Service<Checkpoints, {
 
       const send = (advances: ReadonlyArray<Advance>) => {
         const left = advances.flatMap((advance) => advance.left)
-        const { canceled_schedules, emitted_by, events, keys, schedules } = leftParameters(left)
-        return sql.unsafe<AdvancedRow>(checkpointStatement, [
+        const moves = [
           hostId,
           advanceLists.of(advances.map(({ row }) => row)),
           stepLists.of(advances.flatMap(({ fresh }) => fresh)),
           stepChangeLists.of(advances.flatMap(({ steps }) => steps)),
           callLists.of(advances.flatMap(({ calls }) => calls)),
           endedLists.of(advances.flatMap(({ ended }) => ended)),
-          settlementLists.of(
-            advances.flatMap(({ row, settlement }) =>
-              settlement === undefined ? [] : [{ ...settlement, task_id: row.task_id }]
-            )
-          ),
-          schedules,
-          canceled_schedules,
-          events,
-          keys,
           toldLists([
             ...advances.flatMap(({ row: { task_id }, tellings }) =>
               tellings.map(({ row, told_when, tool_call_id }) => ({
@@ -127,7 +119,21 @@ export class Checkpoints extends Context.Service<Checkpoints, {
               }))
             ),
             ...childrenTold(left.flatMap(({ emitted }) => emitted))
-          ]),
+          ])
+        ]
+        if (advances.every(isBetweenSteps)) return sql.unsafe<AdvancedRow>(stepStatement, moves)
+        const { canceled_schedules, emitted_by, events, keys, schedules } = leftParameters(left)
+        return sql.unsafe<AdvancedRow>(checkpointStatement, [
+          ...moves,
+          settlementLists.of(
+            advances.flatMap(({ row, settlement }) =>
+              settlement === undefined ? [] : [{ ...settlement, task_id: row.task_id }]
+            )
+          ),
+          schedules,
+          canceled_schedules,
+          events,
+          keys,
           emitted_by,
           approvalLists.of(advances.flatMap(({ asked }) => asked))
         ])

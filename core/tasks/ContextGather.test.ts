@@ -13,7 +13,7 @@ import { defineTool } from "../plugin/Tool.ts"
 import { makeRedaction, Redactor } from "../secrets/Redactor.ts"
 import { layerTestDatabase } from "../testing/TestDatabase.ts"
 import { ContextGather, withheld } from "./ContextGather.ts"
-import { mostEvents, statementOf } from "./ContextRows.ts"
+import { mostEvents } from "./ContextRows.ts"
 
 const secret = "correct-horse-battery-staple"
 const redaction = makeRedaction(undefined, () => {})
@@ -273,18 +273,46 @@ layer(layerGather)("what is looked up", (it) => {
     Effect.gen(function*() {
       const sql = yield* SqlClient.SqlClient
       yield* sql`select ensure_partitions(12)`
-      const statement = statementOf(sql, {
-        task_id: newId(),
-        event_id: newId(),
-        channel: "chat",
-        connector_id: "chat",
-        thread_id: "long",
-        trust: "operator"
+      const [made] = yield* sql<{ readonly body: string; readonly generic: boolean }>`
+        select prosrc as body, proconfig @> array['plan_cache_mode=force_generic_plan'] as generic
+        from pg_proc where proname = 'context_of'`
+      assert.isTrue(made?.generic)
+      const id = "'00000000-0000-0000-0000-000000000000'"
+      const known: Readonly<Record<string, readonly [type: string, value: string]>> = {
+        this_task: ["uuid", id],
+        this_event: ["uuid", id],
+        since: ["uuid", id],
+        oldest: ["uuid", id],
+        in_channel: ["text", "'chat'"],
+        by_connector: ["text", "'chat'"],
+        in_thread: ["text", "'long'"],
+        told: ["boolean", "true"]
+      }
+      const names = Object.keys(known)
+      const statements = made!.body.replaceAll(/--.*$/gm, "").split(";").flatMap((piece) => {
+        const statement = /^(?:\s*(?:begin|if\b.*?\bthen)\b)*\s*((?:with|select)\b.*)$/s.exec(piece)?.[1]
+        if (statement === undefined) return []
+        return statement.replace(/\binto\s+\w+(?:,\s*\w+)*/, "")
+          .replaceAll(new RegExp(`\\b(${names.join("|")})\\b`, "g"), (name) => `$${names.indexOf(name) + 1}`)
       })
-      const [text, values] = statement.compile()
+      assert.strictEqual(statements.length, 9)
       // Of what is open the table has no more than there is; how much that is is counted.
       const open = "work"
-      const plan = Effect.map(sql.unsafe(`explain (format json) ${text}`, values), ([row]) => JSON.stringify(row))
+      // Planned without knowing what is asked for, as the function has it.
+      yield* sql`set local plan_cache_mode = force_generic_plan`
+      const plan = Effect.map(
+        Effect.forEach(statements, (text) =>
+          Effect.gen(function*() {
+            const values = names.map((name) => known[name]!)
+            yield* sql.unsafe(`prepare known (${values.map(([type]) => type).join(", ")}) as ${text}`)
+            const plan = yield* sql.unsafe(
+              `explain (format json) execute known (${values.map(([, value]) => value).join(", ")})`
+            )
+            yield* sql`deallocate known`
+            return plan
+          })),
+        (plans) => JSON.stringify(plans)
+      )
       const readWhole = (plan: string) =>
         [...plan.matchAll(/"Node Type":"Seq Scan"[^}]*?"Relation Name":"(\w+)"/g)].map(([, name]) => name)
           .filter((name) => name !== open)

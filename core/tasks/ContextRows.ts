@@ -1,24 +1,19 @@
 /**
- * The statement behind `ContextGather`: the conversation, tasks and approvals in one round trip, each found by an index.
+ * What `ContextGather` reads: the conversation, tasks and approvals in one round trip, each found by an index. How
+ * is said by a function of the database, `context_of` in migrations/0006_completions.sql: it takes longer to plan than to run.
  *
  * The newest are looked at, so many and no more: it costs the same beside a million others. Lines are told per event, with
  * the answer that it was given; what was dropped at the door was never part of a conversation.
  */
 import { Effect } from "effect"
-import { SqlClient, type Statement } from "effect/sql"
+import { SqlClient } from "effect/sql"
 import type { Trust } from "../contract/Enums.ts"
 
-/** Events of a thread that are looked at, the newest. */
+/** Events of a thread that `context_of` looks at, the newest. */
 export const mostEvents = 200
+/** Of what else it finds. */
 export const mostTasks = 12
-/** Tasks that ended, and since when, hours. */
-export const mostEnded = 5
-const endedHours = 24
-/** Newest tasks among which those that ended are looked for. */
-const amongTasks = 50
 export const mostApprovals = 12
-/** Further ones are counted, but not beyond that. */
-const mostCounted = 10_000
 /** Of a text that is looked at: what is longer is cut after secrets were taken out. */
 const longestRead = 4_000
 
@@ -89,120 +84,13 @@ const none = "00000000-0000-0000-0000-000000000000"
 
 /** What is known of the surroundings of a question. */
 export const knownRows = Effect.fnUntraced(function*(asking: Asking) {
-  const [row] = yield* statementOf(yield* SqlClient.SqlClient, asking)
-  return row
+  const { channel, connector_id, event_id, task_id, thread_id = null, trust } = asking
+  const sql = yield* SqlClient.SqlClient
+  const [row] = yield* sql<{ readonly known: KnownRows }>`
+    select context_of(${task_id}::uuid, ${event_id}::uuid, ${channel}, ${connector_id}, ${thread_id},
+                      ${trust !== "untrusted"}) as known`
+  return row!.known
 })
-
-export const statementOf = (sql: SqlClient.SqlClient, asking: Asking) => {
-  const { channel, connector_id, event_id, task_id, trust } = asking
-  const thread_id = asking.thread_id ?? null
-  // A stranger who knows the name of a thread hears nothing that came another way.
-  const same = trust === "untrusted" ? sql`and e.connector_id = ${connector_id}` : sql``
-  const told = trust !== "untrusted"
-  // Compared as pairs, so that only the index of threads has them in this order.
-  const ofThread = (before: Statement.Fragment) =>
-    sql`e.thread_id is not null and (e.thread_id, e.event_id) < (${thread_id}::text, ${before})
-        and (e.thread_id, e.event_id) > (${thread_id}::text, (select event_id from since))`
-  return sql<KnownRows>`
-    with summary as materialized (
-      select s.text, s.trust, s.events, s.until_event_id
-      from thread_summaries s
-      where ${told} and s.channel = ${channel} and s.thread_id = ${thread_id}::text
-        and s.until_event_id < ${event_id}::uuid
-      order by s.until_event_id desc
-      limit 1
-    ), since as materialized (
-      select coalesce((select until_event_id from summary), ${none}::uuid) as event_id
-    ), recent as materialized (
-      select e.event_id, e.trace_id, e.occurred_at,
-             left(coalesce(e.text, case when e.structured <> '{}' then e.structured::text end), ${longestRead}) as text,
-             e.trust
-      from events e
-      where ${ofThread(sql`${event_id}::uuid`)} and e.channel = ${channel} ${same}
-      order by e.thread_id desc, e.event_id desc
-      limit ${mostEvents}
-    ), oldest as materialized (
-      select event_id from recent order by event_id limit 1
-    ), stained as materialized (
-      select distinct t.trace_id
-      from (select task_id, trace_id from tasks
-            where trace_id = any(array(select trace_id from recent)) and task_id > (select event_id from oldest) offset 0) t
-           cross join lateral (
-             select from steps s where s.task_id = t.task_id and s.checkpoint ->> 'trust' = 'untrusted' limit 1) s
-    ), line as (
-      select r.event_id, r.trace_id, r.occurred_at as at, r.text, r.trust, left(s.reply, ${longestRead}) as reply,
-             s.settled_at as answered_at, d.tool, r.trace_id in (select trace_id from stained) as untrusted
-      from recent r
-           left join lateral (select * from settlements where event_id = r.event_id offset 0) s on true
-           left join lateral (select tool from routing_decisions where event_id = r.event_id offset 0) d on true
-      where s.outcome is distinct from 'dropped'
-    ), open as materialized (
-      select w.work_id, w.waits_for, w.event_id
-      from work w
-      where ${told} and w.kind = 'task' and w.work_id <> ${task_id}::uuid
-      order by w.work_id desc
-      limit ${mostTasks}
-    ), newest as materialized (
-      select t.task_id, t.name, t.status, t.updated_at, t.trigger_event_id
-      from tasks t
-      where ${told} and t.task_id <> ${task_id}::uuid
-      order by t.task_id desc
-      limit ${amongTasks}
-    ), ended as (
-      select * from newest
-      where status in ('succeeded', 'failed', 'canceled')
-        and updated_at > clock_timestamp() - make_interval(hours => ${endedHours})
-      order by task_id desc
-      limit ${mostEnded}
-    ), pending as materialized (
-      select a.approval_id, a.number, a.tool, a.labels, a.event_id, a.expires_at,
-             left(coalesce(a.preview, a.what::text), ${longestRead}) as summary
-      from approvals a
-      where ${told} and a.status = 'pending' and a.expires_at > clock_timestamp()
-      order by a.approval_id desc
-      limit ${mostApprovals}
-    )
-    select o.locale, o.device_id,
-           (select to_jsonb(s) from summary s) as summary,
-           coalesce((select jsonb_agg(l order by l.event_id desc) from line l), '[]') as lines,
-           case when (select count(*) from recent) < ${mostEvents} then 0 else (
-             select count(*)::int from (
-               select from events e
-               where ${ofThread(sql`(select event_id from oldest)`)} and e.channel = ${channel} ${same}
-               limit ${mostCounted}) c) end as earlier,
-           coalesce((
-             select jsonb_agg(jsonb_build_object('task_id', t.task_id, 'name', t.name, 'status', t.status,
-                                'updated_at', t.updated_at, 'waits_for', w.waits_for,
-                                'trust', coalesce(e.trust, 'untrusted')) order by t.task_id desc)
-             from open w
-                  cross join lateral (select * from tasks where task_id = w.work_id offset 0) t
-                  left join lateral (select trust from events where event_id = w.event_id offset 0) e on true
-           ), '[]') as tasks,
-           case when (select count(*) from open) < ${mostTasks} then (select count(*)::int from open) else (
-             select count(*)::int from (
-               select from work w where w.kind = 'task' and w.work_id <> ${task_id}::uuid limit ${mostCounted}) c)
-           end as open_tasks,
-           coalesce((
-             select jsonb_agg(jsonb_build_object('task_id', t.task_id, 'name', t.name, 'status', t.status,
-                                'updated_at', t.updated_at, 'waits_for', null,
-                                'trust', coalesce(e.trust, 'untrusted')) order by t.task_id desc)
-             from ended t
-                  left join lateral (select trust from events where event_id = t.trigger_event_id offset 0) e on true
-           ), '[]') as ended,
-           coalesce((
-             select jsonb_agg(jsonb_build_object('number', a.number, 'tool', a.tool, 'summary', a.summary,
-                                'expires_at', a.expires_at,
-                                'trust', coalesce(a.labels ->> 'trust', e.trust, 'untrusted')) order by a.approval_id desc)
-             from pending a
-                  left join lateral (select trust from events where event_id = a.event_id offset 0) e on true
-           ), '[]') as approvals,
-           case when (select count(*) from pending) < ${mostApprovals} then (select count(*)::int from pending) else (
-             select count(*)::int from (
-               select from approvals a
-               where a.status = 'pending' and a.expires_at > clock_timestamp() limit ${mostCounted}) c)
-           end as pending
-    from (select 1) one left join events o on o.event_id = ${event_id}::uuid`
-}
 
 /** What tools gave back in some traces. */
 export const outputsOf = Effect.fnUntraced(function*(lines: ReadonlyArray<Pick<LineRow, "trace_id" | "tool">>) {

@@ -62,6 +62,8 @@ interface Kept {
 /** What came of one question. */
 export interface Decided {
   readonly decision?: Decision
+  /** The answer that it was read from is on record: the same question decides the same again, and nobody is asked. */
+  readonly recorded?: boolean
   readonly error?: ErrorDetail
   /** What the server asks for before the next question, milliseconds. */
   readonly retryAfterMs?: number | undefined
@@ -285,7 +287,7 @@ const make = Effect.gen(function*() {
       return failed(corrected(now, correction), { code: "llm.repeats", message, retryable: false }, { told })
     }
     if (read.action === "done") yield* Effect.forkIn(compact(facts, run, step), scope)
-    return { decision: read, checkpoint: now, told: [...told, decidedSaid(read, bundle)] }
+    return { decision: read, recorded: true, checkpoint: now, told: [...told, decidedSaid(read, bundle)] }
   })
 
   const decide = (run: TaskRun, position: number): Effect.Effect<Decided> =>

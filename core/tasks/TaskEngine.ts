@@ -2,7 +2,8 @@
  * Runs the tasks that this host holds.
  *
  * - Every move is a commit under the claim (`CheckpointStatement.ts`): what ended, what begins next and their audit rows are
- *   one write, shared with other tasks of the same moment. Nothing begins before the write that says so.
+ *   one write, shared with other tasks of the same moment. Nothing begins before the write that says so, but reads
+ *   (`UnwrittenDecision.ts`).
  * - A step that waits gives the claim back: it costs a row until it is due.
  * - A host that lost its claim writes nothing more; whoever claims next goes on from what is stored.
  */
@@ -32,8 +33,18 @@ import { taskChannel } from "./TaskCommands.ts"
 import { type LoadedTask, loadTasks } from "./TaskLoader.ts"
 import { complete, toAdvance } from "./TaskProgress.ts"
 import type { CreatedTask } from "./TaskRows.ts"
-import { apply, type Draft, makeDraft, makeRun, type Start, type TaskRun, type Wait } from "./TaskRun.ts"
+import {
+  apply,
+  type Draft,
+  makeDraft,
+  makeRun,
+  type Start,
+  type TaskRun,
+  type Unwritten,
+  type Wait
+} from "./TaskRun.ts"
 import { takeUp, takeUpCall } from "./TaskRecovery.ts"
+import { keepUnwritten, mayWait, writtenAfterMs } from "./UnwrittenDecision.ts"
 
 /** The longest time that is waited for here, beside steps that are under way, milliseconds. */
 const longestHereMs = 3_600_000
@@ -112,9 +123,8 @@ export class TaskEngine extends Context.Service<TaskEngine, {
           return start._tag === "Attempted" ? tools.giveBack(start.work.tool) : Effect.void
         }, { discard: true })
 
-      /** Completes and writes a draft. The lock is held. Nothing when the task is not ours any more. */
-      const write = Effect.fnUntraced(function*(run: TaskRun, draft: Draft, by: Write) {
-        yield* complete(services, run, draft)
+      /** Writes a draft that is complete. The lock is held. Nothing when the task is not ours any more. */
+      const send = Effect.fnUntraced(function*(run: TaskRun, draft: Draft, by: Write) {
         const advance = toAdvance(run, draft)
         draft.idle = advance.row.idle
         // An intent is in it: a pause waits until its effect has begun, or will not.
@@ -125,6 +135,10 @@ export class TaskEngine extends Context.Service<TaskEngine, {
           return giveBack(draft.starts)
         }))
       })
+
+      /** Completes a draft, and writes it. */
+      const write = (run: TaskRun, draft: Draft, by: Write) =>
+        Effect.andThen(complete(services, run, draft), Effect.suspend(() => send(run, draft, by)))
 
       /** After the commit: what is so now, and what is to be done. The lock is held. */
       const after = Effect.fnUntraced(function*(
@@ -222,19 +236,34 @@ export class TaskEngine extends Context.Service<TaskEngine, {
             yield* takeUpCall({ services, recovery }, run, draft, step, call, row)
           }))
 
-      /** Writes a draft and does what follows. */
-      const commit = (run: TaskRun, change: (draft: Draft) => Effect.Effect<void, SqlError.SqlError> | void) =>
+      /** Writes a draft and does what follows; one that `may` wait is written with the next. */
+      const commit = (
+        run: TaskRun,
+        change: (draft: Draft) => Effect.Effect<void, SqlError.SqlError> | void,
+        may: { readonly wait?: boolean | undefined; readonly unlessWritten?: Unwritten } = {}
+      ) =>
         run.lock.withPermit(Effect.gen(function*() {
-          if (run.gone) return
+          if (run.gone || (may.unlessWritten !== undefined && run.unwritten !== may.unlessWritten)) return
           const draft = yield* draftOf(run)
           const changed = change(draft)
           // Some of it may have taken its slot already.
           if (changed !== undefined) yield* Effect.onError(changed, () => giveBack(draft.starts))
-          yield* after(run, draft, yield* write(run, draft, checkpoints.write))
+          yield* complete(services, run, draft)
+          if (may.wait === true && mayWait(run, draft)) return yield* leaveUnwritten(run, draft)
+          yield* after(run, draft, yield* send(run, draft, checkpoints.write))
         })).pipe(
           Effect.uninterruptible,
           Effect.catchCause((cause) => lost(run, cause))
         )
+
+      /** Begins what a decision has begun, which is written with the next write, or in a moment. The lock is held. */
+      const leaveUnwritten = Effect.fnUntraced(function*(run: TaskRun, draft: Draft) {
+        const unwritten = keepUnwritten(run, draft)
+        setTimeout(() => {
+          if (run.unwritten === unwritten && !run.gone) fork(commit(run, () => {}, { unlessWritten: unwritten }))
+        }, writtenAfterMs).unref()
+        for (const start of draft.starts) yield* go(run, start, new Map())
+      })
 
       /** A write that could not be made: whoever claims the task next goes on from what is stored. */
       const lost = (run: TaskRun, cause: Cause.Cause<unknown>) => {
@@ -288,7 +317,7 @@ export class TaskEngine extends Context.Service<TaskEngine, {
 
       const decide = Effect.fnUntraced(function*(run: TaskRun, position: number) {
         const decided = yield* llm.decide(run, position)
-        yield* commit(run, (draft) => llm.apply(run, draft, position, decided))
+        yield* commit(run, (draft) => llm.apply(run, draft, position, decided), { wait: decided.recorded })
       })
 
       const calls = makeCalls({

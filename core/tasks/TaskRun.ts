@@ -1,5 +1,6 @@
 /**
- * A task that this host holds: what is stored of it, and what is under way. It changes only by what a commit has written.
+ * A task that this host holds: what is stored of it, and what is under way. It changes only by what a commit has written, but
+ * for a decision that may be written later.
  */
 import { Semaphore } from "effect"
 import type { TaskStatus } from "../contract/Enums.ts"
@@ -40,6 +41,12 @@ export interface Unstored {
   readonly tellings: ReadonlyArray<TaskTelling>
 }
 
+/** A decision that is so here and is written with what is written next (`UnwrittenDecision.ts`). */
+export interface Unwritten {
+  readonly steps: ReadonlyMap<number, DraftStep>
+  readonly tellings: ReadonlyArray<TaskTelling>
+}
+
 export interface TaskRun {
   readonly task: TaskRow
   readonly event: Origin
@@ -52,6 +59,7 @@ export interface TaskRun {
   readonly flight: Set<number>
   readonly waits: Map<number, Wait>
   readonly unstored: Map<number, Unstored>
+  unwritten: Unwritten | undefined
   wish: "pause" | "cancel" | null
   /** Aborted when nobody wants it any more, or the claim is lost. */
   readonly abort: AbortController
@@ -82,6 +90,7 @@ export const makeRun = (
   flight: new Set(),
   waits: new Map(),
   unstored: new Map(),
+  unwritten: undefined,
   wish: given.wish ?? null,
   abort: new AbortController(),
   lock: Semaphore.makeUnsafe(1),
@@ -156,7 +165,7 @@ export interface Draft {
 
 export const makeDraft = (run: TaskRun, at: Date): Draft => ({
   at,
-  steps: new Map(),
+  steps: new Map(run.unwritten?.steps),
   flight: new Set(run.flight),
   waits: new Map(run.waits),
   starts: [],
@@ -164,7 +173,7 @@ export const makeDraft = (run: TaskRun, at: Date): Draft => ({
   ended: [],
   asked: [],
   left: [],
-  tellings: [],
+  tellings: [...run.unwritten?.tellings ?? []],
   idle: false,
   codeEnded: run.code?.result,
   end: undefined,
@@ -218,6 +227,7 @@ const asPlanned = { status: "pending", tool_call_id: undefined, wake_at: undefin
 export const apply = (run: TaskRun, draft: Draft, wish: TaskRun["wish"]): void => {
   run.checkpoint++
   run.wish = wish
+  run.unwritten = undefined
   for (const [position, { begins, planned, row }] of draft.steps) {
     if (begins && wish !== null) {
       draft.flight.delete(position)

@@ -50,6 +50,7 @@ import { taskChannel, TaskCommands } from "./TaskCommands.ts"
 import { TaskEngine } from "./TaskEngine.ts"
 import { createdFact, startedFact, stepStartedFact } from "./TaskFacts.ts"
 import { createdTask, firstSteps } from "./TaskRows.ts"
+import { layerDecides } from "./TestDecisions.ts"
 import { type HeldTimer, heldTimers, holdTimers } from "./TestTimers.ts"
 import {
   eventRow,
@@ -77,7 +78,7 @@ const turn = () => new Promise<void>((resolve) => setImmediate(resolve))
 /** How a call of a tool in the air ends; set by the engine in which it runs. */
 type Launch = (tool: ToolName, ctx: ToolContext) => Promise<unknown>
 
-export const openWorld = async ({ tasks = [], weaken }: WorldOptions = {}): Promise<World> => {
+export const openWorld = async ({ decide, tasks = [], weaken }: WorldOptions = {}): Promise<World> => {
   const restoreTimers = holdTimers()
   const scope = Scope.makeUnsafe()
   const home = fs.mkdtempSync(path.join(os.tmpdir(), "syris-engines-"))
@@ -341,7 +342,7 @@ export const openWorld = async ({ tasks = [], weaken }: WorldOptions = {}): Prom
       Layer.provideMerge(layerLedger),
       Layer.provideMerge([
         Settlements.layer,
-        Layer.mock(LlmRunner)({ apply: () => {} }),
+        decide === undefined ? Layer.mock(LlmRunner)({ apply: () => {} }) : layerDecides(decide),
         Layer.succeed(Registry, ownRegistry),
         Layer.succeed(HostLease, { hostId, restartReason: undefined, lost: Effect.never }),
         Layer.succeed(Notifications, {

@@ -11,6 +11,7 @@ import type { TaskDefinition } from "../plugin/TaskDefinition.ts"
 import type { Verdict } from "../tools/CallSettlement.ts"
 import type { Held } from "../tools/ToolLedger.ts"
 import type { Advance, Advanced, Checkpoints } from "./Checkpoints.ts"
+import type { LlmRunner } from "./LlmRunner.ts"
 import type { NewTask } from "./TaskPlan.ts"
 import type { CreatedTask } from "./TaskRows.ts"
 
@@ -89,6 +90,8 @@ export interface WorldOptions {
   readonly tasks?: ReadonlyArray<TaskDefinition>
   /** Changes a statement before it is sent; for red controls. */
   readonly weaken?: (text: string) => string
+  /** What the model of an engine comes to. */
+  readonly decide?: LlmRunner["Service"]["decide"]
 }
 
 /** An event of the operator's, by HTTP. */

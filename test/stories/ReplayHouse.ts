@@ -41,7 +41,14 @@ const Thing = Schema.Struct({ id: Schema.String })
 const message = Schema.Struct({ message: Schema.String })
 
 /** `acting`: one whose tools act when they are only asked for their risk. */
-const housePlugin = (outside: OutsideLedger, acting = false) => {
+const housePlugin = (
+  outside: OutsideLedger,
+  { acting = false, ring }: {
+    readonly acting?: boolean
+    /** What the bell does while it is read, with the task that reads it. */
+    readonly ring?: (task_id: string) => Promise<void>
+  } = {}
+) => {
   const seen = new Set<string>()
   const tool = (name: string, risk: "low" | "medium" | "critical", more: object = {}) =>
     defineTool({
@@ -66,6 +73,13 @@ const housePlugin = (outside: OutsideLedger, acting = false) => {
   const tools = [
     tool("lamp.set", "low"),
     tool("shelf.count", "low", { effect: "read" }),
+    tool("bell.read", "low", {
+      effect: "read",
+      run: async (_: typeof Thing.Type, { taskId = "" }: { readonly taskId?: string }) => {
+        await ring?.(taskId)
+        return { message: "It rang." }
+      }
+    }),
     tool("door.unlock", "medium"),
     tool("safe.blow", "critical"),
     tool("blind.move", "low", { target: () => "blind" }),
@@ -217,7 +231,7 @@ export const replayHouse = async (): Promise<ReplayHouse> => {
   model.add(...Array.from({ length: 1_000 }, () => answer))
   const configuration: Configuration = {
     timezone: "UTC",
-    plugins: [housePlugin(outside), noop(), timers()],
+    plugins: [housePlugin(outside, { ring: (task_id) => ring(task_id) }), noop(), timers()],
     rules,
     safety: { antiflapCooldown: "10 minutes", notificationsPerHour: 3 },
     llm: { provider: "openai", baseURL: model.url, model: "m" }
@@ -233,6 +247,17 @@ export const replayHouse = async (): Promise<ReplayHouse> => {
     const text = await response.text()
     if (response.status >= 300) throw new Error(`${method} ${at}: ${response.status} ${text}`)
     return text === "" ? undefined : JSON.parse(text)
+  }
+  /** Pauses the task that reads the bell, and resumes it when it rests. */
+  const ring = async (task_id: string): Promise<void> => {
+    await request("POST", `/tasks/${task_id}/pause`, {})
+    void until(
+      "the task to rest",
+      async () =>
+        (await database.query("select 1 from work where work_id = $1::uuid and claimed_by is null", [task_id])).length >
+          0,
+      90_000
+    ).then(() => request("POST", `/tasks/${task_id}/resume`, {}))
   }
   const ended = async (trace: string): Promise<void> => {
     await until(
@@ -307,7 +332,7 @@ export const replayHouse = async (): Promise<ReplayHouse> => {
         await runtime.dispose()
       }
     },
-    acting: () => housePlugin(outside, true),
+    acting: () => housePlugin(outside, { acting: true }),
     tryToWrite: () =>
       Effect.runPromise(
         Effect.flatMap(SqlClient.SqlClient, (sql) => sql`delete from work`).pipe(

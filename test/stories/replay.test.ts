@@ -73,6 +73,12 @@ describe("traces of every kind, decided again", () => {
         { call: { tool: "lamp.set", input: { wrong: true } } },
         { text: `It is warm, ${n}.` }
       ),
+    "model, paused while it reads": ({ say }, n) =>
+      say(
+        `who is at the door, ${n}?`,
+        { calls: [{ tool: "bell.read", input: { id: "x" } }, { tool: "shelf.count", input: { id: `y ${n}` } }] },
+        { text: `Nobody, ${n}.` }
+      ),
     "model asks": async ({ ended, say }, n) => {
       const thread_id = `thread ${n}`
       const text = `a coffee, if you would, ${n}?`
