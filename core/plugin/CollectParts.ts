@@ -8,6 +8,7 @@ import type { Trust } from "../contract/Enums.ts"
 import { unknownKey } from "./Explain.ts"
 import { makeIntentMatcher } from "./IntentMatcher.ts"
 import { notifying } from "./Notifying.ts"
+import { isLive } from "./LiveTools.ts"
 import type { ModelProvider } from "./ModelProvider.ts"
 import {
   checkChannel,
@@ -163,7 +164,7 @@ const collect = (
     const [noun, wanted, known] = intent.task === undefined
       ? ["tool", intent.tool, tools] as const
       : ["task", intent.task, tasks] as const
-    if (known.has(wanted)) continue
+    if (known.has(wanted) || (noun === "tool" && isLive(wanted))) continue
     const hint = unknownKey(wanted, [...known.keys()], noun)
     throw new Refused(intent.plugin, "intents", `intent ${intent.name}: ${hint}`)
   }

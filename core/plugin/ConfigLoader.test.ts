@@ -404,7 +404,6 @@ describe("ConfigLoader", () => {
   it("says what it ignores", () => {
     const file = path.join(folder, "later.ts")
     assert.deepStrictEqual(answers.at(-1)!.warnings, [
-      `${file}: the setting "mcp" is not supported by this version and is ignored.`,
       `${file}: the setting "llm.apiKey" is written out in the configuration. Keep it in the secrets store instead: ` +
       "syris secrets set openai key, and apiKey: secret(\"openai\", \"key\")."
     ])

@@ -173,25 +173,59 @@ export interface FallbackConfiguration {
   readonly price?: { readonly inputPerMillion: number; readonly outputPerMillion: number }
 }
 
+/** A server of the Model Context Protocol. Its key in `mcp` names it: lower-case letters, digits, `_` and `-`, at most 40. */
 export type McpServerConfiguration =
   & (
     | {
+      /** Started by the host, spoken to over its standard input and output. */
       readonly command: string
       readonly args?: ReadonlyArray<string>
-      readonly env?: Readonly<Record<string, string>>
+      /** All that it finds in its environment besides `PATH`. */
+      readonly env?: Readonly<Record<string, SecretOption>>
+      /** Its working folder. Default: a private folder in `SYRIS_HOME`. */
+      readonly cwd?: string
     }
-    | { readonly url: string }
+    | {
+      /** Spoken to over streamable HTTP, or server-sent events where that is all it knows. */
+      readonly url: string
+      readonly headers?: Readonly<Record<string, SecretOption>>
+      /** Where the server asks for OAuth. Default: the operator signs in with the link in `syris integrations`. */
+      readonly oauth?: {
+        readonly clientId?: string
+        readonly clientSecret?: SecretOption
+        readonly scope?: string
+      }
+    }
   )
   & {
+    /** Of one call. Default 30 seconds, at most 1 hour. */
     readonly timeout?: Duration.Input
-    readonly trust?: McpTrust & { readonly tools?: Readonly<Record<string, McpTrust>> }
+    /** What its tools are trusted with. Default: every one is a write of high risk. */
+    readonly trust?: McpTrust & {
+      /** Tools that are used, as globs. Default: all. */
+      readonly allow?: ReadonlyArray<string>
+      /** Tools that are never used, as globs. */
+      readonly deny?: ReadonlyArray<string>
+      readonly tools?: Readonly<Record<string, McpTrust>>
+    }
+    /** Folders that it is told of as its roots. Default: none. */
+    readonly roots?: ReadonlyArray<string>
+    /** Whether it may ask the model, within the budgets of the trace that called it. Default: no. */
+    readonly sampling?: boolean
+    /** Whether it may ask the operator while one of its tools runs. Default: no. */
+    readonly elicitation?: boolean
   }
 
+/** Of a server's tool. What the server says of itself proves nothing. */
 export interface McpTrust {
+  /** Default `high`. */
   readonly risk?: Risk
+  /** Default `write`. */
   readonly effect?: ToolEffect
+  /** Default `["mcp.<server>"]`. */
   readonly scopes?: ReadonlyArray<string>
-  readonly guarantee?: Guarantee
+  /** `none` or `native_key`, for a server that does a call once however often it is sent its key (`_meta`). Default `none`. */
+  readonly guarantee?: Extract<Guarantee, "none" | "native_key">
 }
 
 /** What a leaf can ask of a field. `matches` is a glob of the whole text, `regex` matches anywhere in it. */

@@ -17,6 +17,7 @@ import { check, unknownKey, withStop } from "./Explain.ts"
 import { findPlainSecrets, findSecretRefs } from "./OptionSecrets.ts"
 import { Phase } from "./PartChecks.ts"
 import type { Plugin, PluginParts, SetupContext } from "./Plugin.ts"
+import { isLive, LiveTools } from "./LiveTools.ts"
 import { type BoundLog, makePluginLog } from "./PluginLog.ts"
 import { Registry } from "./Registry.ts"
 import { secret, type SecretRef } from "./Secret.ts"
@@ -76,7 +77,9 @@ export const layer = Layer.effect(
     }
     const registry = makeRegistry(ready, settings.tools, settings.timezone)
     if ("mistake" in registry) return yield* fail(registry.plugin, registry.phase, [registry.mistake])
-    const [unknownTool] = [...settings.tools.keys()].filter((tool) => registry.tool(tool) === undefined)
+    const [unknownTool] = [...settings.tools.keys()].filter((tool) =>
+      !isLive(tool) && registry.tool(tool) === undefined
+    )
     if (unknownTool !== undefined) {
       const known = registry.tools().map(({ definition }) => definition.name)
       return yield* new PluginError({
@@ -88,9 +91,29 @@ export const layer = Layer.effect(
         more: []
       })
     }
-    return Registry.of(registry)
+    return Registry.of(withLive(registry, yield* LiveTools))
   })
-)
+).pipe(Layer.provideMerge(LiveTools.layer))
+
+/** The tools of plugins, and beside them those that come and go. Plugins' intents are understood first. */
+const withLive = (registry: Registry["Service"], live: LiveTools["Service"]): Registry["Service"] => {
+  let known = live.tools()
+  let all = [...registry.tools(), ...known]
+  return {
+    ...registry,
+    tool: (name) => registry.tool(name) ?? live.tool(name),
+    tools: () => {
+      if (known !== live.tools()) {
+        known = live.tools()
+        all = [...registry.tools(), ...known]
+      }
+      return all
+    },
+    matchIntent: Object.assign((text: string) => registry.matchIntent(text) ?? live.match(text), {
+      prepare: registry.matchIntent.prepare
+    })
+  }
+}
 
 const nameOf = (plugin: Plugin): string =>
   typeof plugin.spec?.name === "string" ? plugin.spec.name : JSON.stringify(plugin.spec?.name ?? null)

@@ -2,7 +2,6 @@
  * The configuration after it was checked: plain typed data with every default in place.
  *
  * - Every mistake is one plain sentence that names the file and the key; nothing unknown passes in silence.
- * - What this version can't honour is kept out of `Settings` and said in a warning.
  */
 import { Context, Effect, Layer, Schema } from "effect"
 import { Autonomy } from "../contract/Enums.ts"
@@ -12,6 +11,7 @@ import { isIsolate } from "./Configuration.ts"
 import { toMillis } from "./DurationInput.ts"
 import { check, withStop } from "./Explain.ts"
 import { LlmSetting, type LlmSettings, readLlm, writtenKeys } from "./LlmSettings.ts"
+import { McpSetting, type McpServerSettings, readMcp, writtenSecrets } from "./McpSettings.ts"
 import { isPlugin, type Plugin } from "./Plugin.ts"
 import { type PolicyExample, PolicySetting, readPolicy } from "./PolicySettings.ts"
 import { type ReadRule, readRules } from "./RuleReading.ts"
@@ -32,9 +32,6 @@ export class ConfigError extends Schema.TaggedError<ConfigError>()("ConfigError"
     return this.detail
   }
 }
-
-/** Settings that exist and that this version does not honour. Shorten it as they come to life. */
-const notYetHonoured = ["mcp"] as const
 
 export interface SafetySettings {
   /** What a channel is granted: names, `prefix.*` or `*`. */
@@ -64,6 +61,7 @@ export interface SettingsData {
   readonly tools: ReadonlyMap<string, { readonly concurrency?: number; readonly timeoutMs?: number }>
   /** None: no model is configured. */
   readonly llm: LlmSettings | undefined
+  readonly mcp: ReadonlyArray<McpServerSettings>
   readonly warnings: ReadonlyArray<string>
 }
 
@@ -101,7 +99,7 @@ const ConfigurationSchema = Schema.Struct({
     Schema.Struct({ concurrency: optional(Count), timeout: optional(TimeoutSetting) })
   )),
   llm: optional(LlmSetting),
-  mcp: optional(Schema.Unknown),
+  mcp: optional(McpSetting),
   rules: optional(Schema.Array(Schema.Unknown)),
   policy: optional(PolicySetting)
 })
@@ -121,6 +119,8 @@ export const readConfiguration = Effect.fnUntraced(function*(configuration: unkn
   if (first !== undefined) return yield* refuse(first, ...rest)
   const llm = config.llm === undefined ? undefined : readLlm(config.llm)
   if (typeof llm === "string") return yield* refuse(llm)
+  const mcp = readMcp(config.mcp ?? {})
+  if (typeof mcp === "string") return yield* refuse(mcp)
   const timezone = config.timezone ?? systemTimezone()
   const read = readPolicy(config.policy ?? [], timezone)
   if (!read.ok) {
@@ -147,10 +147,9 @@ export const readConfiguration = Effect.fnUntraced(function*(configuration: unkn
       }])
     ),
     llm,
-    warnings: notYetHonoured.filter((key) => config[key] !== undefined).map((key) =>
-      sentence(file, `the setting "${key}" is not supported by this version and is ignored`)
-    ).concat(
-      llm === undefined ? [] : writtenKeys(llm).map((mistake) => sentence(file, mistake))
+    mcp,
+    warnings: (llm === undefined ? [] : writtenKeys(llm)).concat(writtenSecrets(mcp)).map((mistake) =>
+      sentence(file, mistake)
     )
   } satisfies SettingsData
 })

@@ -14,7 +14,7 @@ const floors: ReadonlyArray<ReadonlyArray<string>> = [
   ["plugin", "safety"],
   ["tools", "llm"],
   ["pipeline", "tasks", "memory"],
-  ["scheduler", "watchers", "rules"],
+  ["scheduler", "watchers", "rules", "mcp"],
   ["replay"],
   ["http"],
   ["cli"],
