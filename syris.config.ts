@@ -11,6 +11,10 @@ export default defineConfig({
   // safety: { quietHours: [{ start: "22:00", end: "07:00" }] },   // docs/safety.md
   // policy: [{ tool: "webhook.send", risk: "low", reason: "my own server" }],
 
+  // mcp: {   // tools of other people: docs/mcp.md
+  //   files: { command: "/path/to/mcp-server-filesystem", args: ["/home/you/notes"] }
+  // },
+
   plugins: [
     timers(), // "set a timer for 5 minutes", "remind me in 2 hours to call Sam"
     noop(), // "noop": does nothing, and shows that everything works

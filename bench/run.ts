@@ -9,6 +9,7 @@ import { gates } from "./gates.ts"
 import { idle } from "./idle.ts"
 import { latency } from "./latency.ts"
 import { loop } from "./loop.ts"
+import { mcp } from "./mcp.ts"
 import type { Options } from "./Report.ts"
 import { rules } from "./rules.ts"
 import { schedules } from "./schedules.ts"
@@ -32,7 +33,8 @@ const benches: Readonly<Record<string, (options: Options) => Promise<void>>> = {
   rules,
   schedules,
   context,
-  loop
+  loop,
+  mcp
 }
 
 const args = process.argv.slice(2)

@@ -29,6 +29,15 @@ import { Token } from "./http/Token.ts"
 import { CompletionLog } from "./llm/CompletionLog.ts"
 import { Completions } from "./llm/Completions.ts"
 import * as Llm from "./llm/Llm.ts"
+import { ChannelRecords } from "./mcp/ChannelRecords.ts"
+import { Connecting } from "./mcp/Connecting.ts"
+import { Integrations } from "./mcp/Integrations.ts"
+import { McpServers } from "./mcp/McpServers.ts"
+import * as MutedConnectors from "./mcp/MutedConnectors.ts"
+import { ToolPins } from "./mcp/ToolPins.ts"
+import { AskedCalls } from "./mcp/serve/AskedCalls.ts"
+import { Questions } from "./mcp/Questions.ts"
+import { SignIns } from "./mcp/SignIn.ts"
 import { Memories } from "./memory/Memories.ts"
 import * as Channels from "./pipeline/Channels.ts"
 import { EventLog } from "./pipeline/EventLog.ts"
@@ -61,6 +70,7 @@ import { ApprovalLog } from "./safety/ApprovalLog.ts"
 import { Control } from "./safety/Control.ts"
 import { ControlCommands } from "./safety/ControlCommands.ts"
 import { Gates } from "./safety/Gates.ts"
+import { IntegrationSwitches } from "./safety/IntegrationSwitches.ts"
 import { unknownPolicyTools } from "./safety/Policy.ts"
 import { QuietHours } from "./safety/QuietHours.ts"
 import { Standing } from "./safety/Standing.ts"
@@ -78,6 +88,7 @@ import { TaskCommands } from "./tasks/TaskCommands.ts"
 import { TaskEngine } from "./tasks/TaskEngine.ts"
 import { AlwaysAllow } from "./tools/AlwaysAllow.ts"
 import { ApprovalCommands } from "./tools/ApprovalCommands.ts"
+import { Artifacts } from "./tools/Artifacts.ts"
 import { CallPlanner } from "./tools/CallPlanner.ts"
 import { CallRecovery } from "./tools/CallRecovery.ts"
 import { CallSettlement } from "./tools/CallSettlement.ts"
@@ -112,7 +123,7 @@ const layerHidden = Layer.effectDiscard(Effect.gen(function*() {
 const layerPlugins = Layer.mergeAll(Llm.layer, layerHidden).pipe(
   Layer.provideMerge(PluginHost.layer),
   Layer.provideMerge(layerHostPlugins),
-  Layer.provideMerge(RuleDesk.layer),
+  Layer.provideMerge([RuleDesk.layer, Questions.layer, SignIns.layer]),
   Layer.provideMerge(layerRedactedConsole),
   Layer.provideMerge(Redactor.layer),
   Layer.provideMerge(SecretsStore.layer)
@@ -133,10 +144,18 @@ const layerLimits = Layer.unwrap(Effect.map(Settings, ({ safety }) =>
     Admission.layer({ cooldownMs: safety.antiflapCooldownMs, notificationsPerHour: safety.notificationsPerHour })
   )))
 
+/** What the host is connected to. */
+const layerIntegrations = Integrations.layer.pipe(
+  Layer.provideMerge(McpServers.layer),
+  Layer.provide([ChannelRecords.layer, Connecting.layer, ToolPins.layer])
+)
+
 /** Tools and pipeline over a database whose schema is up to date. */
 const layerPipeline = Pipeline.layer.pipe(
   // Above whoever serves the queue: it claims nothing any more when they end.
   Layer.provideMerge(WorkQueue.layerLoop),
+  // Beneath it: the tools of servers that were trusted are there before something is claimed that names them.
+  Layer.provideMerge(layerIntegrations),
   Layer.provideMerge([Inbox.layer, Replies.layer, MissingQuietHours.layer, OldMarks.layer, RuleRunner.layer]),
   Layer.provideMerge([Executor.layer, Preparation.layer, TaskEngine.layer]),
   Layer.provideMerge([
@@ -149,6 +168,7 @@ const layerPipeline = Pipeline.layer.pipe(
   Layer.provideMerge([ApprovalCommands.layer, AlwaysAllow.layer]),
   Layer.provideMerge([ApprovalLog.layer, CallPlanner.layer]),
   Layer.provideMerge([
+    MutedConnectors.layer.pipe(Layer.provide(ChannelRecords.layer)),
     RuleSet.layerRules,
     RuleStorm.layer,
     RuleExplain.layer.pipe(Layer.provideMerge(RuleStore.layer))
@@ -163,6 +183,7 @@ const layerPipeline = Pipeline.layer.pipe(
   ]),
   Layer.provideMerge([
     ToolLedger.layer,
+    Artifacts.layer,
     CallSettlement.layer,
     Completions.layer,
     ControlCommands.layer,
@@ -170,7 +191,7 @@ const layerPipeline = Pipeline.layer.pipe(
   ]),
   Layer.provideMerge(LiveReplies.layer),
   Layer.provideMerge([Gates.layer.pipe(Layer.provideMerge(Standing.layer)), Previews.layer]),
-  Layer.provideMerge(layerLimits),
+  Layer.provideMerge([layerLimits, IntegrationSwitches.layer]),
   Layer.provideMerge(Alarms.layer),
   Layer.provideMerge([Audit.layer, layerControl]),
   Layer.provideMerge([HostLease.layer, AuditWake.layer, Notifications.layer])
@@ -186,6 +207,7 @@ const layerWatchers = Layer.mergeAll(
 
 /** The host without its HTTP server: what a test drives directly. Needs settings, environment and a database. */
 export const layerCore = Layer.mergeAll(
+  AskedCalls.layer,
   Channels.layer,
   CompletionLog.layer,
   EventLog.layer,

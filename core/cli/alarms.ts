@@ -9,7 +9,7 @@ import { Client } from "./client.ts"
 import { json, spell } from "./flags.ts"
 import { duration, type Paints, paints, table } from "./layout.ts"
 import { isWholeId, listed, meantId, shortId } from "./list.ts"
-import { clipped, visible, visibleJson } from "./visible.ts"
+import { clipped, visible, visibleJson } from "../contract/Visible.ts"
 
 const maximum = 500
 

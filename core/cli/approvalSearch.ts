@@ -4,7 +4,7 @@ import type { Approval } from "../contract/Approval.ts"
 import { Client } from "./client.ts"
 import { failed } from "./CommandFailed.ts"
 import { isWholeId, listed, meantId } from "./list.ts"
-import { visible } from "./visible.ts"
+import { visible } from "../contract/Visible.ts"
 
 /** The short form of an id is longer. */
 const isNumber = (text: string): boolean => /^#?\d{1,10}$/.test(text)

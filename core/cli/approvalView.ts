@@ -3,7 +3,7 @@
  */
 import type { Approval } from "../contract/Approval.ts"
 import { coloured, duration, localTime, type Paints, table } from "./layout.ts"
-import { clipped, visible, visibleJson, visibleLines } from "./visible.ts"
+import { clipped, visible, visibleJson, visibleLines } from "../contract/Visible.ts"
 
 interface Drawing {
   readonly now: number

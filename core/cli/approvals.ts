@@ -10,7 +10,7 @@ import { Client } from "./client.ts"
 import { json, spell } from "./flags.ts"
 import { coloured, duration, paints, table } from "./layout.ts"
 import { listed } from "./list.ts"
-import { clipped, visible, visibleJson } from "./visible.ts"
+import { clipped, visible, visibleJson } from "../contract/Visible.ts"
 
 export const approvals = Command.make(
   "approvals",

@@ -14,7 +14,7 @@ import { Client } from "./client.ts"
 import { CommandFailed, misused } from "./CommandFailed.ts"
 import { json } from "./flags.ts"
 import { ruleInWords, type StandingRule } from "./ruleInWords.ts"
-import { clipped, visible, visibleJson } from "./visible.ts"
+import { clipped, visible, visibleJson } from "../contract/Visible.ts"
 
 const which = Argument.String("approval").pipe(
   Argument.withDescription("An approval, by its number or the beginning or end of its id")

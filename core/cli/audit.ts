@@ -10,7 +10,7 @@ import { Client } from "./client.ts"
 import { misused } from "./CommandFailed.ts"
 import { json } from "./flags.ts"
 import { duration, localTime, padded, type Paints, paints } from "./layout.ts"
-import { clipped, visible, visibleJson } from "./visible.ts"
+import { clipped, visible, visibleJson } from "../contract/Visible.ts"
 
 export const audit = Command.make(
   "audit",

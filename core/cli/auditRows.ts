@@ -5,7 +5,7 @@ import { Clock, Effect } from "effect"
 import type { AuditEvent } from "../contract/AuditEvent.ts"
 import { misused } from "./CommandFailed.ts"
 import { listed } from "./list.ts"
-import { visible } from "./visible.ts"
+import { visible } from "../contract/Visible.ts"
 
 export interface Filter {
   readonly trace_id?: string

@@ -3,7 +3,7 @@
  */
 import { autonomyInWords } from "../safety/AutonomyWords.ts"
 import { paints } from "./layout.ts"
-import { visible } from "./visible.ts"
+import { visible } from "../contract/Visible.ts"
 
 export interface BannerInfo {
   readonly version: string

@@ -8,7 +8,7 @@ import * as crypto from "node:crypto"
 import { Client } from "./client.ts"
 import { converse } from "./conversation.ts"
 import { TypedLines } from "./typing.ts"
-import { visible } from "./visible.ts"
+import { visible } from "../contract/Visible.ts"
 
 /** How long the answer to a person's line is held, and to a program's, in seconds. */
 const waits = { person: 30, program: 60 }

@@ -10,7 +10,7 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import { Environment } from "../database/Environment.ts"
 import { hostUrl } from "./address.ts"
-import { clipped, visible } from "./visible.ts"
+import { clipped, visible } from "../contract/Visible.ts"
 
 export class RequestFailed extends Schema.TaggedError<RequestFailed>()("RequestFailed", {
   sentence: Schema.String,
@@ -46,6 +46,8 @@ export class Client extends Context.Service<Client, {
     headers: Record<string, string>,
     signal: AbortSignal
   ) => Effect.Effect<ReadableStream<Uint8Array>, RequestFailed>
+  /** For what speaks another protocol at the same address: with the token, without redirects. Rejects with `RequestFailed`. */
+  readonly fetch: (path: string, init?: RequestInit) => Promise<Response>
 }>()("syris/cli/Client") {
   static readonly layer = Layer.effect(
     Client,
@@ -101,7 +103,18 @@ export class Client extends Context.Service<Client, {
         }
       )
 
-      return Client.of({ url, request, stream })
+      const plainFetch = async (to: string, init: RequestInit = {}) => {
+        const headers = new Headers(init.headers)
+        headers.set("authorization", `Bearer ${token}`)
+        try {
+          return await fetch(`${url}${to}`, { ...init, headers, redirect: "error" })
+        } catch (cause) {
+          // Whoever breaks it off knows.
+          throw init.signal?.aborted === true ? cause : unanswered(cause, url, 30)
+        }
+      }
+
+      return Client.of({ url, request, stream, fetch: plainFetch })
     })
   ).pipe(Layer.provide(Environment.layer))
 }

@@ -14,6 +14,8 @@ import { CommandFailed } from "./CommandFailed.ts"
 import { autonomy, pause, resume } from "./controls.ts"
 import { costs } from "./costs.ts"
 import { doctor } from "./doctor.ts"
+import { integrations } from "./integrations.ts"
+import { mcp } from "./mcpServe.ts"
 import { memory } from "./memory.ts"
 import { policy } from "./policy.ts"
 import { replay } from "./replay.ts"
@@ -26,7 +28,7 @@ import { task } from "./task.ts"
 import { tasks } from "./tasks.ts"
 import { trace } from "./trace.ts"
 import { up } from "./up.ts"
-import { visible } from "./visible.ts"
+import { visible } from "../contract/Visible.ts"
 import { watchers } from "./watchers.ts"
 import { why } from "./why.ts"
 
@@ -64,6 +66,8 @@ export const syris = Command.make("syris").pipe(
     rules,
     schedules,
     watchers,
+    integrations,
+    mcp,
     alarms,
     secrets,
     doctor

@@ -10,7 +10,7 @@ import { Client } from "./client.ts"
 import { failed, misused } from "./CommandFailed.ts"
 import { json, spell } from "./flags.ts"
 import { localTime, paints, table } from "./layout.ts"
-import { clipped, visible, visibleJson } from "./visible.ts"
+import { clipped, visible, visibleJson } from "../contract/Visible.ts"
 
 interface Standing {
   readonly level: Level

@@ -14,7 +14,7 @@ import { listed } from "./list.ts"
 import { liveTexts } from "./liveTexts.ts"
 import type { Sent } from "./send.ts"
 import type { Typing } from "./typing.ts"
-import { visible, visibleLines } from "./visible.ts"
+import { visible, visibleLines } from "../contract/Visible.ts"
 
 /** Messages of one catching up. */
 const catchUp = 500

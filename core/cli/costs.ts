@@ -9,7 +9,7 @@ import { Client } from "./client.ts"
 import { json } from "./flags.ts"
 import { localTime, type Paints, paints, table } from "./layout.ts"
 import { shortId } from "./list.ts"
-import { clipped, visible, visibleJson } from "./visible.ts"
+import { clipped, visible, visibleJson } from "../contract/Visible.ts"
 
 interface Answer {
   readonly by: string

@@ -3,6 +3,8 @@ import { Effect } from "effect"
 import { createHash } from "node:crypto"
 import * as fs from "node:fs"
 import * as path from "node:path"
+import type { Integration } from "../contract/Integration.ts"
+import { readMcp } from "../plugin/McpSettings.ts"
 import { examine, type FileState, type Machine } from "./doctorChecks.ts"
 import { answer, freePort, recordedHost, run, runChild } from "./RecordedHost.ts"
 
@@ -50,10 +52,31 @@ const well: Machine = {
   ask: () => Promise.resolve({ kind: "nobody" }),
   listen: () => Promise.resolve(undefined),
   askDatabase: () => Promise.resolve({ version: 160_004, now }),
-  loadConfig: () => Promise.resolve([])
+  loadConfig: () => Promise.resolve([]),
+  path: ["/bin", "/usr/bin"],
+  servers: () => Promise.resolve([]),
+  integrations: () => Promise.resolve(undefined)
 }
 const having = (changes: Record<string, FileState | undefined>): Partial<Machine> => ({
   stat: (name) => name in changes ? changes[name] : files[name]
+})
+const servers = (mcp: Parameters<typeof readMcp>[0]): Partial<Machine> => ({
+  servers: () => Promise.resolve(readMcp(mcp) as Exclude<ReturnType<typeof readMcp>, string>)
+})
+const connected = (change: Partial<Integration>): Partial<Machine> => ({
+  ...servers({ files: { url: "http://127.0.0.1:3001/mcp" } }),
+  integrations: () =>
+    Promise.resolve([{
+      integration_id: "files",
+      kind: "mcp",
+      health: "healthy",
+      enabled: true,
+      state: "connected",
+      tools: ["mcp.files.read"],
+      quarantined: [],
+      refused: [],
+      ...change
+    }])
 })
 const syris = { kind: "syris", status: "healthy", version: "0.1.0", degraded: [], date: now } as const
 const MiB = 1_024 ** 2
@@ -155,6 +178,51 @@ const cases: ReadonlyArray<
     "warn",
     /of the database by 1 min/
   ],
+  [
+    "a server whose program is nowhere",
+    servers({ files: { command: "uvx" } }),
+    "mcp files",
+    "fail",
+    /no program uvx in PATH/
+  ],
+  [
+    "a server whose file is gone",
+    servers({ files: { command: "/opt/gone" } }),
+    "mcp files",
+    "fail",
+    /There is no \/opt\/gone: install/
+  ],
+  [
+    "a server whose file can't be run",
+    { ...servers({ files: { command: "/home/token" } }) },
+    "mcp files",
+    "fail",
+    /can't be run: run `chmod/
+  ],
+  [
+    "a server that is there",
+    { ...servers({ files: { command: "uvx" } }), ...having({ "/usr/bin/uvx": file(0o755) }) },
+    "mcp files",
+    "ok",
+    /^uvx is there/
+  ],
+  ["a server that is connected", connected({}), "mcp files", "ok", /^connected, 1 tool$/],
+  [
+    "a server that is lost",
+    connected({ state: "reconnecting", health: "degraded", last_error: "Gone\u202e." }),
+    "mcp files",
+    "warn",
+    /not connected \(reconnecting\)\. Gone<U\+202E>\./
+  ],
+  ["a server that asks to sign in", connected({ state: "sign_in" }), "mcp files", "warn", /asks you to sign in/],
+  [
+    "a server whose tools changed",
+    connected({ quarantined: [{ tool: "a", reason: "", diff: "", pin: "" }] }),
+    "mcp files",
+    "warn",
+    /1 of its tools are not what you trusted/
+  ],
+  ["a server that the host does not know", connected({ integration_id: "x" }), "mcp files", "warn", /restart it/],
   [
     "a check that breaks",
     {

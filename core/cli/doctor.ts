@@ -6,7 +6,7 @@ import { Command, TerminalCapabilities } from "effect/cli"
 import { CommandFailed } from "./CommandFailed.ts"
 import { json } from "./flags.ts"
 import { paints } from "./layout.ts"
-import { visibleJson } from "./visible.ts"
+import { visibleJson } from "../contract/Visible.ts"
 
 export const doctor = Command.make(
   "doctor",
@@ -24,8 +24,9 @@ export const doctor = Command.make(
       const { canColor } = yield* TerminalCapabilities.TerminalCapabilities
       const paint = paints(canColor)
       const mark = { ok: paint.green("ok  "), warn: paint.yellow("warn"), fail: paint.red("fail") }
+      const width = Math.max(9, ...checks.map(({ name }) => name.length))
       for (const { message, name, status } of checks) {
-        yield* Console.log(`${mark[status]}  ${name.padEnd(9)} ${message}`)
+        yield* Console.log(`${mark[status]}  ${name.padEnd(width)} ${message}`)
       }
     }
     if (broken) return yield* new CommandFailed({ sentence: "", exit_code: 1 })

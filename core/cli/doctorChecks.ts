@@ -4,9 +4,12 @@
  */
 import { createHash } from "node:crypto"
 import * as path from "node:path"
+import type { Integration } from "../contract/Integration.ts"
+import type { McpServerSettings } from "../plugin/McpSettings.ts"
 import { withoutPassword } from "./banner.ts"
+import { mcpChecks } from "./doctorMcp.ts"
 import { bytes, duration } from "./layout.ts"
-import { visible } from "./visible.ts"
+import { visible } from "../contract/Visible.ts"
 
 export interface Check {
   readonly name: string
@@ -57,6 +60,12 @@ export interface Machine {
   readonly askDatabase: (url: string) => Promise<{ readonly version: number; readonly now: number }>
   /** Its warnings; fails with a message that a person can read. */
   readonly loadConfig: (file: string) => Promise<ReadonlyArray<string>>
+  /** The folders in which programs are looked for. */
+  readonly path: ReadonlyArray<string>
+  /** The MCP servers that are configured. */
+  readonly servers: (file: string) => Promise<ReadonlyArray<McpServerSettings>>
+  /** What the running host is connected to; nothing where none runs, or where it does not say. */
+  readonly integrations: () => Promise<ReadonlyArray<Integration> | undefined>
 }
 
 const ok = (message: string): Omit<Check, "name"> => ({ status: "ok", message })
@@ -67,18 +76,22 @@ const GiB = 1_024 ** 3
 /** All of them, in the order in which they matter. */
 export const examine = async (machine: Machine): Promise<ReadonlyArray<Check>> => {
   const checks = { node, packages, disk, home, database, port, token, secrets, config, clock }
-  return await Promise.all(
-    Object.entries(checks).map(async ([name, check]): Promise<Check> => {
-      try {
-        return { name, ...await check(machine) }
-      } catch (error) {
-        return {
-          name,
-          ...fail(`This could not be checked: ${visible(error instanceof Error ? error.message : String(error))}.`)
+  const [around, servers] = await Promise.all([
+    Promise.all(
+      Object.entries(checks).map(async ([name, check]): Promise<Check> => {
+        try {
+          return { name, ...await check(machine) }
+        } catch (error) {
+          return {
+            name,
+            ...fail(`This could not be checked: ${visible(error instanceof Error ? error.message : String(error))}.`)
+          }
         }
-      }
-    })
-  )
+      })
+    ),
+    mcpChecks(machine)
+  ])
+  return [...around, ...servers]
 }
 
 const node = ({ node }: Machine) =>

@@ -5,6 +5,7 @@ import { Effect, Option, Redacted, Result } from "effect"
 import * as fs from "node:fs"
 import * as net from "node:net"
 import * as path from "node:path"
+import type { Integration } from "../contract/Integration.ts"
 import { Environment } from "../database/Environment.ts"
 import { hostUrl } from "./address.ts"
 import type { Answered, Machine } from "./doctorChecks.ts"
@@ -13,6 +14,14 @@ const patience = 5_000
 
 export const thisMachine = Effect.gen(function*() {
   const { config, databaseUrl, home, host, port } = yield* Environment
+  const url = yield* hostUrl
+  // Once for all that ask.
+  const loaded = new Map<string, ReturnType<typeof loadConfig>>()
+  const load = (file: string) => {
+    const known = loaded.get(file) ?? loadConfig(file)
+    loaded.set(file, known)
+    return known
+  }
   const machine: Machine = {
     node: process.versions.node,
     uid: process.getuid?.(),
@@ -21,7 +30,7 @@ export const thisMachine = Effect.gen(function*() {
     config,
     host,
     port,
-    url: yield* hostUrl,
+    url,
     databaseUrl: databaseUrl === undefined ? undefined : Redacted.value(databaseUrl),
     now: () => Date.now(),
     stat: (file) => {
@@ -46,7 +55,10 @@ export const thisMachine = Effect.gen(function*() {
     ask,
     listen,
     askDatabase,
-    loadConfig
+    loadConfig: async (file) => (await load(file)).warnings,
+    path: (process.env["PATH"] ?? "").split(path.delimiter).filter((folder) => folder !== ""),
+    servers: async (file) => (await load(file)).mcp,
+    integrations: () => askIntegrations(url, home)
   }
   return machine
 }).pipe(Effect.provide(Environment.layer))
@@ -106,5 +118,16 @@ const loadConfig = async (file: string) => {
   const { loadConfiguration } = await import("../plugin/ConfigLoader.ts")
   const loaded = await Effect.runPromise(Effect.result(loadConfiguration(file)))
   if (Result.isFailure(loaded)) throw new Error([loaded.failure.detail, ...loaded.failure.more].join(" "))
-  return loaded.success.warnings
+  return loaded.success
+}
+
+const askIntegrations = async (url: string, home: string): Promise<ReadonlyArray<Integration> | undefined> => {
+  const token = fs.readFileSync(path.join(home, "token"), "utf8").trim()
+  const response = await fetch(`${url}/integrations`, {
+    redirect: "error",
+    signal: AbortSignal.timeout(patience),
+    headers: { authorization: `Bearer ${token}` }
+  })
+  const { items } = await response.json() as { readonly items?: ReadonlyArray<Integration> }
+  return response.ok && Array.isArray(items) ? items : undefined
 }

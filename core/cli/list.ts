@@ -4,7 +4,7 @@
 import { Effect } from "effect"
 import { Client, type Request } from "./client.ts"
 import { failed } from "./CommandFailed.ts"
-import { visible } from "./visible.ts"
+import { visible } from "../contract/Visible.ts"
 
 export interface Listed<A> {
   readonly items: ReadonlyArray<A>

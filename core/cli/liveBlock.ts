@@ -2,7 +2,7 @@
  * Text that is still being written, below what was printed and above the line that is typed. It is drawn over itself, so
  * it takes no more rows than the terminal has, and is gone before anything is printed.
  */
-import { visible, visibleLines } from "./visible.ts"
+import { visible, visibleLines } from "../contract/Visible.ts"
 
 export interface Screen {
   readonly columns?: number | undefined

@@ -10,7 +10,7 @@ import { localTime, paints, table } from "./layout.ts"
 import { isWholeId, listed, meantId, shortId } from "./list.ts"
 import { test } from "./policyTest.ts"
 import { conditionInWords, type StandingRule } from "./ruleInWords.ts"
-import { clipped, visible, visibleJson } from "./visible.ts"
+import { clipped, visible, visibleJson } from "../contract/Visible.ts"
 
 interface ListedRule extends StandingRule {
   readonly reason?: string

@@ -17,7 +17,7 @@ import { json } from "./flags.ts"
 import { type Paints, paints } from "./layout.ts"
 import { listed, shortId } from "./list.ts"
 import { conditionInWords } from "./ruleInWords.ts"
-import { clipped, visible, visibleJson } from "./visible.ts"
+import { clipped, visible, visibleJson } from "../contract/Visible.ts"
 
 interface Failure {
   readonly example: PolicyExample

@@ -12,7 +12,7 @@ import { CommandFailed, misused } from "./CommandFailed.ts"
 import { json } from "./flags.ts"
 import { type Paints, paints } from "./layout.ts"
 import { isWholeId, meantId } from "./list.ts"
-import { visible, visibleJson } from "./visible.ts"
+import { visible, visibleJson } from "../contract/Visible.ts"
 import { settledPaths } from "./workingFolder.ts"
 
 /** It could not be replayed at all. */

@@ -3,7 +3,7 @@
  */
 import { conditionWords } from "../safety/ConditionWords.ts"
 import { localTime } from "./layout.ts"
-import { clipped, visible } from "./visible.ts"
+import { clipped, visible } from "../contract/Visible.ts"
 
 /** The record of `POST /policy`, as far as it is said. */
 export interface StandingRule {

@@ -13,7 +13,7 @@ import { json } from "./flags.ts"
 import { localTime, type Paints, paints, table } from "./layout.ts"
 import { shortId } from "./list.ts"
 import { theRule } from "./theRule.ts"
-import { clipped, visible, visibleJson } from "./visible.ts"
+import { clipped, visible, visibleJson } from "../contract/Visible.ts"
 
 interface Tried {
   readonly event_id: string

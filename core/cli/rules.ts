@@ -12,7 +12,7 @@ import { duration, localTime, type Paints, paints, table } from "./layout.ts"
 import { listed } from "./list.ts"
 import { theRule } from "./theRule.ts"
 import { test } from "./ruleTest.ts"
-import { clipped, visible, visibleJson } from "./visible.ts"
+import { clipped, visible, visibleJson } from "../contract/Visible.ts"
 
 const maximum = 10_000
 

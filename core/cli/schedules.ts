@@ -10,7 +10,7 @@ import { json, spell } from "./flags.ts"
 import { duration, localTime, type Paints, paints, table } from "./layout.ts"
 import { isWholeId, listed, meantId, shortId } from "./list.ts"
 import { whenInWords } from "./scheduleInWords.ts"
-import { clipped, visible, visibleJson } from "./visible.ts"
+import { clipped, visible, visibleJson } from "../contract/Visible.ts"
 
 export const schedules = Command.make(
   "schedules",

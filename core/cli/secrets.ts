@@ -8,7 +8,7 @@ import { Environment } from "../database/Environment.ts"
 import { failed } from "./CommandFailed.ts"
 import { json } from "./flags.ts"
 import { localTime, table } from "./layout.ts"
-import { visible, visibleJson } from "./visible.ts"
+import { visible, visibleJson } from "../contract/Visible.ts"
 
 const name = Argument.String("name").pipe(Argument.withDescription("Whose it is, such as github"))
 const key = Argument.String("key").pipe(Argument.withDescription("Which one, such as token"))

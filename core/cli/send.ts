@@ -8,7 +8,7 @@ import { Client } from "./client.ts"
 import { CommandFailed, misused } from "./CommandFailed.ts"
 import { json, spell } from "./flags.ts"
 import { paints } from "./layout.ts"
-import { visible, visibleJson, visibleLines } from "./visible.ts"
+import { visible, visibleJson, visibleLines } from "../contract/Visible.ts"
 
 /** The host holds an answer no longer. */
 const longestWait = 60

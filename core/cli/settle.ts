@@ -10,7 +10,7 @@ import { misused } from "./CommandFailed.ts"
 import { json, spell } from "./flags.ts"
 import { duration, paints, table } from "./layout.ts"
 import { isWholeId, listed, meantId, shortId } from "./list.ts"
-import { clipped, visible, visibleJson } from "./visible.ts"
+import { clipped, visible, visibleJson } from "../contract/Visible.ts"
 
 export const settle = Command.make(
   "settle",

@@ -13,7 +13,7 @@ import { json, spell } from "./flags.ts"
 import { paints } from "./layout.ts"
 import { isWholeId, listed, meantId, shortId } from "./list.ts"
 import { drawTask, statusInWords, type TaskWithSteps } from "./taskView.ts"
-import { clipped, visibleJson } from "./visible.ts"
+import { clipped, visibleJson } from "../contract/Visible.ts"
 
 export const task = Command.make(
   "task",

@@ -5,7 +5,7 @@ import type { Step, Task } from "../contract/Task.ts"
 import type { ToolCall } from "../contract/ToolCall.ts"
 import { coloured, duration, localTime, type Paints, table } from "./layout.ts"
 import { shortId } from "./list.ts"
-import { clipped, visible } from "./visible.ts"
+import { clipped, visible } from "../contract/Visible.ts"
 
 export interface TaskWithSteps extends Task {
   readonly steps: ReadonlyArray<Step>

@@ -10,7 +10,7 @@ import { json, spell } from "./flags.ts"
 import { coloured, duration, type Paints, paints, table } from "./layout.ts"
 import { listed, shortId } from "./list.ts"
 import { waitOf } from "./taskView.ts"
-import { clipped, visible, visibleJson } from "./visible.ts"
+import { clipped, visible, visibleJson } from "../contract/Visible.ts"
 
 interface ListedTask extends Task {
   readonly progress: { readonly done: number; readonly steps: number; readonly step?: string }

@@ -5,7 +5,7 @@ import { nearest } from "../plugin/Explain.ts"
 import { failed } from "./CommandFailed.ts"
 import { spell } from "./flags.ts"
 import { listed } from "./list.ts"
-import { visible } from "./visible.ts"
+import { visible } from "../contract/Visible.ts"
 
 const maximum = 10_000
 

@@ -10,7 +10,7 @@ import { json } from "./flags.ts"
 import { paints } from "./layout.ts"
 import { isWholeId } from "./list.ts"
 import { drawTrace, type Fields } from "./traceTree.ts"
-import { visible, visibleJson } from "./visible.ts"
+import { visible, visibleJson } from "../contract/Visible.ts"
 
 export const trace = Command.make(
   "trace",

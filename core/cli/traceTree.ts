@@ -7,7 +7,7 @@
  * - a field that is missing is left out, a record whose parent is missing hangs at the root.
  */
 import { coloured, duration, localTime, type Paints } from "./layout.ts"
-import { clipped, visible } from "./visible.ts"
+import { clipped, visible } from "../contract/Visible.ts"
 
 /** A record of the answer of `GET /traces/{trace_id}`, not trusted to have any field. */
 export type Fields = { readonly [key: string]: unknown }

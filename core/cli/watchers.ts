@@ -8,7 +8,7 @@ import { Client } from "./client.ts"
 import { json, spell } from "./flags.ts"
 import { duration, type Paints, paints, table } from "./layout.ts"
 import { listed } from "./list.ts"
-import { clipped, visible, visibleJson } from "./visible.ts"
+import { clipped, visible, visibleJson } from "../contract/Visible.ts"
 
 const maximum = 1_000
 

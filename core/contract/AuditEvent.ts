@@ -56,6 +56,7 @@ export const auditTypes = {
   "mcp.disconnected": ["mcp", "info"],
   "mcp.tools_synced": ["mcp", "info"],
   "mcp.tool_quarantined": ["mcp", "info"],
+  "mcp.question_asked": ["mcp", "info"],
   "schedule.fired": ["scheduler", "success"],
   "schedule.skipped": ["scheduler", "suppressed"],
   "schedule.missed": ["scheduler", "info"],

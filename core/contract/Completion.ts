@@ -19,7 +19,7 @@ export const CompletionPart = Schema.Struct({
 /** Exactly what a model was sent and answered. */
 export const CompletionRecord = Schema.Struct({
   completion_id: Schema.String,
-  purpose: Schema.Literals(["decide", "summarize"]),
+  purpose: Schema.Literals(["decide", "summarize", "sample"]),
   trace_id: Schema.String,
   task_id: Schema.String,
   step_id: Schema.String,

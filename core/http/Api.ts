@@ -1,7 +1,7 @@
 /**
  * The HTTP API: one group a file in `groups/`. To add one, add it here and its handlers in `Routes.ts`.
  *
- * `Document` has besides what is served without it: `POST /events` and the webhooks, before the router, and the
+ * `Document` has besides what is served without it: `POST /events`, the webhooks and `/mcp`, before the router, and the
  * documentation itself. It is the OpenAPI document, and the list of paths and methods for 404 and 405. The routes of
  * plugins are in neither.
  */
@@ -10,6 +10,7 @@ import { version } from "../health/Version.ts"
 import { Checked } from "./Checked.ts"
 import { AlarmsGroup } from "./groups/Alarms.ts"
 import { ApprovalsGroup } from "./groups/Approvals.ts"
+import { ArtifactsGroup } from "./groups/Artifacts.ts"
 import { AuditGroup } from "./groups/Audit.ts"
 import { ChatGroup } from "./groups/Chat.ts"
 import { ControlsGroup } from "./groups/Controls.ts"
@@ -18,10 +19,13 @@ import { DocumentationGroup } from "./groups/Documentation.ts"
 import { EventsGroup } from "./groups/Events.ts"
 import { HooksGroup } from "./groups/Hooks.ts"
 import { IntakeGroup } from "./groups/Intake.ts"
+import { IntegrationsGroup } from "./groups/Integrations.ts"
 import { LlmGroup } from "./groups/Llm.ts"
+import { McpGroup } from "./groups/Mcp.ts"
 import { MemoryGroup } from "./groups/Memory.ts"
 import { PluginsGroup } from "./groups/Plugins.ts"
 import { PolicyGroup } from "./groups/Policy.ts"
+import { QuestionsGroup } from "./groups/Questions.ts"
 import { QuietHoursGroup } from "./groups/QuietHours.ts"
 import { RulesGroup } from "./groups/Rules.ts"
 import { SchedulesGroup } from "./groups/Schedules.ts"
@@ -37,10 +41,12 @@ export const Api = HttpApi.make("syris")
   .add(ChatGroup, ApprovalsGroup, PolicyGroup)
   .add(ControlsGroup)
   .add(SchedulesGroup, RulesGroup)
-  .add(MemoryGroup)
+  .add(ArtifactsGroup, MemoryGroup)
   .add(LlmGroup, CostsGroup)
   .add(QuietHoursGroup, AlarmsGroup)
   .add(WatchersGroup)
+  .add(QuestionsGroup)
+  .add(IntegrationsGroup)
   .middleware(Checked)
   .annotate(HttpApi.ParseOptions, { onExcessProperty: "error", errors: "all" })
   .annotate(HttpApi.HeadersParseOptions, {})
@@ -56,7 +62,7 @@ interface Operation {
 }
 
 export const Document = Api
-  .add(IntakeGroup, HooksGroup, DocumentationGroup)
+  .add(IntakeGroup, HooksGroup, McpGroup, DocumentationGroup)
   .annotateMerge(OpenApi.annotations({
     title: "SYRIS",
     version,

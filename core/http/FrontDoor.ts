@@ -21,9 +21,12 @@ export const pathOf = (target: string): string => {
 
 export const isHook = (path: string): boolean => path.startsWith("/hooks/")
 
+/** Where a browser comes back to from another site; its `state` is checked there. */
+export const isSignInCallback = (path: string): boolean => path === "/oauth/callback"
+
 const needsNoToken = (request: IncomingMessage, path: string): boolean => {
   const reading = request.method === "GET" || request.method === "HEAD"
-  return (reading && (path === "/health" || path === "/docs")) || isHook(path)
+  return (reading && (path === "/health" || path === "/docs" || isSignInCallback(path))) || isHook(path)
 }
 
 /** The names under which a loopback server is reached. */
@@ -82,7 +85,7 @@ export const makeFrontDoor = (
       if (origin !== undefined && !origins.has(origin.toLowerCase())) {
         return problem("request.origin", "Pages of other origins can't use this server.")
       }
-      if (headers["sec-fetch-site"] === "cross-site" && !isHook(path)) {
+      if (headers["sec-fetch-site"] === "cross-site" && !isHook(path) && !isSignInCallback(path)) {
         return problem("request.cross_site", "Open this address directly; other sites can't lead here.")
       }
       const authorization = headers.authorization

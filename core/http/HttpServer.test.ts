@@ -429,6 +429,7 @@ layer(layerTestServer(), live)("an address", (it) => {
         )
       ).sort()
       assert.deepEqual(operations, [
+        "DELETE /mcp",
         "DELETE /memory/{id}",
         "DELETE /policy/{id}",
         "DELETE /rules/{id}",
@@ -447,12 +448,14 @@ layer(layerTestServer(), live)("an address", (it) => {
         "GET /events/{id}",
         "GET /health open",
         "GET /llm/context",
+        "GET /mcp",
         "GET /memory",
         "GET /metrics",
         "GET /openapi.json",
         "GET /plugins",
         "GET /policy",
         "GET /policy/{id}",
+        "GET /questions",
         "GET /quiet-hours",
         "GET /rules",
         "GET /rules/{id}",
@@ -482,7 +485,10 @@ layer(layerTestServer(), live)("an address", (it) => {
         "POST /controls/resume",
         "POST /events",
         "POST /hooks/{connector_id} open",
+        "POST /mcp",
         "POST /policy",
+        "POST /questions/{id}/answer",
+        "POST /questions/{id}/decline",
         "POST /rules",
         "POST /rules/test",
         "POST /schedules",

@@ -11,18 +11,21 @@ import type { AddressInfo, Socket } from "node:net"
 import * as os from "node:os"
 import { Environment } from "../database/Environment.ts"
 import { SystemState } from "../health/SystemState.ts"
+import { SignIns } from "../mcp/SignIn.ts"
 import { ChatLog } from "../pipeline/ChatLog.ts"
 import { TaskLog } from "../tasks/TaskLog.ts"
 import { ToolCallLog } from "../tools/ToolCallLog.ts"
 import { writeProblem } from "./Answer.ts"
 import { makeEventIntake } from "./EventIntake.ts"
 import { EventStreams } from "./EventStreams.ts"
-import { isHook, makeFrontDoor, pathOf } from "./FrontDoor.ts"
+import { isHook, isSignInCallback, makeFrontDoor, pathOf } from "./FrontDoor.ts"
 import { docsPolicy } from "./groups/Documentation.ts"
+import { makeMcpRoute } from "./Mcp.ts"
 import { makePluginRoutes } from "./PluginRoutes.ts"
 import { Stopping } from "./Prefer.ts"
 import { problem, problemBody, type ProblemCode, problemType } from "./Problem.ts"
 import { application } from "./Routes.ts"
+import { makeSignInCallback } from "./SignInCallback.ts"
 import { Token } from "./Token.ts"
 import { Traffic } from "./Traffic.ts"
 import { makeWebhooks } from "./Webhooks.ts"
@@ -146,6 +149,9 @@ const make = Effect.gen(function*() {
   const intake = yield* makeEventIntake(stopping)
   const webhooks = yield* makeWebhooks(stopped)
   const pluginRoutes = yield* makePluginRoutes
+  const signInCallback = yield* makeSignInCallback
+  const signIns = yield* SignIns
+  const mcp = yield* makeMcpRoute(stopping)
   const app = yield* Effect.provideService(application, Stopping, stopping)
   const routed = yield* NodeHttpServer.makeHandler(app, { scope })
 
@@ -154,7 +160,7 @@ const make = Effect.gen(function*() {
     ({ servers }) =>
       Effect.gen(function*() {
         yield* Deferred.succeed(stopping, undefined)
-        yield* streams.stop
+        yield* Effect.all([streams.stop, mcp.stop], { concurrency: "unbounded", discard: true })
         yield* close(servers)
       })
   )
@@ -177,6 +183,14 @@ const make = Effect.gen(function*() {
       traffic.request("hooks")
       return webhooks(request, response)
     }
+    if (path === "/mcp") {
+      traffic.request("mcp")
+      return mcp.handle(request, response)
+    }
+    if (isSignInCallback(path)) {
+      traffic.request("api")
+      return signInCallback(request, response)
+    }
     if (path.startsWith("/plugins/")) {
       traffic.request("plugins")
       return pluginRoutes(request, response)
@@ -188,7 +202,9 @@ const make = Effect.gen(function*() {
   for (const server of servers) server.on("request", listener)
 
   const shown = host.includes(":") ? `[${host}]` : host
-  return HttpAddress.of({ host, port: bound, url: `http://${shown}:${bound}` })
+  const url = `http://${shown}:${bound}`
+  signIns.listening(url)
+  return HttpAddress.of({ host, port: bound, url })
 })
 
 /** The HTTP server, as a layer that listens while it lives. */

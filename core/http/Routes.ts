@@ -9,16 +9,19 @@ import { Checked, serverFailed, toResponse } from "./Checked.ts"
 import { pathOf } from "./FrontDoor.ts"
 import { alarmsHandlers } from "./groups/Alarms.ts"
 import { approvalsHandlers } from "./groups/Approvals.ts"
+import { artifactsHandlers } from "./groups/Artifacts.ts"
 import { auditHandlers } from "./groups/Audit.ts"
 import { chatHandlers } from "./groups/Chat.ts"
 import { controlsHandlers } from "./groups/Controls.ts"
 import { costsHandlers } from "./groups/Costs.ts"
 import { documentationRoutes } from "./groups/Documentation.ts"
 import { eventsHandlers } from "./groups/Events.ts"
+import { integrationsHandlers } from "./groups/Integrations.ts"
 import { llmHandlers } from "./groups/Llm.ts"
 import { memoryHandlers } from "./groups/Memory.ts"
 import { pluginsHandlers } from "./groups/Plugins.ts"
 import { policyHandlers } from "./groups/Policy.ts"
+import { questionsHandlers } from "./groups/Questions.ts"
 import { quietHoursHandlers } from "./groups/QuietHours.ts"
 import { rulesHandlers } from "./groups/Rules.ts"
 import { schedulesHandlers } from "./groups/Schedules.ts"
@@ -45,6 +48,9 @@ const handlers = Layer.mergeAll(
   rulesHandlers(Api),
   schedulesHandlers(Api),
   watchersHandlers(Api),
+  questionsHandlers(Api),
+  integrationsHandlers(Api),
+  artifactsHandlers(Api),
   auditHandlers(Api),
   tracesHandlers(Api),
   tasksHandlers(Api),

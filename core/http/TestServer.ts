@@ -17,9 +17,13 @@ import { Notifications } from "../database/Notifications.ts"
 import { Alarms } from "../health/Alarms.ts"
 import { Health } from "../health/Health.ts"
 import { CompletionLog } from "../llm/CompletionLog.ts"
+import { AskedCalls } from "../mcp/serve/AskedCalls.ts"
 import { Memories } from "../memory/Memories.ts"
 import { EventLog } from "../pipeline/EventLog.ts"
 import * as LiveReplies from "../pipeline/LiveReplies.ts"
+import { Integrations } from "../mcp/Integrations.ts"
+import { Questions } from "../mcp/Questions.ts"
+import { SignIns } from "../mcp/SignIn.ts"
 import { Pipeline } from "../pipeline/Pipeline.ts"
 import { Traces } from "../pipeline/Traces.ts"
 import type { Configuration } from "../plugin/Configuration.ts"
@@ -38,6 +42,7 @@ import { TaskCommands } from "../tasks/TaskCommands.ts"
 import { layerTestDatabase } from "../testing/TestDatabase.ts"
 import { AlwaysAllow } from "../tools/AlwaysAllow.ts"
 import { ApprovalCommands } from "../tools/ApprovalCommands.ts"
+import { Artifacts } from "../tools/Artifacts.ts"
 import { CallPlanner } from "../tools/CallPlanner.ts"
 import { CallSettlement } from "../tools/CallSettlement.ts"
 import { Previews } from "../tools/Previews.ts"
@@ -136,6 +141,9 @@ export interface TestServerOptions {
   readonly explanations?: Partial<RuleExplain["Service"]>
   readonly schedules?: Partial<Schedules["Service"]>
   readonly watchers?: Partial<WatcherRecords["Service"]>
+  readonly integrations?: Partial<Integrations["Service"]>
+  readonly questions?: Partial<Questions["Service"]>
+  readonly signIns?: Partial<SignIns["Service"]>
   readonly environment?: Partial<Environment["Service"]>
   readonly configuration?: Configuration
   readonly database?: Layer.Layer<PgClient.PgClient | SqlClient.SqlClient, unknown>
@@ -170,6 +178,8 @@ export const layerTestServer = (options: TestServerOptions = {}) =>
       }),
       Layer.mock(Previews)({}),
       Layer.mock(Memories)({}),
+      Artifacts.layer.pipe(Layer.provide(Redactor.layerEmpty)),
+      Layer.mock(AskedCalls)({}),
       CompletionLog.layer.pipe(
         Layer.provide(Settings.layerOf({ timezone: "Europe/Berlin", ...options.configuration }))
       ),
@@ -179,6 +189,9 @@ export const layerTestServer = (options: TestServerOptions = {}) =>
       Layer.mock(RuleExplain)(options.explanations ?? {}),
       Layer.mock(Schedules)(options.schedules ?? {}),
       Layer.mock(WatcherRecords)(options.watchers ?? {}),
+      Layer.mock(Integrations)(options.integrations ?? {}),
+      Layer.mock(Questions)({ open: () => [], openOf: () => 0, add: () => () => {}, ...options.questions }),
+      Layer.mock(SignIns)({ listening: () => {}, ...options.signIns }),
       Layer.mock(QuietHours)({
         now: () => ({ quiet: false }),
         holding: () => undefined,

@@ -25,7 +25,7 @@ import { fieldsOf } from "./Failure.ts"
 import { keptCompletion, keptJson } from "./Kept.ts"
 
 export interface CompletionQuestion {
-  readonly purpose: "decide" | "summarize"
+  readonly purpose: "decide" | "summarize" | "sample"
   readonly trace_id: string
   readonly event_id: string
   readonly task_id: string

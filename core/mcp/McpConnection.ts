@@ -57,6 +57,8 @@ export interface McpConnection {
   readonly toolsChanged: Effect.Effect<void>
   /** Waits until the connection is over; the sentence that says why. */
   readonly closed: Effect.Effect<string>
+  /** What was wrong with what it sent in the last minute, though the connection stands: a sentence. */
+  readonly noted?: () => string | undefined
   /** The last lines of its standard error, at most 16 KiB, invisible characters written out; empty for one over HTTP. */
   readonly stderr: () => string
   /** Of the process that the host has started. */

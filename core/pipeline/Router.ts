@@ -6,6 +6,7 @@
 import { Context, Effect, Layer } from "effect"
 import type { Lane } from "../contract/Enums.ts"
 import type { DecisionRow, EventRow, OwedRules, PlannedAction } from "../contract/Rows.ts"
+import { absentTool, isLive, NotUnderstood } from "../plugin/LiveTools.ts"
 import { type RegisteredIntent, type RegisteredTool, Registry } from "../plugin/Registry.ts"
 import type { NewTask } from "../tasks/TaskPlan.ts"
 import { definedTask, readTaskRequest } from "../tasks/TaskRequest.ts"
@@ -83,7 +84,8 @@ export class Router extends Context.Service<Router, {
           if (event.trust === "untrusted") {
             notes.push("fastpath: an untrusted channel can't name an intent")
           } else {
-            const intent = registry.intents().find((candidate) => candidate.name === named)
+            const intent = registry.intents().find((candidate) => candidate.name === named) ??
+              (isLive(named) ? registry.matchIntent(named)?.intent : undefined)
             if (intent !== undefined) return { intent, input: event.structured["input"] ?? {} }
             notes.push(`fastpath: there is no intent named ${named}`)
           }
@@ -114,7 +116,12 @@ export class Router extends Context.Service<Router, {
         if ("tool" in action) {
           const tool = registry.tool(action.tool)
           return tool === undefined
-            ? { lane: "fast", refused: `There is no tool ${action.tool} any more: change the ${action.by}.` }
+            ? {
+              lane: "fast",
+              refused: isLive(action.tool)
+                ? absentTool(action.tool)
+                : `There is no tool ${action.tool} any more: change the ${action.by}.`
+            }
             : { lane: "fast", chosen: { tool, input: action.input } }
         }
         const asked = yield* Effect.result(readTaskRequest(action.task, registry))
@@ -169,6 +176,9 @@ export class Router extends Context.Service<Router, {
         try {
           found = fastpath(event, notes)
         } catch (error) {
+          if (error instanceof NotUnderstood) {
+            return { lane: "fast", match, notes: [...notes, "fastpath: not understood"], refused: error.message }
+          }
           notes.push(
             `fastpath: an intent failed on this text: ${error instanceof Error ? error.message : String(error)}`
           )

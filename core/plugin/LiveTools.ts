@@ -8,6 +8,18 @@ import type { IntentMatch, RegisteredTool } from "./Registry.ts"
 /** Whether a tool of this name can come later than the start: nothing that names it is refused then. */
 export const isLive = (tool: string): boolean => tool.startsWith("mcp.")
 
+/** What is said of a tool that is not there. One that can come may be back soon. */
+export const absentTool = (tool: string): string =>
+  isLive(tool)
+    ? `There is no tool ${tool} now: see \`syris integrations\` for its server, whether it is connected and whether the tool ` +
+      "is in quarantine."
+    : `There is no tool ${tool} any more.`
+
+/** Thrown by the `input` of an intent: what was named is clear, and what is said of it is not. The message is the answer. */
+export class NotUnderstood extends Error {
+  override readonly name = "NotUnderstood"
+}
+
 export interface LiveSource {
   readonly tools: ReadonlyArray<RegisteredTool>
   /** What a text means that names one of its tools; `undefined` where it names none. Takes no longer than a look into a map. */

@@ -42,8 +42,25 @@ export interface ToolContext {
   readonly fetch: typeof globalThis.fetch
   /** Hands a child event of this trace to the pipeline, together with the call's outcome. */
   readonly emit: (event: RawEvent) => void
+  /**
+   * Keeps what is no output: a picture, a document, a text of more than an output takes. Stored at once, whatever becomes of
+   * the call, with known secrets taken out of a text; answers what an output refers to it by. At most 8 MiB each, and 32 of
+   * them with 16 MiB for one call. A preview and a probe keep nothing.
+   */
+  readonly artifact: (
+    data: Uint8Array | string,
+    meta?: { readonly name?: string; readonly mediaType?: string }
+  ) => Promise<KeptArtifact>
   /** Says how far the run is, for whoever watches. */
   readonly progress: (progress: { readonly percent?: number; readonly message?: string }) => void
+}
+
+/** What an output refers to an artifact by. Its bytes are at `GET /artifacts/{artifact_id}`. */
+export interface KeptArtifact {
+  readonly artifact_id: string
+  readonly name: string
+  readonly media_type: string
+  readonly bytes: number
 }
 
 /** A one-shot that a transactional tool leaves behind. */

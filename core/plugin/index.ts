@@ -73,6 +73,7 @@ export {
 export {
   type Awaitable,
   defineTool,
+  type KeptArtifact,
   type Log,
   type NewSchedule,
   type ToolContext,

@@ -16,6 +16,7 @@ import * as LlmLane from "../tasks/LlmLane.ts"
 import { CallPlanner } from "../tools/CallPlanner.ts"
 import { Previews } from "../tools/Previews.ts"
 import { layerRecollection, layerRecordedCompletions, Recollection } from "./Recollection.ts"
+import { layerRecordedFilters } from "./RecordedFilters.ts"
 import { assumedHealth, Scene } from "./Scene.ts"
 
 /** The row of a fact as the host makes it; it is told to nobody and written nowhere. */
@@ -104,6 +105,14 @@ const layerModel = Layer.effect(
 export const layerDeciders = Layer.mergeAll(Preparation.layer, layerRecollection).pipe(
   Layer.provideMerge(Router.layer),
   Layer.provideMerge(CallPlanner.layer),
-  Layer.provideMerge([layerModel, layerRules, layerGates, layerControl, layerPreviews, layerAudit]),
+  Layer.provideMerge([
+    layerModel,
+    layerRecordedFilters,
+    layerRules,
+    layerGates,
+    layerControl,
+    layerPreviews,
+    layerAudit
+  ]),
   Layer.provideMerge([Scene.layer, Recollection.layer])
 )

@@ -2,6 +2,8 @@
  * The plugins that a host has whatever its operator configures: for the host itself, and for a replay of what it decided.
  */
 import { Effect, Layer } from "effect"
+import { Questions } from "../mcp/Questions.ts"
+import { questionTools } from "../mcp/QuestionTools.ts"
 import { memoryTools } from "../memory/MemoryTools.ts"
 import { chatTools } from "../pipeline/ChatTools.ts"
 import { HostPlugins } from "../plugin/PluginHost.ts"
@@ -19,7 +21,7 @@ const fixed = [taskTools, approvalTools, chatTools, controlTools, scheduleTools]
 export const layerHostPlugins = Layer.effect(
   HostPlugins,
   Effect.map(
-    Effect.all([RuleDesk, Redactor]),
-    ([desk, redactor]) => [...fixed, ruleTools(desk), memoryTools(redactor)]
+    Effect.all([RuleDesk, Redactor, Questions]),
+    ([desk, redactor, questions]) => [...fixed, ruleTools(desk), memoryTools(redactor), questionTools(questions)]
   )
 )

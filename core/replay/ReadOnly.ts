@@ -16,7 +16,7 @@ const rootOf = (error: unknown): string => {
 }
 
 /** The newest schema that the records are read by. */
-const schema = 6
+const schema = 7
 
 const checkSchema = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient

@@ -4,6 +4,7 @@
  */
 import { Context, Effect, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
+import { Questions } from "../mcp/Questions.ts"
 import * as PluginHost from "../plugin/PluginHost.ts"
 import { RuleDesk } from "../rules/RuleDesk.ts"
 import { Redactor } from "../secrets/Redactor.ts"
@@ -12,6 +13,8 @@ import { compare, type Decided, isSame, type Line, type Replayed } from "./Compa
 import { layerDeciders } from "./Deciders.ts"
 import { layerHostPlugins } from "./HostTools.ts"
 import { namesOf, recordedDecisions } from "./Recorded.ts"
+import { recordedFilters } from "./RecordedFilters.ts"
+import { layerRecordedServerTools } from "./RecordedServerTools.ts"
 import { readRecords, type Records } from "./Records.ts"
 import { replayEvent } from "./ReplayedEvent.ts"
 import { replayRules } from "./ReplayedRules.ts"
@@ -52,6 +55,7 @@ const cutOff = (
 const replayRecords = Effect.fnUntraced(function*(records: Records) {
   const scene = yield* Scene
   scene.open(records)
+  scene.filters.splice(0, Infinity, ...recordedFilters(records))
   const names = namesOf(records)
   const recorded = recordedDecisions(records)
   const replayed: Array<Replayed> = []
@@ -109,9 +113,12 @@ export class Replay extends Context.Service<Replay, {
     })
   ).pipe(
     Layer.provide(layerDeciders),
-    Layer.provide(PluginHost.layer),
+    Layer.provide(layerRecordedServerTools.pipe(Layer.provideMerge(PluginHost.layer))),
     Layer.provide(layerHostPlugins),
-    Layer.provide([RuleDesk.layer, Redactor.layer.pipe(Layer.provideMerge(SecretsStore.layer))])
+    Layer.provide([
+      RuleDesk.layer,
+      Questions.layer.pipe(Layer.provideMerge(Redactor.layer), Layer.provideMerge(SecretsStore.layer))
+    ])
   )
 }
 

@@ -5,6 +5,7 @@
 import { Context, Effect, Layer } from "effect"
 import type { Autonomy } from "../contract/Enums.ts"
 import type { QuietChoice } from "../contract/Schedule.ts"
+import type { Filter } from "../pipeline/Router.ts"
 import { Registry } from "../plugin/Registry.ts"
 import { readRule } from "../plugin/RuleReading.ts"
 import { Settings } from "../plugin/Settings.ts"
@@ -43,6 +44,8 @@ export interface SceneState {
   readonly quiet: (moment: Date) => { readonly quiet: boolean; readonly window?: string }
   readonly holding: (choice: QuietChoice, moment: Date) => string | undefined
   readonly rules: () => ReadonlyArray<LiveRule>
+  /** Of the trace that is open: one list, with others in it for each trace. */
+  readonly filters: Array<Filter>
   /** What a condition of a rule sees of an event. */
   readonly subjectOf: (event: EventRow, moment?: Date) => ReturnType<typeof subjectOf>
   readonly route: (event: EventRow) => ReturnType<ReturnType<typeof makeRouting>>
@@ -163,6 +166,7 @@ const make = Effect.gen(function*() {
     quiet,
     holding,
     rules: () => rulesAt(moment),
+    filters: [],
     subjectOf: seen,
     route: (event) => makeRouting(rulesAt(moment))(seen(event)),
     asking: undefined,

@@ -8,6 +8,7 @@ import { maximumTextLength, RawEvent } from "../contract/Event.ts"
 import { type RuleAction, ruleChannel, type RuleDefinition } from "../contract/Rule.ts"
 import type { PlannedAction } from "../contract/Rows.ts"
 import { check, unknownKey } from "../plugin/Explain.ts"
+import { isLive } from "../plugin/LiveTools.ts"
 import type { RegisteredTool, Registry } from "../plugin/Registry.ts"
 import type { QuietHours } from "../safety/QuietHours.ts"
 import { readTaskRequest } from "../tasks/TaskRequest.ts"
@@ -148,12 +149,15 @@ const mistakesOf = Effect.fnUntraced(function*(
       const chosen = openInTask(action.task, `${at}.task`)
       return chosen.length > 0 ? chosen : namesMistaken(action.task, `${at}.task`, registry)
     }
+    if (namesAbsent(action.task, registry)) return namesMistaken(action.task, `${at}.task`, registry)
     const read = yield* Effect.result(readTaskRequest(action.task, registry))
     return read._tag === "Success" ? [] : [`${at}.task: ${read.failure.message}`]
   }
   if ("tool" in action) {
     const tool = registry.tool(action.tool)
     if (tool === undefined) {
+      // It may come later: its input is looked at when it is called.
+      if (isLive(action.tool)) return []
       return [`${at}: ${unknownKey(action.tool, registry.tools().map(({ definition }) => definition.name), "tool")}`]
     }
     return fixed ? yield* inputMistakes(tool, action.input ?? {}, `${at}.input`) : []
@@ -204,11 +208,18 @@ const namesMistaken = (
   const known = registry.tools().map(({ definition }) => definition.name)
   return (Array.isArray(steps) ? steps.flat(1) : []).flatMap((step: unknown) => {
     const tool = typeof step === "object" && step !== null && "tool" in step ? step.tool : undefined
-    return typeof tool === "string" && registry.tool(tool) === undefined
+    return typeof tool === "string" && !isLive(tool) && registry.tool(tool) === undefined
       ? [`${at}: ${unknownKey(tool, known, "tool")}`]
       : []
   })
 }
+
+/** Whether a step calls a tool that may come later, so that its input can't be looked at yet. */
+const namesAbsent = ({ steps }: Readonly<Record<string, unknown>>, registry: Registry["Service"]): boolean =>
+  (Array.isArray(steps) ? steps.flat(1) : []).some((step: unknown) => {
+    const tool = typeof step === "object" && step !== null && "tool" in step ? step.tool : undefined
+    return typeof tool === "string" && isLive(tool) && registry.tool(tool) === undefined
+  })
 
 const inputMistakes = (tool: RegisteredTool, input: Schema.Json, at: string) =>
   tool.decodeInput(input).pipe(

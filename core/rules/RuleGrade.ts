@@ -5,6 +5,7 @@
 import { Effect } from "effect"
 import { Risk } from "../contract/Enums.ts"
 import type { RuleAction } from "../contract/Rule.ts"
+import { isLive } from "../plugin/LiveTools.ts"
 import type { RegisteredTool, Registry } from "../plugin/Registry.ts"
 import type { ReadRule } from "../plugin/RuleReading.ts"
 import { targetOf } from "../safety/Gates.ts"
@@ -123,7 +124,8 @@ const gradeAction = Effect.fnUntraced(function*(
   }
   const named = mayNameIntent(structured) ? (structured as { readonly intent: unknown }).intent : undefined
   const found = typeof named === "string"
-    ? registry.intents().find(({ name }) => name === named)
+    ? registry.intents().find(({ name }) => name === named) ??
+      (isLive(named) ? registry.matchIntent(named)?.intent : undefined)
     : typeof text === "string"
     ? registry.matchIntent(text)?.intent
     : undefined

@@ -8,6 +8,7 @@
 import canonicalize from "canonicalize"
 import { createHash } from "node:crypto"
 import { Risk } from "../contract/Enums.ts"
+import { isLive } from "../plugin/LiveTools.ts"
 import { type Compiled, type CompiledCondition, compileCondition, type CompileOptions, type Need } from "./Condition.ts"
 
 export interface PolicyRule {
@@ -68,7 +69,9 @@ export const unknownPolicyTools = (
   toolNames: Iterable<string>
 ): ReadonlyArray<string> => {
   const names = [...toolNames]
-  return [...new Set(rules.map((rule) => rule.tool))].filter((tool) => !names.some((name) => meansTool(tool, name)))
+  return [...new Set(rules.map((rule) => rule.tool))].filter((tool) =>
+    !isLive(tool) && !names.some((name) => meansTool(tool, name))
+  )
 }
 
 export const makePolicy = (rules: ReadonlyArray<PolicyRule>): Policy => {

@@ -3,6 +3,7 @@
  */
 import { Effect, Schema } from "effect"
 import { check, unknownKey } from "../plugin/Explain.ts"
+import { absentTool, isLive } from "../plugin/LiveTools.ts"
 import type { Registry } from "../plugin/Registry.ts"
 import type { NewStep } from "./TaskPlan.ts"
 
@@ -31,14 +32,14 @@ const DecideInput = Schema.Struct({
     Schema.isMaxLength(10_000, { expected: "a text of 1 to 10000 characters" })
   ),
   /** The tools that the model may choose from. */
-  tools: Schema.optionalKey(Schema.Array(Schema.String.check(Schema.isMaxLength(100))))
+  tools: Schema.optionalKey(Schema.Array(Schema.String.check(Schema.isMaxLength(200))))
 })
 
 const checkWait = check(WaitInput, "field")
 const checkDecide = check(DecideInput, "field")
 
 const noSuchTool = (name: string, registry: Registry["Service"]): string =>
-  unknownKey(name, registry.tools().map(({ definition }) => definition.name), "tool")
+  isLive(name) ? absentTool(name) : unknownKey(name, registry.tools().map(({ definition }) => definition.name), "tool")
 
 const waitMistakes = (input: unknown): ReadonlyArray<string> => {
   const checked = checkWait(input)

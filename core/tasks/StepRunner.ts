@@ -9,6 +9,7 @@ import { Effect } from "effect"
 import type { SqlError } from "effect/sql"
 import type { Audit } from "../audit/Audit.ts"
 import type { ErrorDetail } from "../contract/ErrorDetail.ts"
+import { absentTool, isLive } from "../plugin/LiveTools.ts"
 import type { Registry } from "../plugin/Registry.ts"
 import type { Settings } from "../plugin/Settings.ts"
 import { requiredFact } from "../pipeline/Preparation.ts"
@@ -370,7 +371,7 @@ const beginCall = Effect.fnUntraced(function*(
   const tool = registry.tool(name)
   if (tool === undefined) {
     return endStep(services, run, draft, step.position, {
-      error: { code: "tool.not_found", message: `There is no tool ${name} any more.`, retryable: false }
+      error: { code: "tool.not_found", message: absentTool(name), retryable: isLive(name) }
     })
   }
   const event = { ...run.event, trust: trustOf(run, draft) }

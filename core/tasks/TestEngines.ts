@@ -38,6 +38,7 @@ import { Standing } from "../safety/Standing.ts"
 import { Redactor } from "../secrets/Redactor.ts"
 import { SecretsStore } from "../secrets/SecretsStore.ts"
 import { emptyDatabase } from "../testing/TestDatabase.ts"
+import { Artifacts } from "../tools/Artifacts.ts"
 import { CallPlanner } from "../tools/CallPlanner.ts"
 import { CallRecovery } from "../tools/CallRecovery.ts"
 import { CallSettlement } from "../tools/CallSettlement.ts"
@@ -327,7 +328,7 @@ export const openWorld = async ({ decide, tasks = [], weaken }: WorldOptions = {
           return Effect.ensuring(real.run(work, { ...lane, conclude }), Effect.sync(committed))
         }
       } satisfies ToolExecutor["Service"]))
-    ).pipe(Layer.provide(ToolExecutor.layer))
+    ).pipe(Layer.provide(ToolExecutor.layer.pipe(Layer.provide(Artifacts.layer))))
 
     const gates = Context.get(context, Gates)
     // Whoever has vanished sends nothing, be it to give its claims back.

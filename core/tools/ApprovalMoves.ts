@@ -4,7 +4,8 @@
  * - The row of work that waits is locked first, as whoever takes it up does: of two words one is first, and the other is
  *   told what it is now.
  * - What was shown is what is decided on: a hash that the client sends must be the one of the approval.
- * - A row that does not fit its call any more is never approved: the call is given up, and that is told.
+ * - A row that does not fit its call any more is never approved: the call is given up, and that is told. A tool that can come
+ *   back is waited for: its question stays as it is.
  * - A no gives the call up at once, and whoever owns the work goes on from there.
  */
 import { Effect, Schema } from "effect"
@@ -12,6 +13,7 @@ import { SqlClient } from "effect/sql"
 import { appendRows, type AuditRow, type Fact } from "../audit/Audit.ts"
 import type { ApprovalStatus, Autonomy, Risk } from "../contract/Enums.ts"
 import type { ErrorDetail } from "../contract/ErrorDetail.ts"
+import { absentTool, isLive } from "../plugin/LiveTools.ts"
 import { mismatchOf } from "./ApprovalCheck.ts"
 
 export class ApprovalNotFound
@@ -198,6 +200,11 @@ export const approve = Effect.fnUntraced(function*(which: Which, word: Word) {
     })
   }
   const pin = word.pinOf === undefined ? approval.tool_pin : word.pinOf(approval.tool)
+  if (pin === undefined && isLive(approval.tool)) {
+    return yield* new ApprovalConflict({
+      detail: `${absentTool(approval.tool)} Approve it when the tool is back, or deny it.`
+    })
+  }
   const differs = approval.call === null
     ? "its call is not there"
     : approval.call.status !== "planned"

@@ -13,6 +13,7 @@ import type { Fact } from "../audit/Audit.ts"
 import type { ValueLabels } from "../contract/Approval.ts"
 import type { ApprovalStatus, Autonomy, Guarantee, Risk, ToolCallStatus, ToolEffect, Trust } from "../contract/Enums.ts"
 import type { ErrorDetail } from "../contract/ErrorDetail.ts"
+import { absentTool, isLive } from "../plugin/LiveTools.ts"
 import { type RegisteredTool, Registry } from "../plugin/Registry.ts"
 import type { ApprovalRow } from "../safety/ApprovalRows.ts"
 import { Control } from "../safety/Control.ts"
@@ -396,7 +397,9 @@ const make = Effect.gen(function*() {
     const work = yield* workOf(request)
     if (work === undefined) {
       if (!planned || call.open_attempts > 0) return putOff("person")
-      const message = `The tool ${call.tool} is not there any more, or takes another input now.`
+      const message = isLive(call.tool) && registry.tool(call.tool) === undefined
+        ? absentTool(call.tool)
+        : `The tool ${call.tool} is not there any more, or takes another input now.`
       return yield* refuse(request, "planned", refusal("tool_call.failed", "tool.not_found", message, []))
     }
     if (planned && call.attempts === 0 && (call.needs_approval || call.approval !== null)) {

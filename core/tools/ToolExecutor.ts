@@ -19,6 +19,7 @@ import { Admission } from "../safety/Admission.ts"
 import { worst } from "../safety/Provenance.ts"
 import { Redactor } from "../secrets/Redactor.ts"
 import { SecretsStore } from "../secrets/SecretsStore.ts"
+import { Artifacts } from "./Artifacts.ts"
 import { type Ending, leavesNoTrace } from "./Ending.ts"
 import * as OutcomeTransaction from "./OutcomeTransaction.ts"
 import type { Guarded, Plan } from "./ToolCallPlan.ts"
@@ -210,6 +211,7 @@ export class ToolExecutor extends Context.Service<ToolExecutor, {
     ToolExecutor,
     Effect.gen(function*() {
       const admission = yield* Admission
+      const artifacts = yield* Artifacts
       const audit = yield* Audit
       const ledger = yield* ToolLedger
       const secrets = yield* SecretsStore
@@ -246,7 +248,23 @@ export class ToolExecutor extends Context.Service<ToolExecutor, {
         timeoutMs: work.tool.timeoutMs,
         clock,
         stop: stop.signal,
-        secret: (first: SecretOption, key?: string) => Effect.runPromise(readSecret(secrets, first, key))
+        secret: (first: SecretOption, key?: string) => Effect.runPromise(readSecret(secrets, first, key)),
+        artifact: (data: Uint8Array | string, { mediaType, name }: ToolRun.ArtifactMeta) =>
+          Effect.runPromise(Effect.map(
+            artifacts.put({
+              data,
+              name,
+              media_type: mediaType,
+              labels: {
+                trust: worst(worst(work.event.trust, work.trust), work.tool.definition.trust ?? "trusted"),
+                confidentiality: "public"
+              },
+              trace_id: work.event.trace_id,
+              tool_call_id: work.tool_call_id,
+              task_id: work.task_id
+            }),
+            ({ artifact_id, bytes, media_type, name }) => ({ artifact_id, name, media_type, bytes })
+          ))
       })
 
       const outcomeOf = Effect.fnUntraced(function*<C extends Conclusion>(
@@ -426,7 +444,7 @@ export class ToolExecutor extends Context.Service<ToolExecutor, {
         take,
         giveBack,
         run,
-        probe: (work) => slotsOf(work.tool).withPermits(1)(ToolRun.probe(requestOf(work))),
+        probe: (work) => slotsOf(work.tool).withPermits(1)(ToolRun.probe({ ...requestOf(work), artifact: undefined })),
         stop: () => stop.abort()
       })
     })

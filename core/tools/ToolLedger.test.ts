@@ -40,6 +40,7 @@ import { Standing } from "../safety/Standing.ts"
 import { Redactor } from "../secrets/Redactor.ts"
 import { SecretsStore } from "../secrets/SecretsStore.ts"
 import { emptyDatabase } from "../testing/TestDatabase.ts"
+import { Artifacts } from "./Artifacts.ts"
 import { CallPlanner } from "./CallPlanner.ts"
 import { CallRecovery } from "./CallRecovery.ts"
 import { Previews } from "./Previews.ts"
@@ -654,7 +655,7 @@ describe("after the death of a host, another one", () => {
       Layer.provideMerge([Executor.layer, Preparation.layer, CallRecovery.layer]),
       Layer.provideMerge([CallPlanner.layer, Intake.layer, Router.layer]),
       Layer.provideMerge([Settlements.layer, ToolExecutor.layer, WorkQueue.layer]),
-      Layer.provideMerge([ToolLedger.layer, Gates.layer, Previews.layer]),
+      Layer.provideMerge([Artifacts.layer, ToolLedger.layer, Gates.layer, Previews.layer]),
       Layer.provideMerge([Admission.layer({ cooldownMs: 30_000, notificationsPerHour: 20 }), Standing.layer]),
       Layer.provideMerge([Alarms.layer, QuietHours.layer([])]),
       Layer.provideMerge([Audit.layer, Control.layer("A2")]),

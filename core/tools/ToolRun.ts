@@ -13,7 +13,7 @@ import { fromPlugin } from "../plugin/Awaiting.ts"
 import { CallOrigin, type Origin } from "../plugin/CallOrigin.ts"
 import type { RegisteredTool } from "../plugin/Registry.ts"
 import type { SecretOption } from "../plugin/Secret.ts"
-import type { NewSchedule, ToolContext, TransactionalContext } from "../plugin/Tool.ts"
+import type { KeptArtifact, NewSchedule, ToolContext, TransactionalContext } from "../plugin/Tool.ts"
 import {
   type Ending,
   type Kind,
@@ -51,12 +51,23 @@ export interface RunRequest {
   /** Aborted when the call is not wanted any more; it cuts a run short that leaves no trace, and no other. */
   readonly canceled: AbortSignal | undefined
   readonly secret: (first: SecretOption, key?: string) => Promise<string>
+  /** Keeps an artifact of the call. Without it nothing is kept. */
+  readonly artifact?: ((data: Uint8Array | string, meta: ArtifactMeta) => Promise<KeptArtifact>) | undefined
   readonly transaction: OutcomeTransaction | undefined
   /** What is left until the deadline of the intent, milliseconds. Nothing is begun after it. */
   readonly leftMs: () => number
   /** Called when the effect begins. */
   readonly begun?: (() => void) | undefined
 }
+
+export interface ArtifactMeta {
+  readonly name?: string
+  readonly mediaType?: string
+}
+
+/** Of one call. */
+const maximumArtifacts = 32
+const maximumArtifactBytes = 16_777_216
 
 /** Characters of what the operator is told when a schedule is due; the chat takes no more in one message. */
 const longestNotice = 8_000
@@ -90,6 +101,19 @@ export const makeContext = (request: Omit<RunRequest, "origin">, signal: AbortSi
   const canceled: Array<string> = []
   const emitted: Array<RawEvent> = []
   const log = request.tool.log.with({ trace_id: request.traceId })
+  let [kept, keptBytes] = [0, 0]
+  const keep = async (data: Uint8Array | string, meta: ArtifactMeta): Promise<KeptArtifact> => {
+    if (request.artifact === undefined) throw new Error("Nothing is kept here: only the run of a tool keeps artifacts.")
+    if (typeof data !== "string" && !(data instanceof Uint8Array)) {
+      throw new TypeError("An artifact is a text or a Uint8Array.")
+    }
+    kept++
+    keptBytes += typeof data === "string" ? Buffer.byteLength(data) : data.byteLength
+    if (kept > maximumArtifacts || keptBytes > maximumArtifactBytes) {
+      throw new Error(`One call keeps at most ${maximumArtifacts} artifacts, and 16 MiB of them together.`)
+    }
+    return request.artifact(data, meta)
+  }
   const base: ToolContext = {
     now: () => new Date(request.clock.currentTimeMillisUnsafe()),
     idempotencyKey: request.idempotencyKey,
@@ -104,6 +128,7 @@ export const makeContext = (request: Omit<RunRequest, "origin">, signal: AbortSi
     emit: (event) => {
       emitted.push(event)
     },
+    artifact: (data, meta = {}) => seen(keep(data, meta)),
     progress: (progress) => log.debug("progress", { ...progress })
   }
   const { transaction } = request

@@ -3,6 +3,7 @@ import { Clock, Effect, Schema } from "effect"
 import { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import type { Condition } from "../../plugin/Configuration.ts"
+import { isLive } from "../../plugin/LiveTools.ts"
 import { Registry } from "../../plugin/Registry.ts"
 import { unknownKey, withStop } from "../../plugin/Explain.ts"
 import { Standing, StandingRule } from "../../safety/Standing.ts"
@@ -82,7 +83,7 @@ export const policyHandlers = (api: Api) =>
         if (known?.operatorOnly === true) {
           return yield* refused({ detail: `${tool} is the operator's own: it is asked about each time.` })
         }
-        if (known === undefined) {
+        if (known === undefined && !isLive(tool)) {
           const names = registry.tools().map(({ definition }) => definition.name)
           return yield* refused({ detail: withStop(`tool: ${unknownKey(tool, names, "tool")}`) })
         }

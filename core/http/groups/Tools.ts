@@ -153,7 +153,7 @@ export const toolsHandlers = (api: Api) =>
             // A tool is as well as its plugin, unless something was said of the tool itself.
             const of = (tool: RegisteredTool) =>
               ailments.find((one) =>
-                one.name === tool.definition.name || one.name === tool.plugin
+                one.name === tool.definition.name || one.name === tool.plugin || `mcp.${one.name}` === tool.plugin
               )?.status ?? "healthy"
             return answer(ToolList, {
               items: registry.tools()

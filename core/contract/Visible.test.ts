@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
-import { clipped, visible, visibleJson, visibleLines } from "./visible.ts"
+import { clipped, visible, visibleJson, visibleLines } from "./Visible.ts"
 
 const c = (...points: ReadonlyArray<number>) => String.fromCodePoint(...points)
 /** Everything that moves a cursor, turns a line around or hides. */

@@ -1,0 +1,46 @@
+/**
+ * Starts a server in a process group of its own, and sees to it that the group ends with the host, whatever ends the host.
+ *
+ * `/bin/sh` first leaves a guard behind in the group: it reads a pipe that nobody writes to, and whose other end only the
+ * host has. When the host is gone the kernel closes that end, the guard reads the end of it, and kills its group. Then the
+ * shell becomes the server, without that pipe. The guard outlives every signal but SIGKILL, so as long as it lives no other
+ * group can have this one's number.
+ *
+ * A process of the server that makes a session of its own (`setsid`) has left the group and is not reached.
+ */
+import { type ChildProcess, spawn } from "node:child_process"
+
+export interface Guarded {
+  readonly command: string
+  readonly args: ReadonlyArray<string>
+  /** All of it: nothing else is handed on. */
+  readonly env: Readonly<Record<string, string>>
+  readonly cwd: string
+}
+
+// The shell adds variables of its own.
+const added = ["PWD", "OLDPWD", "SHLVL"]
+
+const script = (env: Guarded["env"]): string =>
+  `( ( trap "" HUP INT TERM QUIT PIPE ALRM USR1 USR2; read -r line <&3; kill -9 0 ) </dev/null >/dev/null 2>&1 & )
+unset ${added.filter((name) => !(name in env)).join(" ")}
+exec "$@" 3<&-`
+
+/** Its pid is that of the server and the number of its group. */
+export const startGuarded = ({ args, command, cwd, env }: Guarded): ChildProcess =>
+  spawn("/bin/sh", ["-c", script(env), "sh", command, ...args], {
+    cwd,
+    env,
+    detached: true,
+    stdio: ["pipe", "pipe", "pipe", "pipe"]
+  })
+
+/** To every process of its group that is left; harmless where none is. */
+export const signalGroup = (child: ChildProcess, signal: NodeJS.Signals): void => {
+  if (child.pid === undefined) return
+  try {
+    process.kill(-child.pid, signal)
+  } catch {
+    // None is left.
+  }
+}
