@@ -94,7 +94,13 @@ export const renderContext = (facts: ContextFacts, options: ContextOptions): Con
       part("thread", thread.tokens, open - history.tokens, thread.left_out, thread.trust),
       part("message", message.tokens, budgets.message, message.left_out, facts.trust),
       part("history", history.tokens, open - threadNeeds, history.left_out, facts.trust),
-      part("tools", tools.tokens + pseudo, budgets.tools, tools.left_out, "operator")
+      part(
+        "tools",
+        tools.tokens + pseudo,
+        budgets.tools,
+        tools.left_out,
+        worstOf(tools.tools.map(({ trust }) => trust ?? "operator"))
+      )
     ],
     prompt_hash: prompts.hash
   }

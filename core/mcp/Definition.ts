@@ -16,6 +16,8 @@ export interface PinnedTool {
   readonly tool: string
   readonly pin: string
   readonly definition: ListedTool
+  /** The operator has looked at it and trusts it. */
+  readonly vouched?: boolean
 }
 
 /** Tools of one server that are used. */

@@ -8,6 +8,7 @@ import type { Redaction } from "../secrets/Redactor.ts"
 import { TooLarge, unconnected } from "./BoundedFetch.ts"
 import { McpFailed } from "./McpConnection.ts"
 import { isLost } from "./MessageFlow.ts"
+import { RequestRefused } from "./RequestRefused.ts"
 
 export type Sdk = typeof import("@modelcontextprotocol/client")
 
@@ -78,6 +79,13 @@ export const failureOf = (
     return notDone.has(error.code)
       ? made(`${who} refused it (${error.code}): ${said}`, { refused: true })
       : made(`${who} answered with an error (${error.code}): ${said}`)
+  }
+  // In the newer revision it asks by its answer to a call, which is then not done.
+  if (
+    error instanceof RequestRefused ||
+    (error instanceof sdk.SdkError && error.code === sdk.SdkErrorCode.CapabilityNotSupported)
+  ) {
+    return made(`${who} asked for what it does not get: ${wordsOf(speaker, error.message)}`, { refused: true })
   }
   const code = unconnected(error)
   if (code !== undefined) return made(`${who} can't be reached at ${addressOf(settings)} (${code})`, { sent: false })

@@ -18,6 +18,7 @@ const settingsOf = (trust: Partial<ReturnType<McpServerSettings["trustOf"]>> = {
   timeoutMs: 30_000,
   allows: (tool) => tool !== "denied",
   trustOf: () => ({ risk: "high", effect: "write", scopes: ["mcp.files"], guarantee: "none", ...trust }),
+  vouchesFor: () => false,
   named: [],
   roots: [],
   sampling: false,

@@ -44,7 +44,7 @@ const pinOf = (pin: string, { effect, guarantee, risk, scopes }: McpToolTrust): 
 /** The tool, or why it can't be used: one sentence. */
 export const makeTool = (
   settings: McpServerSettings,
-  { definition: said, pin, tool }: PinnedTool,
+  { definition: said, pin, tool, vouched = false }: PinnedTool,
   use: Use,
   { log, override = {} }: { readonly log: BoundLog; readonly override?: ToolOverride | undefined }
 ): RegisteredTool | string => {
@@ -91,6 +91,7 @@ export const makeTool = (
     steering: undefined,
     actsLater: undefined,
     notifies: false,
+    strange: !vouched && !settings.vouchesFor(tool),
     log: log.with({ tool: name })
   }
 }

@@ -9,6 +9,8 @@ export interface PinRow {
   readonly tool: string
   readonly pin: string
   readonly definition: ListedTool
+  /** `first sight`, or `operator`. Written with the first row, and when the operator trusts what it is now. */
+  readonly trusted_by?: string
   readonly changed_pin: string | null
   readonly changed: ListedTool | null
   readonly present: boolean

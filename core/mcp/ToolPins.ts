@@ -81,7 +81,12 @@ const alarmType = "mcp.tool_quarantined"
 const restKey = (server: string): string => `mcp.${server}`
 const alarmKey = (server: string, tool: string): string => `mcp.${server}.${tool}`
 
-const pinned = ({ definition, pin, tool }: PinRow): PinnedTool => ({ tool, pin, definition: definitionOf(definition) })
+const pinned = ({ definition, pin, tool, trusted_by }: PinRow): PinnedTool => ({
+  tool,
+  pin,
+  definition: definitionOf(definition),
+  vouched: trusted_by === "operator"
+})
 
 const inOrder = (a: { readonly tool: string }, b: { readonly tool: string }): number =>
   a.tool < b.tool ? -1 : a.tool > b.tool ? 1 : 0
@@ -90,7 +95,7 @@ const inOrder = (a: { readonly tool: string }, b: { readonly tool: string }): nu
 export const everTrusted = Effect.fnUntraced(function*(server: string) {
   const sql = yield* SqlClient.SqlClient
   const rows = yield* sql<PinRow>`
-    select tool, pin, definition, changed_pin, changed, present from mcp_tools where server = ${server} order by tool`
+    select tool, pin, definition, trusted_by, changed_pin, changed, present from mcp_tools where server = ${server} order by tool`
   return rows.map(pinned)
 })
 
@@ -123,7 +128,7 @@ const make = Effect.gen(function*() {
   const redactor = yield* Redactor
   const sql = yield* SqlClient.SqlClient
 
-  const columns = sql.literal("tool, pin, definition, changed_pin, changed, present")
+  const columns = sql.literal("tool, pin, definition, trusted_by, changed_pin, changed, present")
   const rowsOf = (server: string) =>
     sql<PinRow>`select ${columns} from mcp_tools where server = ${server} order by tool`
 
@@ -279,7 +284,7 @@ const make = Effect.gen(function*() {
       data: { server, tool, pin: row.changed_pin, before: row.pin }
     })
     yield* silence(server, [tool], rows.every((one) => one.tool === tool || one.changed_pin === null))
-    return { tool, pin: row.changed_pin, definition: definitionOf(row.changed) }
+    return { tool, pin: row.changed_pin, definition: definitionOf(row.changed), vouched: true }
   }, sql.withTransaction)
 
   return ToolPins.of({

@@ -11,6 +11,8 @@ export interface OfferedTool {
   readonly description: string
   /** JSON Schema of the input. */
   readonly parameters: object
+  /** `untrusted`: what it says of itself are the words of somebody whom nobody vouches for. */
+  readonly trust?: "untrusted"
 }
 
 /** A tool that the model wants called. */

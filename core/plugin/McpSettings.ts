@@ -44,6 +44,8 @@ export interface McpServerSettings {
   /** Whether a tool is used at all, by the server's own name for it. */
   readonly allows: (tool: string) => boolean
   readonly trustOf: (tool: string) => McpToolTrust
+  /** Whether the operator has said what it is: then its description is no stranger's word to a model. */
+  readonly vouchesFor: (tool: string) => boolean
   /** Tools that the operator has named. */
   readonly named: ReadonlyArray<string>
   /** Folders. */
@@ -154,6 +156,7 @@ const readServer = (server: string, one: typeof ServerSetting.Type): McpServerSe
         guarantee: (own.guarantee ?? trust.guarantee ?? "none") as McpToolTrust["guarantee"]
       }
     },
+    vouchesFor: (tool) => known.has(tool) || trust.risk !== undefined,
     named: [...known.keys()],
     roots: one.roots ?? [],
     sampling: one.sampling ?? false,

@@ -36,6 +36,8 @@ export interface RegisteredTool {
   readonly actsLater?: ((input: any, call: CallToAsk) => boolean) | undefined
   /** It says something to people: the `send` of a channel. */
   readonly notifies: boolean
+  /** Its description is the words of somebody whom nobody vouches for: a model that is told of it was told by a stranger. */
+  readonly strange?: boolean
   readonly log: BoundLog
 }
 

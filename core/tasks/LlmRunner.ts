@@ -143,11 +143,11 @@ const make = Effect.gen(function*() {
 
   const offeredTo = (run: TaskRun, input: DecideInput): ReadonlyArray<OfferedTool> => {
     const granted = settings.safety.scopesOf(run.event.channel)
-    return registry.tools().flatMap(({ definition, inputSchema, operatorOnly }) => {
+    return registry.tools().flatMap(({ definition, inputSchema, operatorOnly, strange = false }) => {
       const { description, name, scopes } = definition
       if (input.tools !== undefined && !input.tools.includes(name)) return []
       if (operatorOnly || name === answerTool || Gates.missingScopes(scopes, granted).length > 0) return []
-      return [{ name, description, parameters: inputSchema }]
+      return [{ name, description, parameters: inputSchema, ...(strange ? { trust: "untrusted" as const } : {}) }]
     })
   }
 

@@ -5,7 +5,7 @@
 import { Server } from "@modelcontextprotocol/server"
 import { serveStdio } from "@modelcontextprotocol/server/stdio"
 import * as fs from "node:fs"
-import { openLedger } from "syris/testing"
+import { openLedger } from "../../../core/testing/OutsideLedger.ts"
 
 const { NOTES = "", TOOLBOX = "" } = process.env
 const notes = openLedger(NOTES)
