@@ -9,6 +9,7 @@
  * A process of the server that makes a session of its own (`setsid`) has left the group and is not reached.
  */
 import { type ChildProcess, spawn } from "node:child_process"
+import * as os from "node:os"
 
 export interface Guarded {
   readonly command: string
@@ -26,14 +27,24 @@ const script = (env: Guarded["env"]): string =>
 unset ${added.filter((name) => !(name in env)).join(" ")}
 exec "$@" 3<&-`
 
+/** Servers stand back behind the host and its database where the processor is short. */
+const niceness = 5
+
 /** Its pid is that of the server and the number of its group. */
-export const startGuarded = ({ args, command, cwd, env }: Guarded): ChildProcess =>
-  spawn("/bin/sh", ["-c", script(env), "sh", command, ...args], {
+export const startGuarded = ({ args, command, cwd, env }: Guarded): ChildProcess => {
+  const child = spawn("/bin/sh", ["-c", script(env), "sh", command, ...args], {
     cwd,
     env,
     detached: true,
     stdio: ["pipe", "pipe", "pipe", "pipe"]
   })
+  try {
+    if (child.pid !== undefined) os.setPriority(child.pid, niceness)
+  } catch {
+    // It has ended already, or the system has no such thing.
+  }
+  return child
+}
 
 /** To every process of its group that is left; harmless where none is. */
 export const signalGroup = (child: ChildProcess, signal: NodeJS.Signals): void => {
