@@ -157,7 +157,9 @@ export const toolsHandlers = (api: Api) =>
               )?.status ?? "healthy"
             return answer(ToolList, {
               items: registry.tools()
-                .map((tool) => toRecord(tool, of(tool)))
+                .map((tool) =>
+                  toRecord(tool, of(tool))
+                )
                 .toSorted((a, b) => a.name < b.name ? -1 : 1)
             })
           }))
