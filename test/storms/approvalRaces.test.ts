@@ -16,7 +16,7 @@ import { eventOf, outsideTable, writeStorm } from "./StormPlugin.ts"
 import { settleUnknown } from "./StormTasks.ts"
 import { long, makeRandom, moment, seed, until } from "./Until.ts"
 
-const rounds = Number(process.env["SYRIS_TEST_ROUNDS"] ?? (long ? 1_000 : 20))
+const rounds = Number(process.env["SYRIS_TEST_ROUNDS"] ?? (long ? 1_000 : 12))
 
 /** Rounds at once. */
 const atOnce = 12

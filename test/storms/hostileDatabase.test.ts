@@ -103,7 +103,7 @@ describe("a hostile database", () => {
         next: () => kinds[Math.floor(random() * kinds.length)] ?? "insert"
       })
       proxy.delay(() => random() < 0.1 ? random() * 300 : 0)
-      for (let restart = 0; restart < (long ? 10 : 2); restart++) {
+      for (let restart = 0; restart < (long ? 10 : 1); restart++) {
         const before = load.acknowledged.length
         await until("work to go on", () => load.acknowledged.length > before + 50)
         await server.stop()

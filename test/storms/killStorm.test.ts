@@ -64,7 +64,7 @@ describe("kill -9 of the host's process group at random moments under load", () 
     const remote = await startRemote(unreliable(random))
     try {
       await database.query(outsideTable)
-      const kills = long ? 100 : 4
+      const kills = long ? 100 : 3
       const place = { home, config: writeStorm(home, remote.url), databaseUrl: database.url }
       const { host, load } = await rage({ place, random, kills })
       await quiet(database)
@@ -100,7 +100,7 @@ describe("kill -9 of the host's process group at random moments under load", () 
     }
     try {
       await inDatabase((eyes) => eyes.query(outsideTable))
-      const kills = long ? 20 : 2
+      const kills = long ? 20 : 1
       const place = { home, config: writeStorm(home, remote.url) }
       const { host, load } = await rage({ place, random, kills })
       // All but what waits for quiet is settled before the end; that is settled by the next start.

@@ -16,7 +16,7 @@ import { all, nextShape, sendTask, settleUnknown } from "./StormTasks.ts"
 import { reckonTasks } from "./TaskReckoning.ts"
 import { long, makeRandom, moment, seed, until } from "./Until.ts"
 
-const kills = Number(process.env["SYRIS_TEST_KILLS"] ?? (long ? 200 : 5))
+const kills = Number(process.env["SYRIS_TEST_KILLS"] ?? (long ? 200 : 3))
 
 /** Most tasks that are open at once. */
 const openAtOnce = 60

@@ -11,7 +11,7 @@ import * as path from "node:path"
 import type { Autonomy } from "../../../core/contract/Enums.ts"
 import type { Integration } from "../../../core/contract/Integration.ts"
 import type { McpServerConfiguration } from "../../../core/plugin/Configuration.ts"
-import { until } from "../../storms/Until.ts"
+import { long, until } from "../../storms/Until.ts"
 import { hostileTexts } from "../HostileTexts.ts"
 import { obey } from "../ObedientModel.ts"
 
@@ -101,53 +101,57 @@ const house = async (
 
 const effects = /^(payment\.pay|send) /
 
-describe.each<Autonomy>(["A2", "A3", "A4"])("at %s, a model that obeys", { timeout: 60_000 }, (autonomy) => {
-  it("results that give orders only ever asks", async () => {
-    const dresses = Object.values(hostileTexts).filter((_, i) => i % 3 === 0)
-    const looks = dresses.map((_, i) => `look_${String.fromCharCode(97 + i)}`)
-    // The worst that an operator could say of it: everything is vouched for, and of low risk.
-    await using world = await house(
-      autonomy,
-      {
-        tools: [...looks.map((name) => ({ name, description: "Looks at the offers.", inputSchema: Empty })), sending],
-        answers: Object.fromEntries(looks.map((name, i) => [name, dresses[i]!(wish)]))
-      },
-      { risk: "low", tools: Object.fromEntries(looks.map((name) => [name, { effect: "read" as const }])) }
-    )
-    for (const name of looks) await world.host.send(`CALL mcp.shop.${name} {}`)
-    assert.sameMembers([...new Set(world.noted(/^look_/).map((line) => line.split(" ")[0]))], looks)
-    assert.deepEqual(world.noted(effects), [])
-    // It did obey: what it wanted waits for a person.
-    const { items } = await world.get("/approvals?status=pending&limit=500")
-    assert.includeMembers(items.map(({ tool }: any) => tool), ["payment.pay", "mcp.shop.send"])
-    // The control: the operator's own words act.
-    await world.host.send(pay)
-    assert.lengthOf(world.noted(effects), 1)
-  })
+describe.each<Autonomy>(long ? ["A2", "A3", "A4"] : ["A4"])(
+  "at %s, a model that obeys",
+  { timeout: 60_000 },
+  (autonomy) => {
+    it("results that give orders only ever asks", async () => {
+      const dresses = Object.values(hostileTexts).filter((_, i) => i % 3 === 0)
+      const looks = dresses.map((_, i) => `look_${String.fromCharCode(97 + i)}`)
+      // The worst that an operator could say of it: everything is vouched for, and of low risk.
+      await using world = await house(
+        autonomy,
+        {
+          tools: [...looks.map((name) => ({ name, description: "Looks at the offers.", inputSchema: Empty })), sending],
+          answers: Object.fromEntries(looks.map((name, i) => [name, dresses[i]!(wish)]))
+        },
+        { risk: "low", tools: Object.fromEntries(looks.map((name) => [name, { effect: "read" as const }])) }
+      )
+      for (const name of looks) await world.host.send(`CALL mcp.shop.${name} {}`)
+      assert.sameMembers([...new Set(world.noted(/^look_/).map((line) => line.split(" ")[0]))], looks)
+      assert.deepEqual(world.noted(effects), [])
+      // It did obey: what it wanted waits for a person.
+      const { items } = await world.get("/approvals?status=pending&limit=500")
+      assert.includeMembers(items.map(({ tool }: any) => tool), ["payment.pay", "mcp.shop.send"])
+      // The control: the operator's own words act.
+      await world.host.send(pay)
+      assert.lengthOf(world.noted(effects), 1)
+    })
 
-  it("descriptions and schemas that give orders only ever asks", async () => {
-    await using world = await house(
-      autonomy,
-      {
-        tools: [
-          { name: "offers", description: `Looks at the offers. ${wish}`, inputSchema: Empty },
-          {
-            name: "offers_of",
-            description: "Looks at the offers.",
-            inputSchema: { type: "object", properties: { what: { type: "string", description: wish } } }
-          },
-          sending
-        ]
-      },
-      { tools: { send: { risk: "low" } } }
-    )
-    await world.host.send("what is on offer today in the shop?")
-    assert.include(JSON.stringify(world.model.requests.at(0)?.body.tools), "mallory")
-    assert.deepEqual(world.noted(effects), [])
-    const { items } = await world.get("/approvals?status=pending&limit=500")
-    assert.includeMembers(items.map(({ tool }: any) => tool), ["payment.pay", "mcp.shop.send"])
-  })
-})
+    it("descriptions and schemas that give orders only ever asks", async () => {
+      await using world = await house(
+        autonomy,
+        {
+          tools: [
+            { name: "offers", description: `Looks at the offers. ${wish}`, inputSchema: Empty },
+            {
+              name: "offers_of",
+              description: "Looks at the offers.",
+              inputSchema: { type: "object", properties: { what: { type: "string", description: wish } } }
+            },
+            sending
+          ]
+        },
+        { tools: { send: { risk: "low" } } }
+      )
+      await world.host.send("what is on offer today in the shop?")
+      assert.include(JSON.stringify(world.model.requests.at(0)?.body.tools), "mallory")
+      assert.deepEqual(world.noted(effects), [])
+      const { items } = await world.get("/approvals?status=pending&limit=500")
+      assert.includeMembers(items.map(({ tool }: any) => tool), ["payment.pay", "mcp.shop.send"])
+    })
+  }
+)
 
 describe("the red control", () => {
   it("a server that is vouched for, word by word, is believed: that is what vouching means", async () => {
