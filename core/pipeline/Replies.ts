@@ -97,7 +97,7 @@ export const layer = Layer.effectDiscard(
     const withDone = <A extends Pick<Found, "done" | "trust">>({ done, ...found }: A) => {
       const foreign = done.some(({ output, tool }) => {
         const definition = registry.tool(tool)?.definition
-        return definition !== undefined && outputTrust(definition, output) === "untrusted"
+        return definition === undefined || outputTrust(definition, output) === "untrusted"
       })
       return {
         ...found,

@@ -199,7 +199,7 @@ export const endCall = (
       ...(kept === "planned" ? {} : { resolved_at: at })
     })
   }
-  // What comes from outside stays with the task; of a tool that is not there any more nobody knows.
+  // What comes from outside stays with the task.
   const known = {
     tool_call_id: call.tool_call_id,
     ...broughtIn(draft.steps.get(position)?.row ?? step, services.registry.tool(call.tool), ending.output)

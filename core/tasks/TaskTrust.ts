@@ -23,13 +23,16 @@ const notedOf = ({ checkpoint }: Pick<StepRow, "checkpoint">): Noted => (checkpo
 /** The checkpoint of a step with something more noted in it. */
 export const noted = (step: Pick<StepRow, "checkpoint">, more: Noted): object => ({ ...notedOf(step), ...more })
 
-/** What is noted at a step whose call has ended: that the words of an untrusted tool are in the task. */
+/**
+ * What is noted at a step whose call has ended: that the words of an untrusted tool are in the task. Of a tool that is not
+ * there any more nobody knows, so its words are: a server takes its tools away when it likes.
+ */
 export const broughtIn = (
   step: Pick<StepRow, "checkpoint">,
   tool: RegisteredTool | undefined,
   output: unknown
 ): Partial<StepRow> => {
-  const trust = tool === undefined ? undefined : outputTrust(tool.definition, output)
+  const trust = tool === undefined ? "untrusted" : outputTrust(tool.definition, output)
   return trust === "untrusted" ? { checkpoint: noted(step, { trust }) } : {}
 }
 

@@ -41,7 +41,9 @@ export const makeThreadLines = Effect.gen(function*() {
     return (row: LineRow): Trust => {
       if (row.untrusted) return "untrusted"
       const definition = definitionOf(row.tool)
-      if (definition === undefined || !judged.includes(row)) return worst(row.trust, definition?.trust ?? "operator")
+      // Of a tool that is not there any more nobody knows.
+      if (definition === undefined) return row.tool === null ? row.trust : "untrusted"
+      if (!judged.includes(row)) return worst(row.trust, definition.trust ?? "operator")
       const own = outputs.filter(({ tool, trace_id }) => trace_id === row.trace_id && tool === row.tool)
       return worstOf([row.trust, ...own.map(({ output }) => outputTrust(definition, output) ?? "untrusted")])
     }

@@ -53,14 +53,19 @@ const bank = (note: (line: string) => void) =>
 /** A house with a shop of these tools, where payments and messages of low risk are at hand. */
 const house = async (
   autonomy: Autonomy,
-  toolbox: { readonly tools: ReadonlyArray<object>; readonly answers?: Readonly<Record<string, string>> },
-  trust: NonNullable<McpServerConfiguration["trust"]>
+  toolbox: {
+    readonly tools: ReadonlyArray<object>
+    readonly answers?: Readonly<Record<string, string>>
+    readonly vanishes?: ReadonlyArray<string>
+  },
+  trust: NonNullable<McpServerConfiguration["trust"]>,
+  answers: (request: ModelRequest) => ScriptedAnswer = obeyAll
 ) => {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "syris-poison-"))
   const file = path.join(folder, "toolbox.json")
   fs.writeFileSync(file, JSON.stringify(toolbox))
   const outside = openLedger(path.join(folder, "outside"))
-  const model = await scriptedModel(Array.from({ length: 500 }, () => obeyAll))
+  const model = await scriptedModel(Array.from({ length: 500 }, () => answers))
   const host = await testHost({
     autonomy,
     http: true,
@@ -152,6 +157,49 @@ describe.each<Autonomy>(long ? ["A2", "A3", "A4"] : ["A4"])(
     })
   }
 )
+
+describe("a tool that is taken away while it runs", { timeout: 60_000 }, () => {
+  const looking = { name: "look", description: "Looks at the offers.", inputSchema: Empty }
+
+  it("brings a stranger's words into its task all the same", async () => {
+    await using world = await house(
+      "A2",
+      { tools: [looking, sending], answers: { look: wish }, vanishes: ["look"] },
+      { risk: "low", tools: { look: { effect: "read" } } }
+    )
+    await world.host.send("CALL mcp.shop.look {}")
+    assert.lengthOf(world.noted(/^look /), 1)
+    const { items } = await world.get("/integrations")
+    assert.notInclude(items.find(({ integration_id }: Integration) => integration_id === "shop").tools, "mcp.shop.look")
+    assert.deepEqual(world.noted(effects), [])
+    const asked = (await world.get("/approvals?status=pending&limit=500")).items
+    assert.includeMembers(asked.map(({ tool }: any) => tool), ["payment.pay"])
+  })
+
+  it("leaves them in the thread as what they were", async () => {
+    await using world = await house(
+      "A2",
+      { tools: [looking, sending], answers: { look: wish }, vanishes: ["look"] },
+      { risk: "low", tools: { look: { effect: "read" } } },
+      // It reads its own lines, too.
+      ({ body, ...request }) =>
+        obey({
+          ...request,
+          body: { ...body, messages: (body.messages ?? []).map((one) => ({ ...one, role: "user" })) }
+        })
+    )
+    await world.host.send({ channel: "chat", text: "mcp.shop.look", thread_id: "t" })
+    await until(
+      "the tool to be gone",
+      async () =>
+        !(await world.get("/integrations")).items.some(({ tools }: Integration) => tools.includes("mcp.shop.look")),
+      10_000
+    )
+    await world.host.send({ channel: "chat", text: "and now?", thread_id: "t" })
+    assert.include(JSON.stringify(world.model.requests.at(0)?.body.messages), "mallory")
+    assert.deepEqual(world.noted(effects), [])
+  })
+})
 
 describe("the red control", () => {
   it("a server that is vouched for, word by word, is believed: that is what vouching means", async () => {
