@@ -206,6 +206,13 @@ const cases: ReadonlyArray<
     "ok",
     /^uvx is there/
   ],
+  [
+    "a server whose address has a key in it",
+    servers({ files: { url: "http://127.0.0.1:3001/mcp?key=of-mine" } }),
+    "mcp files",
+    "ok",
+    /^http:\/\/127\.0\.0\.1:3001\/mcp is asked/
+  ],
   ["a server that is connected", connected({}), "mcp files", "ok", /^connected, 1 tool$/],
   [
     "a server that is lost",

@@ -5,6 +5,7 @@
 import * as path from "node:path"
 import type { Integration } from "../contract/Integration.ts"
 import { visible } from "../contract/Visible.ts"
+import { addressOf } from "../mcp/McpFailures.ts"
 import type { McpServerSettings } from "../plugin/McpSettings.ts"
 import type { Check, Machine } from "./doctorChecks.ts"
 
@@ -44,7 +45,7 @@ const missingProgram = ({ path: folders, stat }: Machine, { place, server }: Mcp
     : `There is no program ${visible(command)} in PATH: install it, or write the whole path in mcp.${server}.command.`
 }
 
-const placeOf = ({ place }: McpServerSettings): string => visible(place.kind === "stdio" ? place.command : place.url)
+const placeOf = (server: McpServerSettings): string => visible(addressOf(server))
 
 const unasked = (server: McpServerSettings, runs: boolean): Omit<Check, "name"> =>
   runs

@@ -3,12 +3,12 @@
  *
  * - The configured headers go to the server's own origin and nowhere else; no redirect is followed by `fetch` itself.
  * - An answer is bounded, and so is each event of a stream.
- * - Another origin, such as that of a sign-in, is named by the server: only https, and no address of this machine or its
- *   network.
+ * - Another origin, such as that of a sign-in, is named by the server: only over https, and at a public address
+ *   (`PublicFetch.ts`).
  */
-import * as net from "node:net"
 import { codeOf } from "../llm/Failure.ts"
 import { maximumAnswerBytes } from "./MessageFlow.ts"
+import { publicFetch } from "./PublicFetch.ts"
 
 export interface FetchOptions {
   readonly url: URL
@@ -52,12 +52,10 @@ export const makeFetch =
     const sent = new Headers(init?.headers)
     if (url.origin === own.origin) {
       for (const [name, value] of Object.entries(headers)) if (!sent.has(name)) sent.set(name, value)
-    } else if (!mayGo(url, own)) {
-      throw new Error(
-        `The server points to ${url.origin}, which is not asked: it is not https, or not a public address.`
-      )
     }
-    const response = await globalThis.fetch(url, { ...init, headers: sent, redirect: "manual" }).catch(
+    const asked: RequestInit = { ...init, headers: sent, redirect: "manual" }
+    const answered = isOwn(url, own) ? globalThis.fetch(url, asked) : publicFetch(url, asked)
+    const response = await answered.catch(
       (error: unknown) => {
         const code = unconnected(error)
         if (code !== undefined && url.origin === own.origin) unreachable(code)
@@ -73,33 +71,9 @@ export const makeFetch =
     })
   }
 
-const mayGo = (url: URL, own: URL): boolean => {
-  if (url.hostname === own.hostname) return url.protocol === own.protocol || url.protocol === "https:"
-  if (url.protocol !== "https:") return false
-  const host = url.hostname.replace(/^\[|\]$/g, "")
-  return !/(^|\.)localhost$|\.local$|\.internal$/.test(host) && !isPrivate(host)
-}
-
-const privateAddresses = new net.BlockList()
-for (
-  const [address, bits] of [
-    ["0.0.0.0", 8],
-    ["10.0.0.0", 8],
-    ["100.64.0.0", 10],
-    ["127.0.0.0", 8],
-    ["169.254.0.0", 16],
-    ["172.16.0.0", 12],
-    ["192.168.0.0", 16]
-  ] as const
-) privateAddresses.addSubnet(address, bits, "ipv4")
-for (const [address, bits] of [["::", 127], ["fc00::", 7], ["fe80::", 10]] as const) {
-  privateAddresses.addSubnet(address, bits, "ipv6")
-}
-
-const isPrivate = (host: string): boolean => {
-  const family = net.isIP(host)
-  return family !== 0 && privateAddresses.check(host, family === 6 ? "ipv6" : "ipv4")
-}
+/** The server's own host: the operator has named it. */
+const isOwn = (url: URL, own: URL): boolean =>
+  url.hostname === own.hostname && (url.protocol === own.protocol || url.protocol === "https:")
 
 const large = `it sent more than ${maximumAnswerBytes / 1_048_576} MiB in one answer, which is not taken`
 
@@ -114,12 +88,24 @@ const boundBody = (): TransformStream<Uint8Array, Uint8Array> => {
   })
 }
 
-/** Counts from one empty line to the next. */
+/** Empty lines of a stream in one window: more than the messages that may come (`MessageFlow.ts`) could need. */
+const maximumEmptyLines = 20_000
+const windowMs = 10_000
+const endless = `it sent more than ${maximumEmptyLines} empty lines in ${windowMs / 1000} seconds`
+
+/** Counts from one empty line to the next, and the empty lines. */
 const boundEvents = (broken: (why: string) => void): TransformStream<Uint8Array, Uint8Array> => {
   let bytes = 0
   let endsLine = false
+  let window = performance.now()
+  let emptyLines = 0
   return new TransformStream({
     transform(chunk, controller) {
+      const now = performance.now()
+      if (now - window > windowMs) {
+        window = now
+        emptyLines = 0
+      }
       for (let at = 0; at < chunk.length;) {
         const end = chunk.indexOf(10, at)
         const lineBytes = (end === -1 ? chunk.length : end + 1) - at
@@ -128,9 +114,11 @@ const boundEvents = (broken: (why: string) => void): TransformStream<Uint8Array,
         bytes = empty ? 0 : bytes + lineBytes
         endsLine = end !== -1
         at += lineBytes
-        if (bytes > maximumAnswerBytes) {
-          broken(large)
-          return controller.error(new TooLarge(large))
+        if (empty) emptyLines++
+        if (bytes > maximumAnswerBytes || emptyLines > maximumEmptyLines) {
+          const why = bytes > maximumAnswerBytes ? large : endless
+          broken(why)
+          return controller.error(new TooLarge(why))
         }
       }
       controller.enqueue(chunk)

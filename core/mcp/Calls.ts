@@ -50,6 +50,7 @@ export const makeCalls = (
       const ending = new AbortController()
       const over = new AbortController()
       const under: CurrentCall = { ...context, tool, over: over.signal }
+      const askedBefore = flow.asked
       let canceled = false
       let late = false
       const cancel = (): void => {
@@ -83,7 +84,7 @@ export const makeCalls = (
         return Effect.fail(
           late && !canceled
             ? tooLate(speaker, sent, timeoutMs, error)
-            : failureOf(speaker, error, { sent, timeoutMs, canceled })
+            : failureOf(speaker, error, { sent, timeoutMs, canceled, wasAsked: flow.asked > askedBefore })
         )
       }).then((exit: Effect.Effect<CallToolResult, McpFailed>) => {
         clearTimeout(timer)

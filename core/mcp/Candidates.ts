@@ -25,6 +25,11 @@ const spentMs = (): number => {
   return (user + system) / 1_000
 }
 const maximumRefused = 1_000
+/** After so many tools others have their turn. */
+const atOnce = 25
+
+const secretReason =
+  "Its definition has the value of a secret of yours in it: change that secret, and ask how the server has it."
 
 /** Pins whose schemas were found wanting, so that they are not looked at again. */
 const wanting = new Map<string, string>()
@@ -41,15 +46,19 @@ export const candidatesOf = Effect.fnUntraced(function*(
   const usable = new Map<string, PinnedTool>()
   const refused: Array<RefusedTool> = []
   const refuse = (name: unknown, reason: string): void => {
-    if (refused.length < maximumRefused) refused.push({ tool: shownName(name), reason })
+    if (refused.length >= maximumRefused) return
+    const tool = shownName(typeof name === "string" ? redactor.redactText(name) : name)
+    refused.push({ tool, reason: redactor.redactText(reason) })
   }
   const named = tools.slice(0, maximumTools)
   const times = new Map<unknown, number>()
   for (const { name } of named) times.set(name, (times.get(name) ?? 0) + 1)
   const said = new Set<unknown>()
   let left = slowMs
-  for (const listed of named) {
+  for (const [index, listed] of named.entries()) {
     const { name } = listed
+    // A long list is not looked at in one go.
+    if (index % atOnce === atOnce - 1) yield* Effect.yieldNow
     if (typeof name === "string" && !allows(name)) continue
     const count = times.get(name) ?? 1
     if (count > 1) {
@@ -59,15 +68,13 @@ export const candidatesOf = Effect.fnUntraced(function*(
     }
     const problem = definitionProblem(listed)
     if (problem !== undefined) {
-      refuse(name, problem)
+      // What is wrong may be said in words that are cut: a part of a secret would not be found in them.
+      refuse(name, hidesSecret(redactor, listed) ? secretReason : problem)
       continue
     }
     const definition = definitionOf(listed)
     if (redactor.redactJson(definition) !== definition) {
-      refuse(
-        name,
-        "Its definition has the value of a secret of yours in it: change that secret, and ask how the server has it."
-      )
+      refuse(name, secretReason)
       continue
     }
     const pin = pinOf(definition)
@@ -95,6 +102,16 @@ export const candidatesOf = Effect.fnUntraced(function*(
   }
   return { usable, refused }
 })
+
+/** Of a definition that is too strange to be looked at in any other way. */
+const hidesSecret = (redactor: Redactor["Service"], listed: ListedTool): boolean => {
+  try {
+    const text = JSON.stringify(definitionOf(listed))
+    return redactor.redactText(text) !== text
+  } catch {
+    return true
+  }
+}
 
 const schemaProblem = async ({ inputSchema, outputSchema }: ListedTool): Promise<string | undefined> => {
   const input = await makeCheck(inputSchema as object)

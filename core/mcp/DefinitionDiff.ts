@@ -1,6 +1,7 @@
 /**
  * What a tool was when it was trusted against what its server says now, line by line, for a person who decides. Invisible
- * characters are written out, long lines are broken and not cut, and where the whole is cut that is said.
+ * characters are written out, long lines are broken and not cut, and where the whole is cut its beginning and its end are
+ * shown, with how much is between.
  */
 import canonicalize from "canonicalize"
 import { visible, visibleJson, visibleLines } from "../contract/Visible.ts"
@@ -10,8 +11,17 @@ const longestLine = 160
 const maximumLines = 400
 /** Same lines that are shown before and after what differs. */
 const around = 3
-/** Where so many lines differ, they are not compared one by one. */
-const maximumCompared = 1_500
+/** Lines between the first and the last that differ: where there are more, or so many differ, they are not compared one by one. */
+const maximumCompared = 3_000
+const maximumSteps = 200
+/** In the place of lines that are not shown. */
+const cut = "…"
+
+export interface Diff {
+  readonly text: string
+  /** Not all that has changed is shown: its beginning and its end are, and how much is between. */
+  readonly isCut: boolean
+}
 
 /** `description`, `inputSchema` and such that are not the same, in words. */
 export const changedParts = (trusted: ListedTool, now: ListedTool): ReadonlyArray<string> =>
@@ -19,12 +29,16 @@ export const changedParts = (trusted: ListedTool, now: ListedTool): ReadonlyArra
     .filter(([key]) => canonicalize(trusted[key]) !== canonicalize(now[key]))
     .map(([, words]) => words)
 
-export const diffOf = (trusted: ListedTool, now: ListedTool): string => {
-  const lines = compare(linesOf(trusted), linesOf(now))
-  const shown = collapse(lines)
-  return shown.length <= maximumLines
-    ? shown.join("\n")
-    : [...shown.slice(0, maximumLines), ` … ${shown.length - maximumLines} more lines, which are not shown`].join("\n")
+export const diffOf = (trusted: ListedTool, now: ListedTool): Diff => {
+  const shown = collapse(compare(linesOf(trusted), linesOf(now)))
+  const half = maximumLines / 2
+  const lines = shown.length <= maximumLines
+    ? shown
+    : [...shown.slice(0, half), unshown(shown.slice(half, -half).map(([mark]) => mark)), ...shown.slice(-half)]
+  return {
+    text: lines.map(([mark, text]) => mark === cut ? ` ${mark}${text}` : `${mark}${text}`).join("\n"),
+    isCut: lines.some(([mark]) => mark === cut)
+  }
 }
 
 const linesOf = ({ description, inputSchema, name, outputSchema }: ListedTool): ReadonlyArray<string> =>
@@ -52,7 +66,7 @@ const broken = (line: string): ReadonlyArray<string> => {
   return parts
 }
 
-type Line = readonly [mark: " " | "-" | "+", text: string]
+type Line = readonly [mark: " " | "-" | "+" | typeof cut, text: string]
 
 const compare = (before: ReadonlyArray<string>, after: ReadonlyArray<string>): ReadonlyArray<Line> => {
   let start = 0
@@ -69,54 +83,83 @@ const compare = (before: ReadonlyArray<string>, after: ReadonlyArray<string>): R
   ]
 }
 
-/** By the longest common subsequence. */
-const between = (before: ReadonlyArray<string>, after: ReadonlyArray<string>): ReadonlyArray<Line> => {
-  const gone = (text: string): Line => ["-", text]
-  const come = (text: string): Line => ["+", text]
-  if (before.length > maximumCompared || after.length > maximumCompared) {
-    return [...before.map(gone), ...after.map(come)]
-  }
-  const width = after.length + 1
-  const lengths = new Uint16Array((before.length + 1) * width)
-  const at = (i: number, j: number): number => lengths[i * width + j] ?? 0
-  for (let i = before.length - 1; i >= 0; i--) {
-    for (let j = after.length - 1; j >= 0; j--) {
-      lengths[i * width + j] = before[i] === after[j] ? at(i + 1, j + 1) + 1 : Math.max(at(i + 1, j), at(i, j + 1))
+/** The shortest way from one to the other (Myers); without it, all that is gone and all that is new. */
+const between = (before: ReadonlyArray<string>, after: ReadonlyArray<string>): ReadonlyArray<Line> =>
+  (before.length <= maximumCompared && after.length <= maximumCompared ? shortest(before, after) : undefined) ??
+    [...ends(before.map((text): Line => ["-", text])), ...ends(after.map((text): Line => ["+", text]))]
+
+/** Nothing where it takes more than `maximumSteps`: the time it takes grows with them. */
+const shortest = (before: ReadonlyArray<string>, after: ReadonlyArray<string>): ReadonlyArray<Line> | undefined => {
+  const middle = maximumSteps + 1
+  const furthest = new Int32Array(2 * middle + 1)
+  const reached: Array<Int32Array> = []
+  const from = (of: Int32Array, k: number, steps: number): number =>
+    k === -steps || (k !== steps && of[middle + k - 1]! < of[middle + k + 1]!) ? k + 1 : k - 1
+  for (let steps = 0; steps <= maximumSteps; steps++) {
+    reached.push(furthest.slice())
+    for (let k = -steps; k <= steps; k += 2) {
+      const last = from(furthest, k, steps)
+      let x = furthest[middle + last]! + (last < k ? 1 : 0)
+      while (x < before.length && x - k < after.length && before[x] === after[x - k]) x++
+      furthest[middle + k] = x
+      if (x >= before.length && x - k >= after.length) return wayBack(before, after, reached, from)
     }
   }
+  return undefined
+}
+
+const wayBack = (
+  before: ReadonlyArray<string>,
+  after: ReadonlyArray<string>,
+  reached: ReadonlyArray<Int32Array>,
+  from: (of: Int32Array, k: number, steps: number) => number
+): ReadonlyArray<Line> => {
   const lines: Array<Line> = []
-  let [i, j] = [0, 0]
-  while (i < before.length || j < after.length) {
-    if (i < before.length && j < after.length && before[i] === after[j]) {
-      lines.push([" ", before[i]!])
-      i++
-      j++
-    } else if (j >= after.length || (i < before.length && at(i + 1, j) >= at(i, j + 1))) lines.push(gone(before[i++]!))
-    else lines.push(come(after[j++]!))
+  let [x, y] = [before.length, after.length]
+  for (let steps = reached.length - 1; steps >= 0; steps--) {
+    const last = from(reached[steps]!, x - y, steps)
+    const start = reached[steps]![maximumSteps + 1 + last]!
+    while (x > start && y > start - last) {
+      lines.push([" ", before[--x]!])
+      y--
+    }
+    if (steps > 0) lines.push(x === start ? ["+", after[--y]!] : ["-", before[--x]!])
   }
-  return lines
+  return lines.toReversed()
+}
+
+/** The first and the last of them: what is put in their midst hides neither. */
+const ends = (lines: ReadonlyArray<Line>): ReadonlyArray<Line> => {
+  const kept = maximumLines / 5
+  if (lines.length <= 2 * kept) return lines
+  return [...lines.slice(0, kept), unshown(lines.slice(kept, -kept).map(([mark]) => mark)), ...lines.slice(-kept)]
+}
+
+const unshown = (marks: ReadonlyArray<string>): Line => {
+  const [gone, come] = ["-", "+"].map((mark) => marks.filter((one) => one === mark).length)
+  return [cut, ` ${marks.length} more lines, which are not shown: ${gone} gone, ${come} new`]
 }
 
 /** Runs of lines that are the same, but those beside what differs. */
-const collapse = (lines: ReadonlyArray<Line>): ReadonlyArray<string> => {
+const collapse = (lines: ReadonlyArray<Line>): ReadonlyArray<Line> => {
   const near = lines.map(() => false)
   lines.forEach(([mark], i) => {
     if (mark === " ") return
     for (let k = Math.max(0, i - around); k <= Math.min(lines.length - 1, i + around); k++) near[k] = true
   })
-  const shown: Array<string> = []
+  const shown: Array<Line> = []
   let left = 0
   const say = (): void => {
-    if (left > 0) shown.push(` … ${left} ${left === 1 ? "line" : "lines"} the same`)
+    if (left > 0) shown.push([" ", `… ${left} ${left === 1 ? "line" : "lines"} the same`])
     left = 0
   }
-  lines.forEach(([mark, text], i) => {
+  lines.forEach((line, i) => {
     if (near[i] !== true) {
       left++
       return
     }
     say()
-    shown.push(`${mark}${text}`)
+    shown.push(line)
   })
   say()
   return shown

@@ -58,6 +58,7 @@ describe("a call over HTTP", { timeout: 20_000 }, () => {
 
   it.each([
     ["forget", true, /it has forgotten the session\.$/],
+    ["empty-lines", undefined, /it sent more than 20000 empty lines in 10 seconds\.$/],
     ["huge-event", undefined, /it sent more than 8 MiB in one answer, which is not taken\.$/]
   ])("ends the connection where the server does this: %s", async (does, refused, why) => {
     const it = await connected(await serve())

@@ -39,10 +39,13 @@ export class Integrations extends Context.Service<Integrations, {
       const servers = yield* McpServers
       const switches = yield* IntegrationSwitches
 
-      const all = Effect.map(channels.all, (ofChannels) => [...servers.all(), ...ofChannels])
+      const all = Effect.map(
+        Effect.all([servers.all, channels.all]),
+        ([ofServers, ofChannels]) => [...ofServers, ...ofChannels]
+      )
       const byId = Effect.fnUntraced(function*(integration_id: string) {
-        const list = servers.has(integration_id) ? servers.all() : yield* channels.all
-        const found = list.find((one) => one.integration_id === integration_id)
+        const found = (yield* servers.byId(integration_id)) ??
+          (yield* channels.all).find((one) => one.integration_id === integration_id)
         return found ?? (yield* new IntegrationNotFound({ integration_id }))
       })
       const setEnabled = Effect.fnUntraced(function*(integration_id: string, enabled: boolean) {

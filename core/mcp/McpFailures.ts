@@ -8,6 +8,7 @@ import type { Redaction } from "../secrets/Redactor.ts"
 import { TooLarge, unconnected } from "./BoundedFetch.ts"
 import { McpFailed } from "./McpConnection.ts"
 import { isLost } from "./MessageFlow.ts"
+import { RefreshedTooOften } from "./RefreshedTooOften.ts"
 import { RequestRefused } from "./RequestRefused.ts"
 
 export type Sdk = typeof import("@modelcontextprotocol/client")
@@ -34,6 +35,9 @@ const notDone: ReadonlySet<number> = new Set([
   -32_042
 ])
 
+/** Those of them with which the host refuses what a server asks: a server may pass one on as its own, after half of the work. */
+const passedOn: ReadonlySet<number> = new Set([-32_600, -32_601, -32_602])
+
 /** Statuses with which a server refuses a request before it does anything with it. */
 const refusals: ReadonlySet<number> = new Set([400, 401, 403, 404, 405, 406, 411, 413, 415, 421, 422, 426, 429, 431])
 
@@ -53,13 +57,15 @@ export interface FailureContext {
   readonly timeoutMs: number
   /** The one who asked has given it up. */
   readonly canceled?: boolean
+  /** The server has asked something of the host meanwhile. */
+  readonly wasAsked?: boolean
 }
 
 /** Of a request on a connection that stands, or has just ended. */
 export const failureOf = (
   speaker: Speaker,
   error: unknown,
-  { canceled = false, sent, timeoutMs }: FailureContext
+  { canceled = false, sent, timeoutMs, wasAsked = false }: FailureContext
 ): McpFailed => {
   const { sdk, settings } = speaker
   const who = nameOf(settings)
@@ -76,7 +82,7 @@ export const failureOf = (
   if (error instanceof sdk.ProtocolError) {
     if (isLost(error.data)) return made(`The answer of ${who} is lost: ${error.data.lost}`)
     const said = wordsOf(speaker, error.message)
-    return notDone.has(error.code)
+    return notDone.has(error.code) && !(wasAsked && passedOn.has(error.code))
       ? made(`${who} refused it (${error.code}): ${said}`, { refused: true })
       : made(`${who} answered with an error (${error.code}): ${said}`)
   }
@@ -134,6 +140,9 @@ export const signInOf = (speaker: Speaker, error: unknown): McpFailed | undefine
       ...(ours === undefined ? { sign_in: true } : {}),
       cause: error
     })
+  }
+  if (error instanceof RefreshedTooOften) {
+    return new McpFailed({ detail: `${who} ${error.message}`, sent: false, cause: error })
   }
   if (error instanceof sdk.OAuthError || error instanceof sdk.OAuthClientFlowError) {
     return new McpFailed({

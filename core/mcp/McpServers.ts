@@ -31,7 +31,8 @@ import { type McpToolNotFound, type McpTrustRefused, ToolPins } from "./ToolPins
 
 export class McpServers extends Context.Service<McpServers, {
   /** In the order of the configuration. */
-  readonly all: () => ReadonlyArray<Integration>
+  readonly all: Effect.Effect<ReadonlyArray<Integration>, SqlError.SqlError>
+  readonly byId: (server: string) => Effect.Effect<Integration | undefined, SqlError.SqlError>
   readonly has: (server: string) => boolean
   /** Trusts a tool in quarantine as it is now, in every host. */
   readonly trust: (
@@ -76,12 +77,12 @@ const make = Effect.gen(function*() {
   )
 
   return McpServers.of({
-    all: () => all.map(({ record }) => record()),
+    all: Effect.forEach(all, ({ record }) => record),
+    byId: (server) => servers.get(server)?.record ?? Effect.succeed(undefined),
     has: (server) => servers.has(server),
     trust: Effect.fnUntraced(function*(server, tool, pin) {
       yield* pins.trust(server, tool, pin)
-      yield* Effect.ignore(switches.tellAll)
-      yield* servers.get(server)?.tools.resync ?? Effect.void
+      yield* servers.get(server)?.tools.refresh ?? Effect.void
     }),
     nudge: (server) => servers.get(server)?.life.nudge()
   })
@@ -128,7 +129,8 @@ const makeServer = Effect.gen(function*() {
       live,
       log: logOf({ plugin: `mcp.${server}` }),
       isOff,
-      use: calls.use
+      use: calls.use,
+      time
     })
     const life = makeServerLife({
       server,
@@ -136,7 +138,8 @@ const makeServer = Effect.gen(function*() {
       time,
       connect: Effect.gen(function*() {
         signing ??= yield* signIn(settings)
-        return yield* connect(settings, signing)
+        const connection = yield* connect(settings, signing)
+        return { ...connection, toolsChanged: tools.changed(connection.toolsChanged) }
       }),
       sync: tools.sync,
       isBusy: calls.isBusy,
@@ -171,7 +174,17 @@ const makeServer = Effect.gen(function*() {
       Effect.andThen(time.sleep(againAfterMs)),
       Effect.forever
     )
-    const record = () => serverRecord(settings, state.known(), tools.known(), isOff(), signing?.url())
+    const record = Effect.suspend(() => {
+      const now = tools.known()
+      const here = new Map(now.quarantined.map(({ pin, tool }) => [tool, pin]))
+      const shown = here.size === 0
+        ? Effect.succeed([])
+        : Effect.map(pins.quarantined(server), (all) => all.filter(({ pin, tool }) => here.get(tool) === pin))
+      return Effect.map(
+        shown,
+        (quarantined) => serverRecord(settings, state.known(), { ...now, quarantined }, isOff(), signing?.url())
+      )
+    })
     return { life, keep, tools, record }
   }
 })

@@ -31,6 +31,7 @@ export class MessageFlow {
   readonly #waiting = new Map<RequestId, string>()
   /** Arguments of calls that were handed to the way to the server. */
   readonly #handed = new WeakSet()
+  #asked = 0
   #window = 0
   #unasked = 0
 
@@ -55,6 +56,11 @@ export class MessageFlow {
     return this.#handed.has(input)
   }
 
+  /** How often the server has asked something of the host that can be refused. */
+  get asked(): number {
+    return this.#asked
+  }
+
   isWaitingFor(id: RequestId): boolean {
     return this.#waiting.has(id)
   }
@@ -63,6 +69,7 @@ export class MessageFlow {
   received(message: JSONRPCMessage, bytes = 0): JSONRPCMessage | undefined {
     if ("method" in message) {
       this.#count()
+      if ("id" in message && message.method !== "ping") this.#asked++
       return message
     }
     const { id } = message

@@ -111,6 +111,7 @@ const world = Effect.fnUntraced(function*() {
     told,
     seen,
     life,
+    connects: (how: Effect.Effect<McpConnection>) => void (next = () => how),
     answers: (made: Fake) => void (next = () => Effect.succeed(made.connection)),
     refuses: (detail: string, sign_in = false) =>
       void (next = () => Effect.fail(new McpFailed({ detail, sent: false, ...(sign_in ? { sign_in } : {}) })))
@@ -233,6 +234,27 @@ describe("a server", () => {
         "registered",
         "connected"
       ]])
+    }))
+
+  it.effect("that was lost, and is switched off and on while its connection closes, is well when it is back", () =>
+    Effect.gen(function*() {
+      const { advance, answers, connects, life, refuses, seen, state } = yield* world()
+      refuses(refusal)
+      yield* advance(0)
+      const closing = Deferred.makeUnsafe<void>()
+      connects(Effect.onInterrupt(Effect.never, () => Deferred.await(closing)))
+      yield* advance(500)
+      assert.deepEqual([seen.attempts, seen.health], [2, refusal])
+      for (const off of [true, false]) {
+        seen.off = off
+        life.look()
+        yield* advance(0)
+      }
+      assert.deepEqual([seen.attempts, seen.health], [2, refusal], "it is still closing")
+      answers(fake())
+      Deferred.doneUnsafe(closing, Exit.void)
+      yield* advance(0)
+      assert.deepEqual([state.known().state, seen.attempts, seen.health], ["connected", 3, "well"])
     }))
 
   it.effect("that asks to sign in says so, and is tried at once when that was done", () =>

@@ -73,8 +73,15 @@ export const makeServerLife = (parts: ServerParts): ServerLife => {
   let failures = 0
   /** Whether the loss was told. */
   let told = false
+  /** Whether the host's health names it. */
+  let ailing = false
   /** When the connection of now was made. */
   let since: number | undefined
+
+  const recover = Effect.suspend(() => {
+    ailing = false
+    return parts.recover
+  })
 
   const ping = (connection: McpConnection) =>
     Effect.raceFirst(
@@ -114,10 +121,10 @@ export const makeServerLife = (parts: ServerParts): ServerLife => {
     }))
 
   const proveWell = Effect.gen(function*() {
-    if (failures > 0) {
+    if (failures > 0 || ailing) {
       yield* time.sleep(recoveredAfterMs)
       state.well()
-      yield* parts.recover
+      yield* recover
     }
     return yield* Effect.never
   })
@@ -152,6 +159,7 @@ export const makeServerLife = (parts: ServerParts): ServerLife => {
     const delay = backOff(failures, time.random())
     if (sign_in === true) state.signIn(detail)
     else state.lost(detail, new Date((yield* Clock.currentTimeMillis) + delay))
+    ailing = true
     yield* parts.degrade(detail)
     if (!told) yield* parts.told.disconnected(detail)
     told = true
@@ -183,11 +191,10 @@ export const makeServerLife = (parts: ServerParts): ServerLife => {
 
   const run = Effect.forever(Effect.gen(function*() {
     const turn = Deferred.await(turned)
-    if (isOff) {
-      yield* parts.recover
-      return yield* turn
-    }
+    if (isOff) return yield* turn
     yield* Effect.raceFirst(on, turn)
+    // Also where it is on again by now: what was wrong with it before the operator's hand counts no more.
+    if (ailing) yield* recover
     if (since !== undefined) yield* parts.told.disconnected("The operator switched it off.")
     since = undefined
   }))

@@ -1,7 +1,7 @@
 /**
  * A server as `GET /integrations` shows it. Whatever a server has said is shown with its invisible characters written out.
  */
-import type { Integration } from "../contract/Integration.ts"
+import type { Integration, QuarantinedTool } from "../contract/Integration.ts"
 import { visible, visibleLines } from "../contract/Visible.ts"
 import type { McpServerSettings } from "../plugin/McpSettings.ts"
 import type { Known } from "./ServerState.ts"
@@ -10,7 +10,9 @@ import type { ToolsKnown } from "./ServerTools.ts"
 export const serverRecord = (
   { server }: McpServerSettings,
   known: Known,
-  { quarantined, refused, tools }: ToolsKnown,
+  { quarantined, refused, tools }: Omit<ToolsKnown, "quarantined"> & {
+    readonly quarantined: ReadonlyArray<QuarantinedTool>
+  },
   off: boolean,
   sign_in_url: string | undefined
 ): Integration => {

@@ -13,6 +13,7 @@ import { readConfiguration } from "../plugin/Settings.ts"
 import { Redactor } from "../secrets/Redactor.ts"
 import { SecretsStore } from "../secrets/SecretsStore.ts"
 import { makeFetch } from "./BoundedFetch.ts"
+import { RefreshedTooOften } from "./RefreshedTooOften.ts"
 import { type SignIn, SignIns } from "./SignIn.ts"
 import { guardedServer, type GuardedServer } from "./TestSignIn.ts"
 
@@ -109,6 +110,31 @@ describe("a server that asks for a sign-in", () => {
         assert.deepEqual(yield* connect(signIn, server.url), ["look"])
         assert.strictEqual(server.seen.filter((what) => what === "register").length, 2)
       }).pipe(Effect.provide(hostIn(folder, 4_848)))
+    }))
+
+  it.live("and takes none of its own tokens: they are not refreshed without end, and the old ones weigh nothing", () =>
+    Effect.gen(function*() {
+      const server = yield* guarded
+      const folder = yield* home
+      yield* Effect.gen(function*() {
+        const signIn = yield* signInOf(server.url)
+        yield* signedIn(signIn, server)
+        server.refuse()
+        const refreshes = () => server.seen.filter((what) => what === "token refresh_token").length
+        const attempt = Effect.promise(() =>
+          Effect.runPromise(connect(signIn, server.url)).then(() => undefined, (error) => error)
+        )
+        let error: unknown
+        for (let n = 0; n < 20 && !(error instanceof RefreshedTooOften); n++) error = yield* attempt
+        assert.instanceOf(error, RefreshedTooOften)
+        assert.strictEqual(refreshes(), 10)
+        yield* attempt
+        assert.strictEqual(refreshes(), 10)
+        const { redactText } = yield* Redactor
+        const tokens = server.secrets.filter((one) => !one.startsWith("code"))
+        assert.lengthOf(tokens, 22)
+        assert.deepEqual(tokens.map((token) => redactText(token) !== token), tokens.map((_, n) => n >= 18))
+      }).pipe(Effect.provide(hostIn(folder)))
     }))
 
   it.live("takes no answer but one to its own link, says what went wrong, and tells no other server", () =>

@@ -4,7 +4,8 @@
  *
  * - The link's `state` is unguessable, good for ten minutes and one use: it is what protects the callback, which takes no token.
  * - Tokens and registration are kept in the secrets store under (`mcp.<server>`, `oauth`), for the address that they were given
- *   for and no other. Every part of them is taken out of logs, audit and answers.
+ *   for and no other. Every secret in them is taken out of logs, audit and answers.
+ * - A server that takes none of its tokens is not served new ones without end.
  */
 import type {
   OAuthClientProvider,
@@ -18,9 +19,10 @@ import { clipped } from "../contract/Visible.ts"
 import { Environment } from "../database/Environment.ts"
 import type { McpServerSettings } from "../plugin/McpSettings.ts"
 import { readSecret } from "../plugin/SecretAccess.ts"
-import { Redactor } from "../secrets/Redactor.ts"
+import { Redactor, tokensOf } from "../secrets/Redactor.ts"
 import { SecretsStore } from "../secrets/SecretsStore.ts"
 import { makeFetch } from "./BoundedFetch.ts"
+import { RefreshedTooOften } from "./RefreshedTooOften.ts"
 
 /** How long a link is good, milliseconds; real time, as the browser's. */
 const linkMs = 10 * 60_000
@@ -28,6 +30,11 @@ const linkMs = 10 * 60_000
 const mostLinks = 3
 /** Of each request to the authorization server, when the operator comes back; milliseconds. */
 const requestMs = 15_000
+/** What the store takes, characters. */
+const maximumKept = 65_536
+/** Refreshes of one server's tokens, in a time in milliseconds. */
+const mostRefreshes = 10
+const refreshesMs = 10 * 60_000
 /** How long a port that nobody has chosen is waited for, milliseconds: a host that does not listen knows none. */
 const portMs = 2_000
 
@@ -118,36 +125,43 @@ const make = Effect.gen(function*() {
     const oneAtATime = Semaphore.makeUnsafe(1)
     /** Of the last links, whichever is whose: a link's address has the hash of its own. */
     const verifiers: Array<string> = []
+    /** When its tokens were refreshed. */
+    let refreshes: ReadonlyArray<number> = []
     let discovery: OAuthDiscoveryState | undefined
     /** Of the link whose answer is being redeemed. */
     let redeeming: Link | undefined
 
-    const hide = ({ client, tokens }: Kept): void => {
-      for (const value of [tokens?.access_token, tokens?.refresh_token, tokens?.id_token, client?.client_secret]) {
-        if (typeof value === "string" && value !== "") redactor.add(`${name}.oauth`, Redacted.make(value))
-      }
+    /** What is too long for the store is kept nowhere. */
+    const hide = (text: string): void => {
+      if (text.length <= maximumKept) redactor.renew(`${name}.oauth`, tokensOf(text) ?? [])
     }
     const load = async (): Promise<Kept> => {
       const none: Kept = { url: place.url }
       if (!store.values().some((one) => one.name === name && one.key === "oauth")) return none
       const text = Redacted.value(await run(store.get(name, "oauth")))
+      hide(text)
       try {
         const kept = JSON.parse(text) as Kept
-        hide(kept)
         return kept.url === place.url ? kept : none
       } catch {
         return none
       }
     }
     const save = async (change: Partial<Kept>): Promise<void> => {
-      const kept: Kept = { ...await load(), ...change }
-      hide(kept)
-      await run(store.set(name, "oauth", Redacted.make(JSON.stringify(kept))))
+      const text = JSON.stringify({ ...await load(), ...change } satisfies Kept)
+      hide(text)
+      await run(store.set(name, "oauth", Redacted.make(text)))
     }
 
     const alive = (): ReadonlyArray<Link> => links.filter(({ until }) => until > Date.now())
     const settle = (): void => {
       for (const resume of settledWaiters) resume()
+    }
+    const countRefresh = (): void => {
+      const now = performance.now()
+      refreshes = refreshes.filter((at) => now - at < refreshesMs)
+      if (refreshes.length >= mostRefreshes) throw new RefreshedTooOften(mostRefreshes, refreshesMs / 60_000)
+      refreshes = [...refreshes, now]
     }
     const configured = place.oauth.clientId
 
@@ -191,7 +205,12 @@ const make = Effect.gen(function*() {
         saveClientInformation: (client: StoredOAuthClientInformation) =>
           save({ client, redirect: String(provider.redirectUrl) })
       }),
-      tokens: async () => (await load()).tokens,
+      tokens: async (signingIn) => {
+        const { tokens } = await load()
+        // Asked for the sign-in, and not for a request: what can be refreshed is about to be.
+        if (signingIn !== undefined && tokens?.refresh_token !== undefined) countRefresh()
+        return tokens
+      },
       saveTokens: (tokens) => save({ tokens }),
       redirectToAuthorization: (url) => {
         const link = links.find(({ state }) => state === url.searchParams.get("state"))

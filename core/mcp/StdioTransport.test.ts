@@ -126,6 +126,20 @@ describe("in a call", { timeout: 30_000 }, () => {
     assert.strictEqual(textOf(await it.call("echo", { text: "still here" })), "still here")
   })
 
+  it("empty lines around each message are no harm", async () => {
+    const it = await connected(hostile("blank"))
+    for (let n = 0; n < 400; n++) await it.call("echo", { text: "here" })
+    assert.isUndefined(it.connection.noted?.())
+  })
+
+  it("an error that may be the host's own, passed on, does not say that nothing was done", async () => {
+    const it = await connected(hostile())
+    const { message, refused, sent } = await it.failure("echo", { does: "asks" })
+    assert.match(message, /\(-3260[01]\)/)
+    assert.deepStrictEqual([sent, refused], [true, undefined])
+    assert.isTrue((await it.failure("echo", { does: "unknown-tool" })).refused, "it has asked nothing in this one")
+  })
+
   it("an answer after its time, or after it was given up, is not heard; each call was sent once", async () => {
     const slow = logged()
     const it = await connected(slow.server)
@@ -156,6 +170,7 @@ describe("in a call", { timeout: 30_000 }, () => {
   it.each([
     ["die", /it ended by itself \(code 9\)\.$/],
     ["long-line", /it sent a line of more than 10 MiB\.$/],
+    ["empty-lines", /it prints on its standard output what is no message of the protocol, and does not stop\.$/],
     ["many-lines", /it sent more than 5000 messages in 10 seconds that nobody asked for\.$/],
     ["flood", /it sent more than 5000 messages/]
   ])("one that does this: %s, has a call that is not known, and no connection any more", async (word, why) => {

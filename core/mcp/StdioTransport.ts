@@ -4,7 +4,7 @@
  * - The process and its whole group end with the host (`Guard.ts`), and when the connection closes: the end of its input,
  *   then SIGTERM, then SIGKILL.
  * - What it prints is hostile: lines are bounded, what is no message is counted and bears no weight until there is much of
- *   it, and a server that prints without end leaves room for everything else.
+ *   it (empty lines, too), and a server that prints without end leaves room for everything else.
  * - What is written to it is bounded too, where it does not read.
  */
 import type { JSONRPCMessage, Transport } from "@modelcontextprotocol/client"
@@ -25,6 +25,8 @@ const restMs = 500
 /** How much a server may print that is no message. */
 const maximumJunkLines = 1_000
 const maximumJunkBytes = 1_048_576
+/** Empty lines that each message brings along. */
+const emptyOfMessage = 2
 /** What may wait to be read by it, bytes. */
 const maximumUnread = 16 * 1_048_576
 /** How long one turn goes on reading messages, milliseconds. */
@@ -58,9 +60,8 @@ export class StdioTransport implements Transport {
   #over = false
   #closing = false
   #timers: Array<NodeJS.Timeout> = []
-  #waiting: Array<Buffer> = []
-  #next = 0
   #reading = false
+  #emptyLines = 0
   #junkLines = 0
   #junkBytes = 0
 
@@ -96,7 +97,7 @@ export class StdioTransport implements Transport {
       child.once("close", () => this.#finish())
       for (const stream of child.stdio) stream?.on("error", () => {})
       child.stdout?.on("data", (chunk: Buffer) => this.#take(chunk))
-      child.stderr?.on("data", (chunk: Buffer) => this.stderr.push(chunk))
+      child.stderr?.on("data", (chunk: Buffer) => this.#hear(child.stderr, chunk))
     })
   }
 
@@ -112,7 +113,11 @@ export class StdioTransport implements Transport {
     const line = `${JSON.stringify(message)}\n`
     if (stdin.writableLength + line.length > maximumUnread) return refuse("The server does not read what it is sent.")
     return new Promise((resolve, reject) => {
-      stdin.write(line, (error) => error === undefined || error === null ? resolve() : reject(error))
+      stdin.write(line, (error) => {
+        if (error === undefined || error === null) return resolve()
+        // It has ended, or is about to; how, is known in a moment, and says more than this.
+        void Promise.race([this.ended, new Promise((passed) => setTimeout(passed, restMs))]).then(() => reject(error))
+      })
     })
   }
 
@@ -152,7 +157,6 @@ export class StdioTransport implements Transport {
     if (this.#over) return
     this.#over = true
     for (const timer of this.#timers) clearTimeout(timer)
-    this.#waiting = []
     this.#lines.clear()
     this.stderr.end()
     // The guard's pipe is among them: what is left of the group ends with it.
@@ -161,12 +165,15 @@ export class StdioTransport implements Transport {
     this.onclose?.()
   }
 
+  #hear(stderr: Readable | null, chunk: Buffer): void {
+    const rest = this.stderr.push(chunk)
+    if (rest === 0) return
+    stderr?.pause()
+    setTimeout(() => stderr?.resume(), rest).unref()
+  }
+
   #take(chunk: Buffer): void {
-    try {
-      for (const line of this.#lines.push(chunk)) this.#waiting.push(line)
-    } catch (error) {
-      return void this.kill((error as Error).message)
-    }
+    this.#lines.push(chunk)
     if (!this.#reading) this.#read()
   }
 
@@ -178,26 +185,30 @@ export class StdioTransport implements Transport {
     const stdout = this.#child?.stdout
     this.#reading = true
     try {
-      while (this.#next < this.#waiting.length && !this.#over) {
+      while (!this.#over) {
         if (performance.now() > until) {
           stdout?.pause()
           return void setImmediate(() => this.#read())
         }
-        if (this.#receive(this.#waiting[this.#next++]!) === "notification") {
-          return queueMicrotask(() => this.#read(until))
-        }
+        const line = this.#lines.next()
+        if (line === undefined) break
+        if (this.#receive(line) === "notification") return queueMicrotask(() => this.#read(until))
       }
     } catch (error) {
+      this.#lines.clear()
+      // Nothing more of it is heard until it is gone.
+      stdout?.destroy()
       void this.kill((error as Error).message)
     }
-    this.#waiting = []
-    this.#next = 0
     this.#reading = false
     if (stdout?.isPaused() === true && !this.#over) stdout.resume()
   }
 
   #receive(line: Buffer): "notification" | undefined {
-    if (line.length === 0 || (line.length === 1 && line[0] === 13)) return undefined
+    if (line.length === 0 || (line.length === 1 && line[0] === 13)) {
+      if (++this.#emptyLines > maximumJunkLines) throw new Error(endlessJunk)
+      return undefined
+    }
     const { deserialize, flow } = this.#options
     let message: JSONRPCMessage
     try {
@@ -206,6 +217,7 @@ export class StdioTransport implements Transport {
       this.#junk(line)
       return undefined
     }
+    this.#emptyLines = Math.max(0, this.#emptyLines - emptyOfMessage)
     const taken = flow.received(message, line.length)
     if (taken === undefined) return undefined
     try {
@@ -220,7 +232,7 @@ export class StdioTransport implements Transport {
     this.#junkLines++
     this.#junkBytes += line.length
     if (this.#junkLines > maximumJunkLines || this.#junkBytes > maximumJunkBytes) {
-      throw new Error("it prints on its standard output what is no message of the protocol, and does not stop")
+      throw new Error(endlessJunk)
     }
     const text = this.#options.redaction.redactText(line.subarray(0, 4_096).toString("utf8"))
     this.#options.noted(
@@ -229,6 +241,8 @@ export class StdioTransport implements Transport {
     )
   }
 }
+
+const endlessJunk = "it prints on its standard output what is no message of the protocol, and does not stop"
 
 const endOf = (code: number | null, signal: NodeJS.Signals | null): string =>
   code === 127

@@ -13,6 +13,8 @@ export interface GuardedServer {
   readonly secrets: Array<string>
   /** Its access tokens are good no more; what can refresh them still is, unless told otherwise. */
   readonly revoke: (also?: "refresh") => void
+  /** From now on none of its tokens is good for anything but to get the next. */
+  readonly refuse: () => void
   readonly close: () => Promise<void>
 }
 
@@ -42,6 +44,7 @@ export const guardedServer = async (): Promise<GuardedServer> => {
     )
     return server
   })
+  let refuses = false
   let url = ""
 
   const token = (form: URLSearchParams): object | undefined => {
@@ -106,7 +109,7 @@ export const guardedServer = async (): Promise<GuardedServer> => {
     }
     if (at.pathname !== "/mcp") return json(404, {})
     const given = /^Bearer (.+)$/.exec(request.headers.authorization ?? "")?.[1] ?? ""
-    if (!access.has(given)) {
+    if (refuses || !access.has(given)) {
       return json(401, {}, {
         "www-authenticate": `Bearer resource_metadata="${url}/.well-known/oauth-protected-resource/mcp"`
       })
@@ -134,6 +137,9 @@ export const guardedServer = async (): Promise<GuardedServer> => {
     revoke: (also) => {
       access.clear()
       if (also === "refresh") refresh.clear()
+    },
+    refuse: () => {
+      refuses = true
     },
     close: () => {
       server.closeAllConnections()

@@ -83,7 +83,8 @@ layer(layerWorld, { excludeTestServices: true, timeout: "60 seconds" })("the too
       const changed = yield* pins.sync(server, list(poisoned, tool("stay")))
       assert.deepEqual([names(changed.usable), names(changed.quarantined)], [["stay"], ["read"]])
       assert.deepEqual(names(yield* pins.known(server)), ["stay"])
-      const [shown] = changed.quarantined
+      const [shown] = yield* pins.quarantined(server)
+      assert.strictEqual(shown?.pin, changed.quarantined[0]?.pin)
       assert.strictEqual(shown?.reason, "Its description and input schema are not what was trusted.")
       const lines = shown?.diff.split("\n") ?? []
       assert.include(lines, " name: read")
@@ -231,6 +232,84 @@ layer(layerWorld, { excludeTestServices: true, timeout: "60 seconds" })("the too
       const began = performance.now()
       assert.isFalse((yield* pins.sync(server, { tools, more: true })).changed)
       assert.isBelow(performance.now() - began, 5_000)
+    }))
+
+  it.effect("that all change, again and again, are a few rows a look, and nothing is compared until it is shown", () =>
+    Effect.gen(function*() {
+      const [pins, sql] = [yield* ToolPins, yield* SqlClient.SqlClient]
+      const server = yield* aServer
+      const all = (seed: string) =>
+        list(...Array.from({ length: 150 }, (_, i) =>
+          tool(`t${i}`, {
+            inputSchema: {
+              type: "object",
+              properties: {
+                a: { title: seed },
+                p: { enum: Array.from({ length: 1_440 }, (_, at) => at) },
+                z: { title: seed }
+              }
+            }
+          })))
+      yield* pins.sync(server, all("a"))
+      const looks = ["b", "c"].map((seed) => pins.sync(server, all(seed)))
+      for (const look of looks) assert.lengthOf((yield* look).quarantined, 150)
+      const rows = (yield* told(server)).filter(({ type }) => type === "mcp.tool_quarantined")
+      assert.lengthOf(rows, 2 * 51)
+      assert.deepEqual(rows.filter(({ data }) => data.more === 100).length, 2)
+      assert.lengthOf(yield* pins.standing(server), 150)
+
+      let longest = 0
+      let last = performance.now()
+      const beat = setInterval(() => {
+        longest = Math.max(longest, performance.now() - last)
+        last = performance.now()
+      }, 1)
+      const first = yield* pins.quarantined(server)
+      clearInterval(beat)
+      assert.isBelow(longest, 1_000, "the host is held up")
+      assert.lengthOf(first, 150)
+      assert.match(first[0]?.diff ?? "", /^-.*"title": "a"[^]*lines the same[^]*^\+.*"title": "c"/m)
+      const again = performance.now()
+      assert.deepEqual((yield* pins.quarantined(server))[0], first[0])
+      assert.isBelow(performance.now() - again, 3_000)
+      yield* sql`delete from mcp_tools where server = ${server}`
+    }))
+
+  it.effect("are trusted by their pin alone where not all of what has changed can be shown", () =>
+    Effect.gen(function*() {
+      const pins = yield* ToolPins
+      const server = yield* aServer
+      const words = (seed: string) => Array.from({ length: 700 }, (_, i) => `${seed}${i}`).join("\n")
+      yield* pins.sync(server, list(tool("long", { description: words("a") }), tool("short")))
+      yield* pins.sync(server, list(tool("long", { description: words("b") }), tool("short", { description: "New." })))
+      const [long] = yield* pins.quarantined(server)
+      const lines = long?.diff.split("\n") ?? []
+      for (const line of ["-  a0", "-  a699", "+  b0", "+  b699"]) assert.include(lines, line)
+      assert.match(long?.diff ?? "", /^ … 540 more lines, which are not shown: 540 gone, 0 new$/m)
+      assert.include((yield* Effect.flip(pins.trust(server, "long"))).message, "by its pin alone")
+      assert.deepEqual(names(yield* pins.known(server)), [])
+      yield* pins.trust(server, "long", long?.pin)
+      yield* pins.trust(server, "short")
+      assert.deepEqual(names(yield* pins.known(server)), ["long", "short"])
+    }))
+
+  it.effect("that have a secret in their name, or in what is wrong with them, are named without it", () =>
+    Effect.gen(function*() {
+      const [pins, redactor] = [yield* ToolPins, yield* Redactor]
+      redactor.add("files.key", Redacted.make("swordfish-77"))
+      const found = yield* pins.sync(
+        yield* aServer,
+        list(
+          tool("swordfish-77"),
+          tool(`${"x".repeat(195)}swordfish-77`),
+          tool("deep", {
+            inputSchema: { type: "object", properties: { [`${"p".repeat(178)}swordfish-77`]: "\u200b" } }
+          })
+        )
+      )
+      assert.lengthOf(found.refused, 3)
+      assert.notMatch(JSON.stringify(found.refused), /sword/)
+      assert.include(found.refused[0]?.tool, "[secret files.key]")
     }))
 
   it.effect("that have a secret of the operator in them are refused, and it is not stored", () =>

@@ -3,8 +3,9 @@
  * is in quarantine until the operator trusts what it is now; a tool that is gone, or that can't be used as it is, is out.
  *
  * - What is used is the definition that was trusted, never one that a server has just said.
- * - A look at a list is one transaction with its audit rows and alarms. Hosts that look at the same server do so one after
- *   the other, and only what really changed is written and told.
+ * - A look at a list is one transaction with its audit rows, its alarms and the word to the other hosts. Hosts that look at
+ *   the same server do so one after the other, and only what really changed is written and told.
+ * - What has changed is compared line by line when it is shown, and at no other time.
  */
 import { Clock, Context, Effect, Layer, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
@@ -12,19 +13,36 @@ import { Audit, type Fact } from "../audit/Audit.ts"
 import type { QuarantinedTool, RefusedTool } from "../contract/Integration.ts"
 import { newId } from "../database/Ids.ts"
 import { Alarms } from "../health/Alarms.ts"
+import { integrationsChannel } from "../safety/IntegrationSwitches.ts"
 import { Redactor } from "../secrets/Redactor.ts"
 import { candidatesOf } from "./Candidates.ts"
-import { definitionOf, maximumTools, type PinnedTool } from "./Definition.ts"
-import { changedParts, diffOf } from "./DefinitionDiff.ts"
+import { definitionOf, type PinnedTool } from "./Definition.ts"
 import { prepare } from "./InputSchema.ts"
 import type { ListedTool } from "./McpConnection.ts"
 import { lookAt, type PinRow, type Written } from "./PinMoves.ts"
+import { type ChangedRow, makeShownDiffs, reasonOf } from "./ShownDiffs.ts"
 
 export type { PinnedTool } from "./Definition.ts"
 
+/** A tool in quarantine, and the pin of what it is now. */
+export interface ChangedTool {
+  readonly tool: string
+  readonly pin: string
+}
+
+/** A tool that the server had when it was looked at last, by whichever host. */
+export interface StandingTool {
+  readonly tool: string
+  /** What is trusted. */
+  readonly pin: string
+  readonly changed_pin: string | null
+}
+
 export interface Synced {
   readonly usable: ReadonlyArray<PinnedTool>
-  readonly quarantined: ReadonlyArray<QuarantinedTool>
+  readonly quarantined: ReadonlyArray<ChangedTool>
+  /** Pins of what was listed in a form that can be used. */
+  readonly listed: ReadonlyMap<string, string>
   readonly refused: ReadonlyArray<RefusedTool>
   /** Whether anything is not as it was when the server was looked at last, by whichever host. */
   readonly changed: boolean
@@ -52,18 +70,21 @@ export class McpTrustRefused
 export class ToolPins extends Context.Service<ToolPins, {
   /** What was trusted and was not seen to be otherwise, in the order of names. */
   readonly known: (server: string) => Effect.Effect<ReadonlyArray<PinnedTool>, SqlError.SqlError>
+  /** Names and pins alone. */
+  readonly standing: (server: string) => Effect.Effect<ReadonlyArray<StandingTool>, SqlError.SqlError>
   /** Holds a list against the pins. `allows`: which of them the operator lets it have; the others are passed over. */
   readonly sync: (
     server: string,
     listed: { readonly tools: ReadonlyArray<ListedTool>; readonly more: boolean },
     allows?: (tool: string) => boolean
   ) => Effect.Effect<Synced, SqlError.SqlError>
-  /** What a tool in quarantine is now is trusted from now on. `pin`: of what the operator was shown. */
+  /** What a tool in quarantine is now is trusted from now on. `pin`: of what the operator was shown; needed where that was cut. */
   readonly trust: (
     server: string,
     tool: string,
     pin?: string
   ) => Effect.Effect<PinnedTool, McpToolNotFound | McpTrustRefused | SqlError.SqlError>
+  /** With what a person needs to decide. */
   readonly quarantined: (server: string) => Effect.Effect<ReadonlyArray<QuarantinedTool>, SqlError.SqlError>
 }>()("syris/mcp/ToolPins") {
   static readonly layer = Layer.effect(ToolPins, Effect.suspend(() => make))
@@ -73,8 +94,15 @@ export class ToolPins extends Context.Service<ToolPins, {
 const maximumAlarms = 25
 /** Names in one audit row. */
 const maximumNames = 50
+/** Audit rows of one look for tools in quarantine; above that one more stands for the rest. */
+const maximumRows = 50
 /** Characters of all the diffs of a server. */
 const maximumDiffs = 524_288
+/** What may be spent on diffs that were not shown before, of one server at once, milliseconds. */
+const maximumMs = 500
+/** Definitions that are read at once. */
+const readAtOnce = 25
+const tooMuch = "Too much has changed to be shown at once: ask again, or decide about the others first."
 
 const alarmType = "mcp.tool_quarantined"
 /** One alarm for all that have none of their own. */
@@ -99,24 +127,6 @@ export const everTrusted = Effect.fnUntraced(function*(server: string) {
   return rows.map(pinned)
 })
 
-/** Those that are in quarantine, with what a person needs to decide. */
-const inQuarantine = (rows: Iterable<PinRow>): ReadonlyArray<QuarantinedTool> => {
-  let left = maximumDiffs
-  return [...rows].toSorted(inOrder).flatMap(({ changed, changed_pin, definition, tool }) => {
-    if (changed === null || changed_pin === null) return []
-    const parts = changedParts(definition, changed)
-    const reason = `Its ${listWords(parts)} ${parts.length === 1 ? "is" : "are"} not what was trusted.`
-    const diff = left > 0
-      ? diffOf(definition, changed)
-      : "Too much has changed to be shown at once: trust or refuse the others first."
-    left -= diff.length
-    return [{ tool, reason, diff, pin: changed_pin }]
-  })
-}
-
-const listWords = (parts: ReadonlyArray<string>): string =>
-  parts.length < 2 ? parts[0] ?? "definition" : `${parts.slice(0, -1).join(", ")} and ${parts.at(-1)}`
-
 const bounded = (names: ReadonlyArray<string>): ReadonlyArray<string> =>
   names.length <= maximumNames
     ? names
@@ -131,6 +141,10 @@ const make = Effect.gen(function*() {
   const columns = sql.literal("tool, pin, definition, trusted_by, changed_pin, changed, present")
   const rowsOf = (server: string) =>
     sql<PinRow>`select ${columns} from mcp_tools where server = ${server} order by tool`
+
+  const diffs = makeShownDiffs()
+  /** With the commit, every host holds what it uses against the pins. */
+  const tellHosts = sql`select pg_notify(${integrationsChannel}, '')`
 
   /** Until the end of the transaction nobody else looks at the server, or trusts a tool of it. */
   const lock = (server: string) => sql`select pg_advisory_xact_lock(hashtextextended(${`mcp.tools.${server}`}, 0))`
@@ -187,7 +201,7 @@ const make = Effect.gen(function*() {
 
   const sync: ToolPins["Service"]["sync"] = Effect.fnUntraced(function*(server, listed, allows = () => true) {
     yield* Effect.promise(prepare)
-    const before = yield* rowsOf(server)
+    const before = yield* sql<StandingTool>`select tool, pin, changed_pin from mcp_tools where server = ${server}`
     const seen = new Set(before.flatMap(({ changed_pin, pin }) => changed_pin === null ? [pin] : [pin, changed_pin]))
     const found = yield* candidatesOf(listed, allows, (pin) => seen.has(pin)).pipe(
       Effect.provideService(Redactor, redactor)
@@ -200,7 +214,9 @@ const make = Effect.gen(function*() {
         allows
       )
       const changed = written.length > 0
-      const shown = inQuarantine(rows.values())
+      const inQuarantine = [...rows.values()].flatMap(({ changed_pin, tool }) =>
+        changed_pin === null ? [] : [{ tool, pin: changed_pin }]
+      ).toSorted(inOrder)
       if (changed) {
         const trace_id = newId()
         const at = new Date(yield* Clock.currentTimeMillis)
@@ -226,24 +242,41 @@ const make = Effect.gen(function*() {
               refused: found.refused.length
             }
           },
-          ...shown.filter(({ tool }) => quarantined.includes(tool)).map(({ pin, reason, tool }): Fact => ({
-            type: "mcp.tool_quarantined",
-            trace_id,
-            at,
-            tool: `mcp.${server}.${tool}`,
-            summary: `mcp.${server}.${tool} is in quarantine. ${reason}`,
-            data: { server, tool, pin, trusted: rows.get(tool)?.pin }
-          }))
+          ...quarantined.slice(0, maximumRows).flatMap((tool): ReadonlyArray<Fact> => {
+            const row = rows.get(tool)
+            if (row === undefined || row.changed === null) return []
+            return [{
+              type: "mcp.tool_quarantined",
+              trace_id,
+              at,
+              tool: `mcp.${server}.${tool}`,
+              summary: `mcp.${server}.${tool} is in quarantine. ${reasonOf(row.definition, row.changed)}`,
+              data: { server, tool, pin: row.changed_pin, trusted: row.pin }
+            }]
+          }),
+          ...(quarantined.length <= maximumRows ? [] : [
+            {
+              type: "mcp.tool_quarantined",
+              trace_id,
+              at,
+              summary:
+                `${quarantined.length - maximumRows} more tools of the server ${server} are in quarantine: see ` +
+                `\`syris mcp diff ${server}\`.`,
+              data: { server, more: quarantined.length - maximumRows }
+            } satisfies Fact
+          ])
         ]
         yield* audit.append(...told)
-        yield* silence(server, silent, shown.length === 0)
+        yield* silence(server, silent, inQuarantine.length === 0)
         yield* alarm(server, quarantined, trace_id)
+        yield* tellHosts
       }
       return {
         usable: [...rows.values()].filter(({ changed_pin, present, tool }) =>
           present && changed_pin === null && found.usable.has(tool)
         ).map(pinned).toSorted(inOrder),
-        quarantined: shown,
+        quarantined: inQuarantine,
+        listed: new Map([...found.usable.values()].map(({ pin, tool }) => [tool, pin])),
         refused: found.refused,
         changed
       } satisfies Synced
@@ -269,6 +302,13 @@ const make = Effect.gen(function*() {
           `${name} is not what you were shown any more: look at it again with \`syris mcp diff ${server} ${tool}\`.`
       })
     }
+    if (pin === undefined && diffs.make(row as ChangedRow).isCut) {
+      return yield* new McpTrustRefused({
+        detail:
+          `What has changed of ${name} is too long to be shown whole, so it is trusted by its pin alone: look at it ` +
+          `with \`syris mcp diff ${server} ${tool}\`, and give the pin that is shown there as \`pin\`.`
+      })
+    }
     yield* sql`
       update mcp_tools
       set pin = changed_pin, definition = changed, trusted_at = clock_timestamp(), trusted_by = 'operator',
@@ -284,19 +324,56 @@ const make = Effect.gen(function*() {
       data: { server, tool, pin: row.changed_pin, before: row.pin }
     })
     yield* silence(server, [tool], rows.every((one) => one.tool === tool || one.changed_pin === null))
+    yield* tellHosts
     return { tool, pin: row.changed_pin, definition: definitionOf(row.changed), vouched: true }
   }, sql.withTransaction)
+
+  const quarantined = Effect.fnUntraced(function*(server: string) {
+    const rows = (yield* sql<StandingTool>`
+      select tool, pin, changed_pin from mcp_tools where server = ${server} and changed_pin is not null`).toSorted(
+      inOrder
+    )
+    const shown: Array<QuarantinedTool> = []
+    let [left, leftMs] = [maximumDiffs, maximumMs]
+    for (let i = 0; i < rows.length; i += readAtOnce) {
+      const some = rows.slice(i, i + readAtOnce)
+      const unseen = some.filter(({ changed_pin, pin }) => diffs.kept(pin, changed_pin ?? "") === undefined)
+      if (left > 0 && leftMs > 0 && unseen.length > 0) {
+        const read = yield* sql<ChangedRow>`
+          select pin, definition, changed_pin, changed from mcp_tools
+          where server = ${server} and changed_pin is not null and ${sql.in("tool", unseen.map(({ tool }) => tool))}
+          order by tool`
+        for (const row of read) {
+          yield* Effect.yieldNow
+          if (leftMs <= 0) break
+          const began = performance.now()
+          diffs.make(row)
+          leftMs -= performance.now() - began
+        }
+      }
+      for (const { changed_pin, pin, tool } of some) {
+        if (changed_pin === null) continue
+        const made = left > 0 ? diffs.kept(pin, changed_pin) : undefined
+        left -= made?.text.length ?? 0
+        const { reason, text: diff } = made ?? { reason: "It is not what was trusted.", text: tooMuch }
+        shown.push({ tool, reason, diff, pin: changed_pin })
+      }
+    }
+    return shown
+  })
 
   return ToolPins.of({
     known: (server) =>
       Effect.map(
         rowsOf(server),
         (rows) =>
-          rows.filter(({ changed_pin, present }) => present && changed_pin === null).slice(0, maximumTools).map(pinned)
+          rows.filter(({ changed_pin, present }) => present && changed_pin === null).map(pinned)
             .toSorted(inOrder)
       ),
     sync,
     trust,
-    quarantined: (server) => Effect.map(rowsOf(server), inQuarantine)
+    standing: (server) =>
+      sql<StandingTool>`select tool, pin, changed_pin from mcp_tools where server = ${server} and present`,
+    quarantined
   })
 })

@@ -111,6 +111,8 @@ export const McpSetting = Schema.Record(Schema.String, ServerSetting).annotate({
 })
 
 const serverName = /^[a-z0-9][a-z0-9_-]{0,39}$/
+/** What the host itself goes by in its health, where a server that is not well is named by its name alone. */
+const hostNames: ReadonlySet<string> = new Set(["database", "host"])
 const environmentName = /^[A-Za-z_][A-Za-z0-9_]*$/
 const headerName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 const defaultTimeoutMs = 30_000
@@ -131,6 +133,10 @@ const readServer = (server: string, one: typeof ServerSetting.Type): McpServerSe
   if (!serverName.test(server)) {
     return `mcp has a server named ${JSON.stringify(server)}: name it in lower-case letters, digits, _ and -, ` +
       "at most 40 of them, as in files"
+  }
+  if (hostNames.has(server)) {
+    return `mcp has a server named ${JSON.stringify(server)}, as a part of the host is named in its health: ` +
+      "give it another name"
   }
   const place = placeOf(one)
   if (typeof place === "string") return say(place)

@@ -112,7 +112,9 @@ const gradeAction = Effect.fnUntraced(function*(
     }
     const risks = yield* Effect.forEach(read.success.steps, (step) => {
       const tool = step.tool === undefined ? undefined : registry.tool(step.tool)
-      return tool === undefined ? Effect.succeed<Risk>("low") : callRisk(tool, step.input)
+      if (tool !== undefined) return callRisk(tool, step.input)
+      // One that may be there when the rule fires.
+      return Effect.succeed<Risk>(step.tool === undefined ? "low" : unknowable)
     })
     return { risk: worstOf(risks), why: `it starts a task of ${risks.length} steps` }
   }
@@ -130,6 +132,9 @@ const gradeAction = Effect.fnUntraced(function*(
     ? registry.matchIntent(text)?.intent
     : undefined
   if (found === undefined) {
+    if (isLive(typeof named === "string" ? named : typeof text === "string" ? text.trim().toLowerCase() : "")) {
+      return { risk: unknowable, why: `${why} that means a tool which is not there now` }
+    }
     return typeof text === "string" && text.trim() !== "" && hasModel
       ? { risk: unknowable, why: `${why} that a model decides on` }
       : { risk: "low", why }

@@ -105,6 +105,42 @@ describe("Redactor", () => {
     assert.strictEqual(redactText("12345"), "12345")
   })
 
+  it("hides of what changes by itself the last two, however often it does, at the same cost", () => {
+    const { longest, redactText, renew } = withSecrets()
+    const token = (n: number, of: string) => `${of}-${n}-${"x".repeat(900)}`
+    for (let n = 1; n <= 100; n++) {
+      const values = ["access", "refresh"].map((of) => Redacted.make(token(n, of)))
+      // Heard twice, as it is: from who got it, and from the store.
+      for (let i = 0; i < 2; i++) renew("mcp.files.oauth", values)
+    }
+    const [gone, before, now] = [98, 99, 100].map((n) => token(n, "access"))
+    assert.strictEqual(redactText(`${before} ${now}`), "[secret mcp.files.oauth] [secret mcp.files.oauth]")
+    assert.strictEqual(redactText(gone!), gone)
+    assert.isBelow(longest(), 2_000)
+    renew("mcp.files.oauth", [])
+    assert.notInclude(redactText(now!), "access")
+  })
+
+  it.effect("knows the secrets of a sign-in in the store by themselves, and not the whole, nor what is none", () =>
+    Effect.gen(function*() {
+      const kept = JSON.stringify({
+        url: "https://files.example.com/mcp",
+        client: { client_id: "client-1", client_secret: "of-the-client" },
+        tokens: { access_token: "of-the-day", token_type: "Bearer", scope: "everything" }
+      })
+      const store = Layer.mock(SecretsStore)({
+        revision: () => 1,
+        values: () => [{ name: "mcp.files", key: "oauth", value: Redacted.make(kept) }]
+      })
+      const redactor = yield* Redactor.use(Effect.succeed).pipe(
+        Effect.provide(Redactor.layer.pipe(Layer.provide(store)))
+      )
+      assert.strictEqual(
+        redactor.redactText(kept),
+        kept.replace("of-the-client", "[secret mcp.files.oauth]").replace("of-the-day", "[secret mcp.files.oauth]")
+      )
+    }))
+
   it.effect("follows the store, and still hides what was replaced", () =>
     Effect.gen(function*() {
       let value = "first-value"

@@ -3,7 +3,8 @@
  *
  * - Found as they are, and as base64 (alone, or inside a longer text such as `user:password`), base64url, URL encoding,
  *   hex and JSON text; each occurrence becomes `[secret name.key]`.
- * - A value that was known once stays hidden until the host ends, also after it was changed or removed.
+ * - A value that was known once stays hidden until the host ends, also after it was changed or removed; but of what changes by
+ *   itself, as the tokens of a sign-in do, the values of now and those before them.
  * - Costs one comparison while there are no secrets; a long text that was looked at lately is not searched again.
  * - Not found: a value of fewer than 6 characters (a warning says so), one that was split, or encoded otherwise.
  */
@@ -13,6 +14,9 @@ import { SecretsStore } from "./SecretsStore.ts"
 
 /** Values shorter than this would be found by accident everywhere. */
 const minimumLength = 6
+
+/** How many generations of values that change by themselves stay hidden. */
+const generations = 2
 
 /** From so many characters on it pays to remember that nothing was found: a question to a model repeats the one before. */
 const longText = 256
@@ -27,6 +31,10 @@ export interface Redaction {
   readonly redactJson: <A>(value: A) => A
   /** Hides one more value, which is not in the store (a token, an option given as plain text). */
   readonly add: (label: string, value: Redacted.Redacted) => void
+  /** Hides these, which change by themselves: with each change those of the change before last are known no more. */
+  readonly renew: (label: string, values: ReadonlyArray<Redacted.Redacted>) => void
+  /** Of all that is looked for; characters. */
+  readonly longest: () => number
 }
 
 export class Redactor extends Context.Service<Redactor, Redaction>()("syris/secrets/Redactor") {
@@ -58,6 +66,28 @@ interface Source {
   readonly values: () => ReadonlyArray<readonly [label: string, value: Redacted.Redacted]>
 }
 
+/** What the sign-in to a server is kept as. */
+const signInName = /^mcp\..+\.oauth$/
+
+/** Nobody's sign-in has more. */
+const mostTokens = 16
+
+/** The secrets in the JSON of a sign-in (`access_token`, `client_secret`, …); nothing where it is no such thing. */
+export const tokensOf = (text: string): ReadonlyArray<Redacted.Redacted> | undefined => {
+  const found: Array<Redacted.Redacted> = []
+  try {
+    const document: unknown = JSON.parse(text, (key, value: unknown) => {
+      if (typeof value === "string" && /_(token|secret)$/.test(key) && found.length < mostTokens) {
+        found.push(Redacted.make(value))
+      }
+      return value
+    })
+    return typeof document === "object" && document !== null ? found : undefined
+  } catch {
+    return undefined
+  }
+}
+
 export const makeRedaction = (source: Source | undefined, tooShort: (label: string) => void): Redaction => {
   /** Needle to what stands for it, longest first. */
   let needles: ReadonlyMap<string, string> = new Map()
@@ -70,17 +100,43 @@ export const makeRedaction = (source: Source | undefined, tooShort: (label: stri
   const clean = new Set<string>()
   let remembered = 0
   const known = new Map<string, string>()
+  /** By label, the latest last. */
+  const renewed = new Map<string, ReadonlyArray<ReadonlyArray<string>>>()
+  /** Needles of what stays. */
+  let lasting: ReadonlyMap<string, string> = new Map()
+  let longest = 0
 
-  const learn = (label: string, value: string): void => {
-    if (known.has(value)) return
-    known.set(value, label)
-    if (value.length < minimumLength) return tooShort(label)
-    const found = new Map(needles)
+  const withForms = (
+    before: ReadonlyMap<string, string>,
+    label: string,
+    value: string
+  ): ReadonlyMap<string, string> => {
+    const found = new Map(before)
     // Whoever uses a value often takes the line end off that it has from a file.
     const trimmed = value.trim()
     const forms = [...formsOf(value), ...(trimmed.length < minimumLength ? [] : formsOf(trimmed))]
     for (const form of forms) if (!found.has(form)) found.set(form, mark(label))
+    return found
+  }
+  const learn = (label: string, value: string): void => {
+    if (known.has(value)) return
+    known.set(value, label)
+    if (value.length < minimumLength) return tooShort(label)
+    lasting = withForms(lasting, label, value)
+    look()
+  }
+  const renew = (label: string, values: ReadonlyArray<string>): void => {
+    const before = renewed.get(label) ?? []
+    const now = values.filter((value) => value.length >= minimumLength)
+    if (now.every((value) => before.some((one) => one.includes(value)))) return
+    renewed.set(label, [...before, now].slice(-generations))
+    look()
+  }
+  const look = (): void => {
+    let found = lasting
+    for (const [label, all] of renewed) for (const value of all.flat()) found = withForms(found, label, value)
     needles = new Map([...found].sort(([a], [b]) => b.length - a.length))
+    longest = needles.keys().next().value?.length ?? 0
     anyNeedle = new RegExp(
       [...needles.keys()].map((needle) => needle.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&")).join("|"),
       "g"
@@ -103,7 +159,11 @@ export const makeRedaction = (source: Source | undefined, tooShort: (label: stri
   const refresh = (): void => {
     if (source === undefined || source.revision() === seen) return
     seen = source.revision()
-    for (const [label, value] of source.values()) learn(label, Redacted.value(value))
+    for (const [label, value] of source.values()) {
+      const tokens = signInName.test(label) ? tokensOf(Redacted.value(value)) : undefined
+      if (tokens === undefined) learn(label, Redacted.value(value))
+      else renew(label, tokens.map(Redacted.value))
+    }
   }
   const text = (given: string): string => {
     if (given.length < minimumLength) return given
@@ -158,7 +218,12 @@ export const makeRedaction = (source: Source | undefined, tooShort: (label: stri
         refresh()
         return needles
       }),
-    add: (label, value) => learn(label, Redacted.value(value))
+    add: (label, value) => learn(label, Redacted.value(value)),
+    renew: (label, values) => renew(label, values.map(Redacted.value)),
+    longest: () => {
+      refresh()
+      return longest
+    }
   }
 }
 

@@ -16,7 +16,9 @@ const transport = new StdioTransport({
     redactText: same,
     redactPieces: () => ({ push: same, end: () => "" }),
     redactJson: (value) => value,
-    add: () => {}
+    add: () => {},
+    renew: () => {},
+    longest: () => 0
   },
   noted: () => {},
   deserialize: (line) => JSON.parse(line) as JSONRPCMessage

@@ -10,9 +10,9 @@
  * the first message is not `initialize`), `exit` (with words on its standard error), `refuse` (an error for `initialize`).
  * `become` in the input of a call: what it does from then on. In a call, or in this one alone where its input has it as `does`: `die`, `long-line` (100 MB), `many-lines` (100 MB), `flood`, `stray` (an answer to nobody before the right one),
  * `twice` (answers two times), `weird` (a result as no revision has it), `internal` (error -32603), `unknown-tool` (-32602),
- * `hang` (never answers). Its pages: `endless` (always one more), `circle` (the same cursor again), `crowd` (10 000 tools),
+ * `hang` (never answers), `asks` (asks for the roots, and passes the error on that it gets), `empty-lines` (without end). Its pages: `endless` (always one more), `circle` (the same cursor again), `crowd` (10 000 tools),
  * `heavy` (64 KiB each, without end), `crooked` (one tool of a page is none). Always: `junk` (between the lines),
- * `only-junk` (and nothing else), `stubborn` (ignores SIGTERM and the end of its input, and has a child that does too),
+ * `blank` (empty lines around each), `only-junk` (and nothing else), `stubborn` (ignores SIGTERM and the end of its input, and has a child that does too),
  * `capless` (does not say that it has tools), `huge-answer` (9 MB in one answer), `whisper` (what the variable WHISPER has, on its
  * standard error).
  */
@@ -32,7 +32,8 @@ const log = (entry: Json): void => {
 const write = (text: string): void => void process.stdout.write(text)
 const send = (message: Json): void => {
   if (does.has("junk")) write("Listening on port 3000 \u001b[31mred\u001b[0m\n{\"neither\": \"nor\"}\n")
-  write(`${JSON.stringify({ jsonrpc: "2.0", ...message })}\n`)
+  const blank = does.has("blank") ? "\n\r\n" : ""
+  write(`${blank}${JSON.stringify({ jsonrpc: "2.0", ...message })}\n${blank}`)
 }
 
 const schema = (properties: Json = {}): Json => ({ type: "object", properties })
@@ -73,6 +74,8 @@ const call = async (id: unknown, name: string, input: Json, meta: Json): Promise
     does.add(input["become"])
   }
   if (doing.has("hang")) return
+  if (doing.has("asks")) return send({ id: `for ${String(id)}`, method: "roots/list" })
+  if (doing.has("empty-lines")) return pour(() => "\n".repeat(65_536), 1_000)
   if (doing.has("die")) process.exit(9)
   if (doing.has("internal")) return send({ id, error: { code: -32603, message: "It broke in the middle" } })
   if (doing.has("unknown-tool")) return send({ id, error: { code: -32602, message: `Unknown tool: ${name}` } })
@@ -148,6 +151,9 @@ const receive = (message: Json): void => {
         (params["arguments"] ?? {}) as Json,
         (params["_meta"] ?? {}) as Json
       )
+    case undefined:
+      // An answer to what it asked.
+      return send({ id: Number(String(id).replace("for ", "")), error: message["error"] })
     default:
       if (id !== undefined) send({ id, error: { code: -32601, message: "Method not found" } })
   }

@@ -80,6 +80,14 @@ export const hostileHttp = async ({ authorization, elsewhere = "" }: HostileHttp
           return response.writeHead(200, events).end("id: 1\nretry: 0\ndata:\n\n")
         case "huge":
           return answer({ result: { content: [{ type: "text", text: "x".repeat(9 * 1_048_576) }] } })
+        case "empty-lines": {
+          response.writeHead(200, events)
+          const pour = (): void => {
+            while (!response.destroyed && response.write("\n".repeat(65_536)));
+          }
+          response.on("drain", pour)
+          return pour()
+        }
         case "huge-event":
           return response.writeHead(200, events).end(`data: ${"x".repeat(9 * 1_048_576)}\n\n`)
         case "forget":
