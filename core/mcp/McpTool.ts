@@ -13,9 +13,8 @@ import canonicalize from "canonicalize"
 import { Effect, Schema } from "effect"
 import { createHash } from "node:crypto"
 import type { Risk } from "../contract/Enums.ts"
-import { withStop } from "../plugin/Explain.ts"
+import { inputReader, outputEncoder } from "../plugin/InputOutput.ts"
 import type { McpServerSettings, McpToolTrust } from "../plugin/McpSettings.ts"
-import { isTooLong, NotPlainJson, toPlainJson } from "../plugin/PlainJson.ts"
 import type { BoundLog } from "../plugin/PluginLog.ts"
 import type { RegisteredTool } from "../plugin/Registry.ts"
 import { type ToolContext, type ToolDefinition, ToolRefused, ToolUnknown } from "../plugin/Tool.ts"
@@ -85,7 +84,7 @@ export const makeTool = (
     timeoutMs,
     concurrency: override.concurrency ?? defaultConcurrency,
     decodeInput: decoder(name, checkInput),
-    encodeOutput: encodeOutput(name),
+    encodeOutput: outputEncoder(name, undefined),
     riskOf: () => risk,
     operatorOnly: false,
     steering: undefined,
@@ -143,34 +142,13 @@ const runOf = Effect.fnUntraced(function*(
   })
 })
 
-const decoder = (name: string, check: () => Promise<Check | string>): RegisteredTool["decodeInput"] => (input) =>
-  Effect.suspend(() => {
-    const refuse = (rest: string) => Effect.fail(`The input of ${name}: ${withStop(rest)}`)
-    let json: unknown
-    try {
-      json = toPlainJson(input ?? {})
-    } catch (error) {
-      if (error instanceof NotPlainJson) return refuse(`it ${error.message}`)
-      throw error
-    }
-    if (isTooLong(json)) return refuse("it is longer than 1 MiB")
-    return Effect.flatMap(Effect.promise(check), (made) => {
-      if (typeof made === "string") return refuse(`its schema can't be used, so nothing is: ${made}`)
+const decoder = (name: string, check: () => Promise<Check | string>): RegisteredTool["decodeInput"] =>
+  inputReader(name, (json) =>
+    Effect.flatMap(Effect.promise(check), (made) => {
+      if (typeof made === "string") return Effect.fail(`its schema can't be used, so nothing is: ${made}`)
       const mistake = made(json)
-      return mistake === undefined ? Effect.succeed(json) : refuse(mistake)
-    })
-  })
-
-const encodeOutput = (name: string): RegisteredTool["encodeOutput"] => (output) =>
-  Effect.suspend(() => {
-    let value: unknown
-    try {
-      value = toPlainJson(output ?? null)
-    } catch (error) {
-      return Effect.fail(`The output of ${name} ${error instanceof NotPlainJson ? error.message : "can't be read"}.`)
-    }
-    return isTooLong(value) ? Effect.fail(`The output of ${name} is longer than 1 MiB.`) : Effect.succeed(value)
-  })
+      return mistake === undefined ? Effect.succeed(json) : Effect.fail(mistake)
+    }))
 
 const text = { type: "string" } as const
 

@@ -73,9 +73,9 @@ const isObjectSchema = (schema: Record<string, unknown>): boolean => {
   return resolve(schema, 0)
 }
 
-const inputDecoder = (name: string, schema: AnySchema): InputOutput["decodeInput"] => {
-  const decode = check(isEmptyStruct(schema.ast) ? schema : Schema.toCodecJson(schema), "field")
-  return (input) =>
+/** Decodes plain JSON of at most 1 MiB; `read` answers what it means, or what is wrong with it. */
+export const inputReader =
+  (name: string, read: (json: unknown) => Effect.Effect<any, string>): InputOutput["decodeInput"] => (input) =>
     Effect.suspend(() => {
       const refuse = (rest: string) => Effect.fail(`The input of ${name}: ${withStop(rest)}`)
       let json: unknown
@@ -86,12 +86,19 @@ const inputDecoder = (name: string, schema: AnySchema): InputOutput["decodeInput
         throw error
       }
       if (isTooLong(json)) return refuse("it is longer than 1 MiB")
-      const checked = decode(json)
-      return checked.ok ? Effect.succeed(checked.value) : refuse(checked.mistakes[0])
+      return Effect.catch(read(json), refuse)
     })
+
+const inputDecoder = (name: string, schema: AnySchema): InputOutput["decodeInput"] => {
+  const decode = check(isEmptyStruct(schema.ast) ? schema : Schema.toCodecJson(schema), "field")
+  return inputReader(name, (json) => {
+    const checked = decode(json)
+    return checked.ok ? Effect.succeed(checked.value) : Effect.fail(checked.mistakes[0])
+  })
 }
 
-const outputEncoder = (name: string, schema: AnySchema | undefined): InputOutput["encodeOutput"] => {
+/** Without a schema: whatever is plain JSON of at most 1 MiB. */
+export const outputEncoder = (name: string, schema: AnySchema | undefined): InputOutput["encodeOutput"] => {
   const encode = schema === undefined ? undefined : Schema.encodeUnknownResult(Schema.toCodecJson(schema))
   return (output) =>
     Effect.suspend(() => {
