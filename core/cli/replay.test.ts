@@ -3,7 +3,7 @@ import { Effect, Redacted } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import noop from "../../plugins/noop/index.ts"
-import { emptyDatabase } from "../testing/TestDatabase.ts"
+import { newDatabase } from "../testing/TestDatabase.ts"
 import { testHost } from "../testing/index.ts"
 import { freePort, run, temporaryHome } from "./RecordedHost.ts"
 
@@ -27,7 +27,7 @@ describe("syris replay", () => {
     () =>
       Effect.gen(function*() {
         const home = yield* temporaryHome
-        const url = Redacted.value(yield* emptyDatabase)
+        const url = Redacted.value(yield* newDatabase)
         const host = yield* Effect.acquireRelease(
           Effect.promise(() => testHost({ timezone: "UTC", plugins: [noop()], home, databaseUrl: url })),
           (one) => Effect.promise(() => one.stop())

@@ -5,7 +5,7 @@ import * as net from "node:net"
 import { fromUrl, layerPool, migrate } from "../database/Database.ts"
 import { newId } from "../database/Ids.ts"
 import type { RegisteredTool } from "../plugin/Registry.ts"
-import { emptyDatabase } from "../testing/TestDatabase.ts"
+import { newDatabase } from "../testing/TestDatabase.ts"
 import { HttpAddress } from "./HttpServer.ts"
 import { layerTestServer, send } from "./TestServer.ts"
 import { Token } from "./Token.ts"
@@ -156,7 +156,7 @@ const cable = Effect.fnUntraced(function*(given: Redacted.Redacted) {
 describe("a database that is away", () => {
   it.live("is 503 with a time to come back, and everything works again when it is there", () =>
     Effect.gen(function*() {
-      const line = yield* cable(yield* emptyDatabase)
+      const line = yield* cable(yield* newDatabase)
       const database = Layer.effectDiscard(migrate).pipe(Layer.provideMerge(layerPool({ url: line.url })))
       yield* Effect.gen(function*() {
         assert.strictEqual((yield* send("/audit")).status, 200)

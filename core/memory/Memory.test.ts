@@ -8,7 +8,7 @@ import * as path from "node:path"
 import { afterAll, assert, beforeAll, beforeEach, describe, it } from "vitest"
 import { definePlugin } from "../plugin/Plugin.ts"
 import { openStore } from "../secrets/SecretsStore.ts"
-import { emptyDatabase } from "../testing/TestDatabase.ts"
+import { newDatabase } from "../testing/TestDatabase.ts"
 import { type TestHost, testHost } from "../testing/TestHost.ts"
 
 const secret = "correct-horse-battery-staple"
@@ -30,7 +30,7 @@ const scope = Scope.makeUnsafe()
 beforeAll(async () => {
   homes = ["a", "b"].map((name) => fs.mkdtempSync(path.join(os.tmpdir(), `syris-memory-${name}-`)))
   for (const home of homes) await Effect.runPromise(openStore(home).set("bank", "pin", Redacted.make(secret)))
-  const url = Redacted.value(await Effect.runPromise(Scope.provide(emptyDatabase, scope)))
+  const url = Redacted.value(await Effect.runPromise(Scope.provide(newDatabase, scope)))
   host = await open(homes[0]!, url)
   other = await open(homes[1]!, url)
 })

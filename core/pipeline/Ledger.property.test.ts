@@ -22,7 +22,7 @@ import { newId } from "../database/Ids.ts"
 import { HostLease } from "../health/HostLease.ts"
 import type { ApprovalRow } from "../safety/ApprovalRows.ts"
 import { Redactor } from "../secrets/Redactor.ts"
-import { emptyDatabase } from "../testing/TestDatabase.ts"
+import { newDatabase } from "../testing/TestDatabase.ts"
 import { type Held, ToolLedger } from "../tools/ToolLedger.ts"
 import { Intake } from "./Intake.ts"
 
@@ -528,7 +528,7 @@ let hosts: readonly [Host, Host]
 
 beforeAll(async () => {
   scope = Scope.makeUnsafe()
-  url = Redacted.value(await Effect.runPromise(Scope.provide(emptyDatabase, scope)))
+  url = Redacted.value(await Effect.runPromise(Scope.provide(newDatabase, scope)))
   eyes = ManagedRuntime.make(
     Layer.effectDiscard(migrate).pipe(Layer.provideMerge(layerPool(fromUrl(Redacted.make(url)))))
   )

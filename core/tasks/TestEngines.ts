@@ -37,7 +37,7 @@ import { QuietHours } from "../safety/QuietHours.ts"
 import { Standing } from "../safety/Standing.ts"
 import { Redactor } from "../secrets/Redactor.ts"
 import { SecretsStore } from "../secrets/SecretsStore.ts"
-import { emptyDatabase } from "../testing/TestDatabase.ts"
+import { newDatabase } from "../testing/TestDatabase.ts"
 import { Artifacts } from "../tools/Artifacts.ts"
 import { CallPlanner } from "../tools/CallPlanner.ts"
 import { CallRecovery } from "../tools/CallRecovery.ts"
@@ -83,7 +83,7 @@ export const openWorld = async ({ decide, tasks = [], weaken }: WorldOptions = {
   const restoreTimers = holdTimers()
   const scope = Scope.makeUnsafe()
   const home = fs.mkdtempSync(path.join(os.tmpdir(), "syris-engines-"))
-  const url = await Effect.runPromise(Scope.provide(emptyDatabase, scope))
+  const url = await Effect.runPromise(Scope.provide(newDatabase, scope))
   // Planning over all partitions takes longer than all else; a plan that is kept does.
   const eyes = ManagedRuntime.make(Layer.fresh(PgClient.layer({
     ...fromUrl(url),

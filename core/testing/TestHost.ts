@@ -21,7 +21,7 @@ import { layerCore, layerHost } from "../main.ts"
 import { type Accepted, Pipeline, type Settled } from "../pipeline/Pipeline.ts"
 import type { Configuration } from "../plugin/Configuration.ts"
 import { Settings } from "../plugin/Settings.ts"
-import { emptyDatabase } from "./TestDatabase.ts"
+import { newDatabase } from "./TestDatabase.ts"
 import * as VirtualClock from "./VirtualClock.ts"
 
 export interface TestHostOptions extends Configuration {
@@ -65,7 +65,7 @@ type Services = Layer.Success<typeof layerCore> | SqlClient.SqlClient
 const layerDatabase = (home: string, url: string | undefined) =>
   Layer.unwrap(Effect.gen(function*() {
     if (url !== undefined) return layerPool(fromUrl(Redacted.make(url)))
-    if (process.env["SYRIS_TEST_DATABASE_URL"] !== undefined) return layerPool(fromUrl(yield* emptyDatabase))
+    if (process.env["SYRIS_TEST_DATABASE_URL"] !== undefined) return layerPool(fromUrl(yield* newDatabase))
     const running = yield* EmbeddedPostgres.start({ home })
     return layerPool(running.connection)
   }))

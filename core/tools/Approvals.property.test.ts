@@ -15,7 +15,7 @@ import { fromUrl, layerPool, migrate } from "../database/Database.ts"
 import { newId } from "../database/Ids.ts"
 import { HostLease } from "../health/HostLease.ts"
 import { Redactor } from "../secrets/Redactor.ts"
-import { emptyDatabase } from "../testing/TestDatabase.ts"
+import { newDatabase } from "../testing/TestDatabase.ts"
 import { approve, deny, type Word } from "./ApprovalMoves.ts"
 import { hashOf } from "./InputHash.ts"
 import { type Held, ToolLedger } from "./ToolLedger.ts"
@@ -368,7 +368,7 @@ describe("words on an approval, and workers that wait for it", () => {
   let hosts: readonly [Host, Host]
   beforeAll(async () => {
     scope = Scope.makeUnsafe()
-    url = Redacted.value(await Effect.runPromise(Scope.provide(emptyDatabase, scope)))
+    url = Redacted.value(await Effect.runPromise(Scope.provide(newDatabase, scope)))
     await Effect.runPromise(Effect.provide(migrate, Layer.fresh(layerPool(fromUrl(Redacted.make(url))))))
     hosts = [await startHost(), await startHost()]
     await hosts[0].run(Effect.flatMap(SqlClient.SqlClient, (sql) => sql`insert into control (autonomy) values ('A2')`))

@@ -39,7 +39,7 @@ import { QuietHours } from "../safety/QuietHours.ts"
 import { Standing } from "../safety/Standing.ts"
 import { Redactor } from "../secrets/Redactor.ts"
 import { SecretsStore } from "../secrets/SecretsStore.ts"
-import { emptyDatabase } from "../testing/TestDatabase.ts"
+import { newDatabase } from "../testing/TestDatabase.ts"
 import { Artifacts } from "./Artifacts.ts"
 import { CallPlanner } from "./CallPlanner.ts"
 import { CallRecovery } from "./CallRecovery.ts"
@@ -300,7 +300,7 @@ const clear = () => query("delete from work")
 
 beforeAll(async () => {
   scope = Scope.makeUnsafe()
-  url = Redacted.value(await Effect.runPromise(Scope.provide(emptyDatabase, scope)))
+  url = Redacted.value(await Effect.runPromise(Scope.provide(newDatabase, scope)))
   eyes = ManagedRuntime.make(
     Layer.effectDiscard(migrate).pipe(Layer.provideMerge(layerPool(fromUrl(Redacted.make(url)))))
   )

@@ -4,7 +4,7 @@
  */
 import { Effect, Exit, Redacted, Scope } from "effect"
 import { definePlugin, type Plugin, type Watcher } from "../plugin/Plugin.ts"
-import { emptyDatabase } from "../testing/TestDatabase.ts"
+import { newDatabase } from "../testing/TestDatabase.ts"
 import type { TestHost } from "../testing/TestHost.ts"
 import { watchersChannel } from "./WatcherStore.ts"
 
@@ -15,7 +15,7 @@ export interface OwnDatabase {
 
 export const makeDatabase = async (): Promise<OwnDatabase> => {
   const scope = Scope.makeUnsafe()
-  const url = await Effect.runPromise(Scope.provide(emptyDatabase, scope))
+  const url = await Effect.runPromise(Scope.provide(newDatabase, scope))
   return { url: Redacted.value(url), close: () => Effect.runPromise(Scope.close(scope, Exit.void)) }
 }
 

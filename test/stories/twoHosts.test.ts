@@ -22,7 +22,8 @@ describe("two hosts on one database", () => {
 
   beforeEach(async () => {
     homes = [folder("one"), folder("two")]
-    database = await makeDatabase()
+    // Both hosts bring the schema at once.
+    database = await makeDatabase({ empty: true })
     await database.query(outsideTable)
     remote = await startRemote({ random, slow: { share: 0.2, maximumMs: 100 } })
     const [first, second] = await Promise.all(

@@ -5,7 +5,7 @@ import { Effect, Exit, ManagedRuntime, Redacted, Scope } from "effect"
 import { SqlClient } from "effect/sql"
 import { type Connection, fromUrl, layerPool } from "../../core/database/Database.ts"
 import * as EmbeddedPostgres from "../../core/database/EmbeddedPostgres.ts"
-import { emptyDatabase } from "../../core/testing/TestDatabase.ts"
+import { emptyDatabase, newDatabase } from "../../core/testing/TestDatabase.ts"
 
 export interface Eyes {
   readonly query: <Row extends object = Record<string, any>>(
@@ -33,10 +33,10 @@ export interface OwnDatabase extends Eyes {
   readonly url: string
 }
 
-/** An empty database on the server of the test run, dropped at `close`. */
-export const makeDatabase = async (): Promise<OwnDatabase> => {
+/** A database without rows on the server of the test run, or `empty`, without tables, too; dropped at `close`. */
+export const makeDatabase = async ({ empty = false } = {}): Promise<OwnDatabase> => {
   const scope = Scope.makeUnsafe()
-  const url = await Effect.runPromise(Scope.provide(emptyDatabase, scope))
+  const url = await Effect.runPromise(Scope.provide(empty ? emptyDatabase : newDatabase, scope))
   const eyes = look(fromUrl(url))
   return {
     ...eyes,
