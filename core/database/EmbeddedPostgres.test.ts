@@ -1,8 +1,8 @@
 import { PgClient } from "@effect/sql-pg"
-import { assert, describe, it } from "@effect/vitest"
+import { afterAll, assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Schedule, Scope } from "effect"
 import { SqlClient } from "effect/sql"
-import { type ChildProcess, spawn } from "node:child_process"
+import { type ChildProcess, execFileSync, spawn } from "node:child_process"
 import { once } from "node:events"
 import * as fs from "node:fs"
 import * as os from "node:os"
@@ -25,6 +25,26 @@ const folder = (mode: number) =>
   )
 
 const makeHome = Effect.map(folder(0o711), (made) => path.join(made, "home"))
+
+/** What a first start makes, made once: most tests are about what comes after it. */
+let made: Promise<string> | undefined
+const firstStart = async () => {
+  const home = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "syris-pg-")))
+  fs.chmodSync(home, 0o711)
+  await Effect.runPromise(Effect.scoped(EmbeddedPostgres.start({ home })))
+  return home
+}
+afterAll(async () => made && fs.rmSync(await made, { recursive: true, force: true }))
+
+/** A home that was stopped after its first start, with an empty database. */
+const usedHome = Effect.gen(function*() {
+  const home = yield* makeHome
+  const from = yield* Effect.promise(() => made ??= firstStart())
+  fs.mkdirSync(home, { mode: 0o711 })
+  // With its owner, who as root is not who copies.
+  execFileSync("cp", ["-a", path.join(from, "postgres"), home])
+  return home
+})
 
 const query = (running: Pick<EmbeddedPostgres.Running, "connection">, text: string) =>
   Effect.gen(function*() {
@@ -120,7 +140,7 @@ describe("EmbeddedPostgres", () => {
 
   it.live("ends soon after its host was killed with its whole group, and loses nothing", () =>
     Effect.gen(function*() {
-      const home = yield* makeHome
+      const home = yield* usedHome
       const { child, running } = yield* readyHost(home)
       yield* write(running, 7)
       killGroup(child)
@@ -130,7 +150,7 @@ describe("EmbeddedPostgres", () => {
 
   it.live("waits for one that is still stopping after its host was killed", () =>
     Effect.gen(function*() {
-      const home = yield* makeHome
+      const home = yield* usedHome
       const { child, running } = yield* readyHost(home)
       yield* write(running, 3)
       const gone = once(child, "exit")
@@ -144,7 +164,7 @@ describe("EmbeddedPostgres", () => {
     "ends the orphan of a host that was killed together with the watcher",
     () =>
       Effect.gen(function*() {
-        const home = yield* makeHome
+        const home = yield* usedHome
         const { child, running } = yield* readyHost(home)
         yield* write(running, 5)
         const stat = fs.readFileSync(`/proc/${running.pid}/stat`, "utf8")
@@ -167,7 +187,7 @@ describe("EmbeddedPostgres", () => {
     "is not fooled by a stale pid file whose process id belongs to another program",
     () =>
       Effect.gen(function*() {
-        const home = yield* makeHome
+        const home = yield* usedHome
         const stranger = yield* Effect.acquireRelease(
           Effect.sync(() => spawn("sleep", ["600"], { stdio: "ignore" })),
           (child) => Effect.sync(() => child.kill("SIGKILL"))
@@ -262,14 +282,14 @@ describe("EmbeddedPostgres", () => {
 
   it.live("says when PostgreSQL ends by itself", () =>
     Effect.gen(function*() {
-      const running = yield* EmbeddedPostgres.start({ home: yield* makeHome })
+      const running = yield* EmbeddedPostgres.start({ home: yield* usedHome })
       process.kill(running.pid, "SIGQUIT")
       assert.match((yield* Effect.flip(running.lost)).message, /^PostgreSQL ended: .*immediate shutdown/)
     }), timeout)
 
   it.live("explains a data folder of another version in one sentence", () =>
     Effect.gen(function*() {
-      const home = yield* makeHome
+      const home = yield* usedHome
       const { dataDir } = yield* Effect.scoped(EmbeddedPostgres.start({ home }))
       fs.writeFileSync(path.join(dataDir, "PG_VERSION"), "9\n")
       assert.match(
