@@ -4,12 +4,18 @@
  */
 import * as fs from "node:fs"
 import * as path from "node:path"
+import { pathToFileURL } from "node:url"
 import { defineConfig } from "vitest/config"
 
 const here = (file: string): string => path.join(import.meta.dirname, file)
+// Through the barrels of `effect` every file of tests would load all of it.
+const { direct } = await import(pathToFileURL(here("bin/build.mjs")).href) as {
+  readonly direct: { readonly name: string }
+}
 const globalSetup = here("test/globalSetup.ts")
 
 export default defineConfig({
+  plugins: [{ ...direct, enforce: "pre" }],
   resolve: {
     alias: [
       { find: /^syris$/, replacement: here("core/plugin/index.ts") },
@@ -21,6 +27,7 @@ export default defineConfig({
     include: ["{core,plugins,sandbox,test}/**/*.test.ts"],
     globalSetup: fs.existsSync(globalSetup) ? [globalSetup] : [],
     pool: "forks",
+    execArgv: ["--import", pathToFileURL(here("test/compileCache.mjs")).href],
     maxWorkers: 2,
     testTimeout: 20_000,
     hookTimeout: 60_000

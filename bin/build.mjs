@@ -129,8 +129,8 @@ const reached = async (rolldown, options, entry) => {
 const isBarrel = (name) => /^(effect(\/[a-z-]+)?|@effect\/(sql-pg|platform-node))$/.test(name)
 
 // `import { Effect } from "effect"` in our sources becomes `import * as Effect from "effect/Effect"`: through
-// the barrel, which is an entry of its own, every start would load all of it.
-const direct = {
+// the barrel, which is an entry of its own, every start would load all of it. So would every file of tests.
+export const direct = {
   name: "syris:direct",
   transform: {
     filter: { id: /\.ts$/, code: /effect/ },
