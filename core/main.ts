@@ -26,6 +26,8 @@ import { HostLife } from "./health/HostLife.ts"
 import { version } from "./health/Version.ts"
 import { HttpAddress, layerHttpServer } from "./http/HttpServer.ts"
 import { Token } from "./http/Token.ts"
+import { PluginGrants } from "./isolates/PluginGrants.ts"
+import * as IsolateHost from "./isolates/IsolateHost.ts"
 import { CompletionLog } from "./llm/CompletionLog.ts"
 import { Completions } from "./llm/Completions.ts"
 import * as Llm from "./llm/Llm.ts"
@@ -46,6 +48,7 @@ import { Executor } from "./pipeline/Executor.ts"
 import * as Inbox from "./pipeline/Inbox.ts"
 import * as Replies from "./pipeline/Replies.ts"
 import { Intake } from "./pipeline/Intake.ts"
+import { MadeCalls } from "./pipeline/MadeCalls.ts"
 import { Pipeline } from "./pipeline/Pipeline.ts"
 import { Preparation } from "./pipeline/Preparation.ts"
 import { Router } from "./pipeline/Router.ts"
@@ -92,12 +95,18 @@ import { Artifacts } from "./tools/Artifacts.ts"
 import { CallPlanner } from "./tools/CallPlanner.ts"
 import { CallRecovery } from "./tools/CallRecovery.ts"
 import { CallSettlement } from "./tools/CallSettlement.ts"
+import { NestedCalls } from "./tools/NestedCalls.ts"
 import { Previews } from "./tools/Previews.ts"
 import { ToolExecutor } from "./tools/ToolExecutor.ts"
 import { ToolLedger } from "./tools/ToolLedger.ts"
 import { OwnWatchers } from "./watchers/OwnWatchers.ts"
 import { WatcherRecords } from "./watchers/WatcherRecords.ts"
 import * as Watchers from "./watchers/Watchers.ts"
+import * as CalledTools from "./workers/CalledTools.ts"
+import { JobCommands } from "./workers/JobCommands.ts"
+import { JobDesk } from "./workers/JobDesk.ts"
+import { JobIsolates } from "./workers/JobIsolates.ts"
+import { Workers } from "./workers/Workers.ts"
 
 /** The host can't run; the message is a sentence that says what to do. */
 export class HostError extends Schema.TaggedError<HostError>()("HostError", {
@@ -119,11 +128,20 @@ const layerHidden = Layer.effectDiscard(Effect.gen(function*() {
   }
 }))
 
+/** Plugins that run apart from the host. What they stand on is what the pipeline stands on. */
+const layerIsolates = IsolateHost.layer.pipe(
+  Layer.provideMerge(PluginGrants.layer),
+  Layer.provide(Alarms.layer),
+  Layer.provide(Audit.layer),
+  Layer.provide([AuditWake.layer, Notifications.layer])
+)
+
 /** What the operator wrote, and what follows from it: settings, secrets, plugins. */
 const layerPlugins = Layer.mergeAll(Llm.layer, layerHidden).pipe(
   Layer.provideMerge(PluginHost.layer),
-  Layer.provideMerge(layerHostPlugins),
-  Layer.provideMerge([RuleDesk.layer, Questions.layer, SignIns.layer]),
+  Layer.provideMerge(layerIsolates),
+  Layer.provideMerge([layerHostPlugins, JobDesk.layerTools]),
+  Layer.provideMerge([RuleDesk.layer, Questions.layer, SignIns.layer, JobDesk.layer]),
   Layer.provideMerge(layerRedactedConsole),
   Layer.provideMerge(Redactor.layer),
   Layer.provideMerge(SecretsStore.layer)
@@ -156,7 +174,14 @@ const layerPipeline = Pipeline.layer.pipe(
   Layer.provideMerge(WorkQueue.layerLoop),
   // Beneath it: the tools of servers that were trusted are there before something is claimed that names them.
   Layer.provideMerge(layerIntegrations),
-  Layer.provideMerge([Inbox.layer, Replies.layer, MissingQuietHours.layer, OldMarks.layer, RuleRunner.layer]),
+  Layer.provideMerge([
+    Inbox.layer,
+    Replies.layer,
+    MissingQuietHours.layer,
+    OldMarks.layer,
+    RuleRunner.layer,
+    Workers.layer.pipe(Layer.provide(JobIsolates.layer))
+  ]),
   Layer.provideMerge([Executor.layer, Preparation.layer, TaskEngine.layer]),
   Layer.provideMerge([
     Router.layer,
@@ -165,7 +190,7 @@ const layerPipeline = Pipeline.layer.pipe(
     LlmRunner.layer.pipe(Layer.provide([ContextGather.layer, Compaction.layer])),
     TaskCommands.layer
   ]),
-  Layer.provideMerge([ApprovalCommands.layer, AlwaysAllow.layer]),
+  Layer.provideMerge([ApprovalCommands.layer, AlwaysAllow.layer, MadeCalls.layer]),
   Layer.provideMerge([ApprovalLog.layer, CallPlanner.layer]),
   Layer.provideMerge([
     MutedConnectors.layer.pipe(Layer.provide(ChannelRecords.layer)),
@@ -187,7 +212,8 @@ const layerPipeline = Pipeline.layer.pipe(
     CallSettlement.layer,
     Completions.layer,
     ControlCommands.layer,
-    HostLife.layer
+    HostLife.layer,
+    NestedCalls.layer
   ]),
   Layer.provideMerge(LiveReplies.layer),
   Layer.provideMerge([Gates.layer.pipe(Layer.provideMerge(Standing.layer)), Previews.layer]),
@@ -208,9 +234,11 @@ const layerWatchers = Layer.mergeAll(
 /** The host without its HTTP server: what a test drives directly. Needs settings, environment and a database. */
 export const layerCore = Layer.mergeAll(
   AskedCalls.layer,
+  CalledTools.layer,
   Channels.layer,
   CompletionLog.layer,
   EventLog.layer,
+  JobCommands.layer,
   Memories.layer,
   Traces.layer,
   layerPartitions,

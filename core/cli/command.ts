@@ -15,8 +15,10 @@ import { autonomy, pause, resume } from "./controls.ts"
 import { costs } from "./costs.ts"
 import { doctor } from "./doctor.ts"
 import { integrations } from "./integrations.ts"
+import { jobs } from "./jobs.ts"
 import { mcp } from "./mcpServe.ts"
 import { memory } from "./memory.ts"
+import { plugins } from "./plugins.ts"
 import { policy } from "./policy.ts"
 import { replay } from "./replay.ts"
 import { schedules } from "./schedules.ts"
@@ -51,6 +53,7 @@ export const syris = Command.make("syris").pipe(
     replay,
     tasks,
     task,
+    jobs,
     settle,
     audit,
     approvals,
@@ -66,6 +69,7 @@ export const syris = Command.make("syris").pipe(
     rules,
     schedules,
     watchers,
+    plugins,
     integrations,
     mcp,
     alarms,

@@ -5,6 +5,8 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import type { Integration } from "../contract/Integration.ts"
 import { readMcp } from "../plugin/McpSettings.ts"
+import type { Kernel } from "../../sandbox/runtimes/Kernel.ts"
+import type { PluginState } from "./doctorIsolates.ts"
 import { examine, type FileState, type Machine } from "./doctorChecks.ts"
 import { answer, freePort, recordedHost, run, runChild } from "./RecordedHost.ts"
 
@@ -35,6 +37,8 @@ const texts: Record<string, string> = {
   "/home/postgres/PG_VERSION": "18\n"
 }
 
+const able: Kernel = { namespaces: { pid: [], pidAndNet: [] }, proc: true, deno: { path: "/deno" } }
+
 const well: Machine = {
   node: "24.21.0",
   uid: 1000,
@@ -55,7 +59,10 @@ const well: Machine = {
   loadConfig: () => Promise.resolve([]),
   path: ["/bin", "/usr/bin"],
   servers: () => Promise.resolve([]),
-  integrations: () => Promise.resolve(undefined)
+  integrations: () => Promise.resolve(undefined),
+  isolates: () => Promise.resolve([]),
+  kernel: () => Promise.resolve(able),
+  plugins: () => Promise.resolve(undefined)
 }
 const having = (changes: Record<string, FileState | undefined>): Partial<Machine> => ({
   stat: (name) => name in changes ? changes[name] : files[name]
@@ -78,6 +85,36 @@ const connected = (change: Partial<Integration>): Partial<Machine> => ({
       ...change
     }])
 })
+/** One plugin in Deno. */
+const apart = (change: Partial<Machine>): Partial<Machine> => ({
+  isolates: () =>
+    Promise.resolve([{
+      position: 0,
+      after: 0,
+      written: "./x/index.ts",
+      path: "/syris/x/index.ts",
+      options: {},
+      runtime: "deno",
+      allow: {},
+      memoryMb: 128,
+      timeoutMs: 30_000,
+      trusted: false,
+      reload: false
+    }]),
+  ...change
+})
+const saying = (change: Partial<PluginState>): Partial<Machine> =>
+  apart({
+    plugins: () =>
+      Promise.resolve([
+        { name: "noop", runtime: "inline", state: "running" },
+        { name: "x", runtime: "deno", state: "running", ...change }
+      ])
+  })
+const unable = (change: Partial<Kernel>): Partial<Machine> => ({
+  kernel: () => Promise.resolve({ ...able, ...change })
+})
+const noDeno = unable({ deno: { missing: "there is no Deno for this machine: run npm install" } })
 const syris = { kind: "syris", status: "healthy", version: "0.1.0", degraded: [], date: now } as const
 const MiB = 1_024 ** 2
 
@@ -230,6 +267,27 @@ const cases: ReadonlyArray<
     /1 of its tools are not what you trusted/
   ],
   ["a server that the host does not know", connected({ integration_id: "x" }), "mcp files", "warn", /restart it/],
+  ["a machine that holds isolates", {}, "isolates", "ok", /^Deno is there, and the kernel gives/],
+  ["a machine without Deno", noDeno, "isolates", "warn", /^There is no Deno for this machine: run npm install\.$/],
+  ["a plugin that needs Deno, and none", apart(noDeno), "isolates", "fail", /run npm install/],
+  ["a kernel without namespaces", unable({ namespaces: undefined }), "isolates", "ok", /docs\/isolates\.md$/],
+  [
+    "a plugin on a kernel without namespaces",
+    apart(unable({ namespaces: undefined })),
+    "isolates",
+    "warn",
+    /docs\/isolates\.md: allow unprivileged user namespaces/
+  ],
+  ["a machine without /proc", unable({ proc: false }), "isolates", "warn", /memory of isolates can't be watched/],
+  ["a plugin that runs apart", saying({}), "plugin x", "ok", /apart from the host \(deno\)/],
+  ["a plugin that is held", saying({ state: "held" }), "plugin x", "warn", /see syris plugins diff x$/],
+  [
+    "a plugin that fails",
+    saying({ state: "failed", last_error: "It threw\u202e." }),
+    "plugin x",
+    "warn",
+    /does not run \(failed\)\. It threw<U\+202E>\. See: syris plugins x/
+  ],
   [
     "a check that breaks",
     {

@@ -5,8 +5,11 @@
 import { createHash } from "node:crypto"
 import * as path from "node:path"
 import type { Integration } from "../contract/Integration.ts"
+import type { Kernel } from "../../sandbox/runtimes/Kernel.ts"
+import type { IsolateSettings } from "../plugin/IsolateSettings.ts"
 import type { McpServerSettings } from "../plugin/McpSettings.ts"
 import { withoutPassword } from "./banner.ts"
+import { isolateChecks, type PluginState } from "./doctorIsolates.ts"
 import { mcpChecks } from "./doctorMcp.ts"
 import { bytes, duration } from "./layout.ts"
 import { visible } from "../contract/Visible.ts"
@@ -66,6 +69,12 @@ export interface Machine {
   readonly servers: (file: string) => Promise<ReadonlyArray<McpServerSettings>>
   /** What the running host is connected to; nothing where none runs, or where it does not say. */
   readonly integrations: () => Promise<ReadonlyArray<Integration> | undefined>
+  /** The plugins that are listed to run apart from the host. */
+  readonly isolates: (file: string) => Promise<ReadonlyArray<IsolateSettings>>
+  /** What it can do to hold them. */
+  readonly kernel: () => Promise<Kernel>
+  /** The plugins of the running host; nothing where none runs, or where it does not say. */
+  readonly plugins: () => Promise<ReadonlyArray<PluginState> | undefined>
 }
 
 const ok = (message: string): Omit<Check, "name"> => ({ status: "ok", message })
@@ -76,7 +85,7 @@ const GiB = 1_024 ** 3
 /** All of them, in the order in which they matter. */
 export const examine = async (machine: Machine): Promise<ReadonlyArray<Check>> => {
   const checks = { node, packages, disk, home, database, port, token, secrets, config, clock }
-  const [around, servers] = await Promise.all([
+  const [around, servers, isolates] = await Promise.all([
     Promise.all(
       Object.entries(checks).map(async ([name, check]): Promise<Check> => {
         try {
@@ -89,9 +98,10 @@ export const examine = async (machine: Machine): Promise<ReadonlyArray<Check>> =
         }
       })
     ),
-    mcpChecks(machine)
+    mcpChecks(machine),
+    isolateChecks(machine)
   ])
-  return [...around, ...servers]
+  return [...around, ...servers, ...isolates]
 }
 
 const node = ({ node }: Machine) =>

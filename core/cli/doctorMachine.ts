@@ -9,6 +9,7 @@ import type { Integration } from "../contract/Integration.ts"
 import { Environment } from "../database/Environment.ts"
 import { hostUrl } from "./address.ts"
 import type { Answered, Machine } from "./doctorChecks.ts"
+import type { PluginState } from "./doctorIsolates.ts"
 
 const patience = 5_000
 
@@ -58,7 +59,10 @@ export const thisMachine = Effect.gen(function*() {
     loadConfig: async (file) => (await load(file)).warnings,
     path: (process.env["PATH"] ?? "").split(path.delimiter).filter((folder) => folder !== ""),
     servers: async (file) => (await load(file)).mcp,
-    integrations: () => askIntegrations(url, home)
+    integrations: () => askList<Integration>("/integrations", url, home),
+    isolates: async (file) => (await load(file)).isolates,
+    kernel: async () => (await import("../../sandbox/runtimes/Kernel.ts")).kernel(),
+    plugins: () => askList<PluginState>("/plugins", url, home)
   }
   return machine
 }).pipe(Effect.provide(Environment.layer))
@@ -121,13 +125,13 @@ const loadConfig = async (file: string) => {
   return loaded.success
 }
 
-const askIntegrations = async (url: string, home: string): Promise<ReadonlyArray<Integration> | undefined> => {
+const askList = async <A>(list: string, url: string, home: string): Promise<ReadonlyArray<A> | undefined> => {
   const token = fs.readFileSync(path.join(home, "token"), "utf8").trim()
-  const response = await fetch(`${url}/integrations`, {
+  const response = await fetch(`${url}${list}`, {
     redirect: "error",
     signal: AbortSignal.timeout(patience),
     headers: { authorization: `Bearer ${token}` }
   })
-  const { items } = await response.json() as { readonly items?: ReadonlyArray<Integration> }
+  const { items } = await response.json() as { readonly items?: ReadonlyArray<A> }
   return response.ok && Array.isArray(items) ? items : undefined
 }

@@ -179,6 +179,51 @@ describe("syris trace", () => {
     ])
   })
 
+  it("hangs a job under the call that started it, with what is not said by itself", () => {
+    const lines = drawTrace({
+      trace_id,
+      events: [event(first, 0, "chat", "go")],
+      tool_calls: [{
+        tool_call_id: "c1",
+        event_id: first,
+        tool: "job.run.a.b",
+        status: "succeeded",
+        created_at: at(1)
+      }],
+      jobs: [{
+        job_id: "j1",
+        tool_call_id: "c1",
+        event_id: first,
+        kind: "a.b",
+        status: "failed",
+        attempt: 2,
+        max_attempts: 2,
+        error: { code: "job.memory", message: "It took more memory." },
+        created_at: at(2),
+        started_at: at(2),
+        ended_at: at(12)
+      }, {
+        job_id: "j2",
+        event_id: first,
+        kind: "c.d",
+        status: "running",
+        progress: { percent: 40.5 },
+        created_at: at(3)
+      }],
+      audit: [
+        { type: "worker.job_progress", timestamp: at(3), refs: { job_id: "j1", tool_call_id: "c1" }, summary: "10 %" },
+        { type: "worker.job_retried", timestamp: at(4), refs: { job_id: "j1", tool_call_id: "c1" }, summary: "again" }
+      ]
+    }, paints(false)).slice(2).map((line) => line.slice(14))
+    assert.deepStrictEqual(lines, [
+      "├─ tool job.run.a.b  succeeded",
+      "│  └─ job a.b  failed  ran 10 ms  attempt 2 of 2  j1",
+      "│     │  error job.memory: It took more memory.",
+      "│     └─ worker.job_retried  again",
+      "└─ job c.d  running  40 %  j2"
+    ])
+  })
+
   it("says what was asked for, how that was decided and when, and what was answered", () => {
     const lines = drawTrace({
       trace_id,

@@ -1,7 +1,7 @@
 /**
  * One trace as a tree, with times that count from its first row. Pure.
  *
- * - every event, decision, tool call, approval, task and reply of the answer is on it exactly once;
+ * - every event, decision, tool call, approval, task, job and reply of the answer is on it exactly once;
  * - audit rows are on it where they say what the records do not (gates, suppressions, model calls, …); that an approval
  *   was asked for is said by the approval itself, how it was decided has its own time;
  * - a field that is missing is left out, a record whose parent is missing hangs at the root.
@@ -21,7 +21,7 @@ interface Node {
 
 /** Audit types that say nothing which the records on the tree do not say. */
 const told =
-  /^(event\.ingested|routing\.|tool_call\.(attempted|succeeded|failed|unknown|canceled)$|response\.sent|task\.(created|started|step_started|step_succeeded|step_failed|succeeded|failed|canceled)$)/
+  /^(event\.ingested|routing\.|tool_call\.(attempted|succeeded|failed|unknown|canceled)$|response\.sent|task\.(created|started|step_started|step_succeeded|step_failed|succeeded|failed|canceled)$|worker\.job_(queued|started|progress|succeeded|failed|canceled|timed_out)$)/
 
 export const drawTrace = (trace: Fields, paint: Paints): ReadonlyArray<string> => {
   const roots: Array<Node> = []
@@ -59,6 +59,12 @@ export const drawTrace = (trace: Fields, paint: Paints): ReadonlyArray<string> =
     const call = calls.get(field(approval, "tool_call_id"))
     ;(call?.children ?? under(approval)).push(approvalNode(approval, paint))
   }
+  const jobs = new Map<string, Node>()
+  for (const job of list(trace.jobs)) {
+    const node = jobNode(job, paint)
+    ;(calls.get(field(job, "tool_call_id"))?.children ?? under(job)).push(node)
+    jobs.set(field(job, "job_id"), node)
+  }
   const replies = list(trace.replies)
   for (const reply of replies) under(reply).push(replyNode(reply))
   for (const row of list(trace.audit)) {
@@ -66,7 +72,8 @@ export const drawTrace = (trace: Fields, paint: Paints): ReadonlyArray<string> =
     if (told.test(type) && !(replies.length === 0 && type === "response.sent")) continue
     const refs = record(row.refs)
     if (type === "gate.required" && asked.has(field(refs, "approval_id"))) continue
-    ;(calls.get(field(refs, "tool_call_id"))?.children ?? under(refs)).push(auditNode(row, paint))
+    const whose = jobs.get(field(refs, "job_id")) ?? calls.get(field(refs, "tool_call_id"))
+    ;(whose?.children ?? under(refs)).push(auditNode(row, paint))
   }
 
   const first = Math.min(...flat(roots).map((node) => node.at).filter(Number.isFinite))
@@ -175,6 +182,23 @@ const approvalNode = (approval: Fields, paint: Paints): Node => {
 
 const errorLines = (error: Fields): ReadonlyArray<string> =>
   error.message === undefined ? [] : [`error ${field(error, "code")}: ${clipped(raw(error.message), 400)}`]
+
+const jobNode = (job: Fields, paint: Paints): Node => {
+  const ran = time(job.ended_at) - time(job.started_at)
+  const percent = record(job.progress).percent
+  return node(job.created_at, [
+    `job ${paint.bold(field(job, "kind"))}`,
+    coloured(field(job, "status"), paint),
+    job.status === "running" && typeof percent === "number" ? `${Math.floor(percent)} %` : "",
+    field(job, "cancel_reason"),
+    Number.isFinite(ran) ? `ran ${duration(ran)}` : "",
+    Number(job.attempt) > 1 ? `attempt ${field(job, "attempt")} of ${field(job, "max_attempts")}` : "",
+    paint.dim(field(job, "job_id"))
+  ], [
+    ...(job.output === undefined || job.output === null ? [] : [`output ${json(job.output, 200)}`]),
+    ...errorLines(record(job.error))
+  ])
+}
 
 /** A task with its steps under it; `steps` gets the nodes of those by their ids. */
 const taskNode = (task: Fields, steps: Map<string, Node>, paint: Paints): Node => {

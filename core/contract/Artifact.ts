@@ -10,6 +10,8 @@ export const Artifact = Schema.Struct({
   trace_id: Schema.String,
   tool_call_id: Schema.optionalKey(Schema.String),
   task_id: Schema.optionalKey(Schema.String),
+  /** That kept it, or whose log it is. */
+  job_id: Schema.optionalKey(Schema.String),
   name: Schema.String,
   media_type: Schema.String,
   bytes: Schema.Int,

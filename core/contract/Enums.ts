@@ -68,6 +68,22 @@ export const ApprovalStatus = Schema.Literals([
 ])
 export type ApprovalStatus = typeof ApprovalStatus.Type
 
+/** `waiting`: its next attempt is due later. */
+export const JobStatus = Schema.Literals([
+  "waiting",
+  "queued",
+  "running",
+  "succeeded",
+  "failed",
+  "canceled",
+  "timed_out"
+])
+export type JobStatus = typeof JobStatus.Type
+
+/** What keeps code apart from the host: a worker thread, a Node process with its permission model, a Deno process. */
+export const Runtime = Schema.Literals(["thread", "process", "deno"])
+export type Runtime = typeof Runtime.Type
+
 export const AlarmSeverity = Schema.Literals(["warning", "error", "critical"])
 export type AlarmSeverity = typeof AlarmSeverity.Type
 

@@ -24,7 +24,7 @@ export interface State {
     /** Not ended. */
     readonly jobs: number
   }
-  /** Accepted events, tasks and replies that are not settled and wait for nothing but their turn. */
+  /** Accepted events, tasks and replies that are not settled and wait for nothing but their turn, and jobs that nobody runs yet. */
   readonly queue_depth: number
   /** Events and tasks that wait for a person to tell what became of a call. */
   readonly unknown: number
@@ -58,6 +58,7 @@ export class SystemState extends Context.Service<SystemState, {
         readonly watchers: number
         readonly approvals: number
         readonly alarms: number
+        readonly jobs: number
         readonly queue_depth: number
         readonly unknown: number
         readonly postgres: string
@@ -70,12 +71,14 @@ export class SystemState extends Context.Service<SystemState, {
            (select count(*)::int from approvals
             where status = 'pending' and expires_at > clock_timestamp())                           as approvals,
            (select count(*)::int from alarms where status <> 'resolved')                           as alarms,
-           owed.tasks, owed.queue_depth, owed.unknown,
+           owed.tasks, owed.jobs, owed.queue_depth, owed.unknown,
            current_setting('server_version')                                                       as postgres,
            (select coalesce(max(migration_id), 0)::int from migrations)                            as schema
     from (
       select count(*) filter (where kind = 'task')::int                                            as tasks,
+             count(*) filter (where kind = 'job')::int                                             as jobs,
              count(*) filter (where not parked
+                                and (kind <> 'job' or (claimed_by is null and due_at <= clock_timestamp()))
                                 and coalesce(waits_for, '') not in ('time', 'answer', 'approval'))::int as queue_depth,
              count(*) filter (where waits_for = 'person'
                                  or (kind = 'event' and parked and waits_for is null))::int        as unknown
@@ -97,14 +100,13 @@ export class SystemState extends Context.Service<SystemState, {
         const state: State = {
           autonomy: total?.autonomy ?? "A2",
           paused: total?.paused ?? false,
-          // Jobs come with their own table.
           counts: {
             tasks: total?.tasks ?? 0,
             schedules: total?.schedules ?? 0,
             watchers: total?.watchers ?? 0,
             approvals: total?.approvals ?? 0,
             alarms: total?.alarms ?? 0,
-            jobs: 0
+            jobs: total?.jobs ?? 0
           },
           queue_depth: total?.queue_depth ?? 0,
           unknown: total?.unknown ?? 0,

@@ -20,6 +20,7 @@ import { EventsGroup } from "./groups/Events.ts"
 import { HooksGroup } from "./groups/Hooks.ts"
 import { IntakeGroup } from "./groups/Intake.ts"
 import { IntegrationsGroup } from "./groups/Integrations.ts"
+import { JobsGroup } from "./groups/Jobs.ts"
 import { LlmGroup } from "./groups/Llm.ts"
 import { McpGroup } from "./groups/Mcp.ts"
 import { MemoryGroup } from "./groups/Memory.ts"
@@ -45,6 +46,7 @@ export const Api = HttpApi.make("syris")
   .add(LlmGroup, CostsGroup)
   .add(QuietHoursGroup, AlarmsGroup)
   .add(WatchersGroup)
+  .add(JobsGroup)
   .add(QuestionsGroup)
   .add(IntegrationsGroup)
   .middleware(Checked)

@@ -15,13 +15,14 @@ import { SignIns } from "../mcp/SignIn.ts"
 import { ChatLog } from "../pipeline/ChatLog.ts"
 import { TaskLog } from "../tasks/TaskLog.ts"
 import { ToolCallLog } from "../tools/ToolCallLog.ts"
+import { JobLog } from "../workers/JobLog.ts"
 import { writeProblem } from "./Answer.ts"
 import { makeEventIntake } from "./EventIntake.ts"
 import { EventStreams } from "./EventStreams.ts"
 import { isHook, isSignInCallback, makeFrontDoor, pathOf } from "./FrontDoor.ts"
 import { docsPolicy } from "./groups/Documentation.ts"
 import { makeMcpRoute } from "./Mcp.ts"
-import { makePluginRoutes } from "./PluginRoutes.ts"
+import { isGrant, makePluginRoutes } from "./PluginRoutes.ts"
 import { Stopping } from "./Prefer.ts"
 import { problem, problemBody, type ProblemCode, problemType } from "./Problem.ts"
 import { application } from "./Routes.ts"
@@ -191,7 +192,7 @@ const make = Effect.gen(function*() {
       traffic.request("api")
       return signInCallback(request, response)
     }
-    if (path.startsWith("/plugins/")) {
+    if (path.startsWith("/plugins/") && !isGrant(path)) {
       traffic.request("plugins")
       return pluginRoutes(request, response)
     }
@@ -209,7 +210,7 @@ const make = Effect.gen(function*() {
 
 /** The HTTP server, as a layer that listens while it lives. */
 export const layerHttpServer = Layer.effect(HttpAddress, make).pipe(
-  Layer.provide([ChatLog.layer, SystemState.layer, TaskLog.layer, ToolCallLog.layer]),
+  Layer.provide([ChatLog.layer, JobLog.layer, SystemState.layer, TaskLog.layer, ToolCallLog.layer]),
   Layer.provide(EventStreams.layer),
   Layer.provide(Traffic.layer),
   Layer.provide(NodeHttpServer.layerHttpServices)

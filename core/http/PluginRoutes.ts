@@ -16,6 +16,9 @@ import { readBody } from "./RequestBody.ts"
 
 const timeout = "30 seconds"
 
+/** The host's own address among those of plugins: no plugin decides what it was granted. */
+export const isGrant = (path: string): boolean => /^\/plugins\/[^/]+\/grant\/?$/.test(path)
+
 interface Served {
   readonly route: RegisteredRoute
   readonly pattern: URLPattern

@@ -17,6 +17,7 @@ import { costsHandlers } from "./groups/Costs.ts"
 import { documentationRoutes } from "./groups/Documentation.ts"
 import { eventsHandlers } from "./groups/Events.ts"
 import { integrationsHandlers } from "./groups/Integrations.ts"
+import { jobsHandlers } from "./groups/Jobs.ts"
 import { llmHandlers } from "./groups/Llm.ts"
 import { memoryHandlers } from "./groups/Memory.ts"
 import { pluginsHandlers } from "./groups/Plugins.ts"
@@ -54,6 +55,7 @@ const handlers = Layer.mergeAll(
   auditHandlers(Api),
   tracesHandlers(Api),
   tasksHandlers(Api),
+  jobsHandlers(Api),
   toolCallsHandlers(Api),
   toolsHandlers(Api),
   pluginsHandlers(Api)

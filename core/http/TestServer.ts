@@ -16,6 +16,7 @@ import { Environment } from "../database/Environment.ts"
 import { Notifications } from "../database/Notifications.ts"
 import { Alarms } from "../health/Alarms.ts"
 import { Health } from "../health/Health.ts"
+import { PluginGrants } from "../isolates/PluginGrants.ts"
 import { CompletionLog } from "../llm/CompletionLog.ts"
 import { AskedCalls } from "../mcp/serve/AskedCalls.ts"
 import { Memories } from "../memory/Memories.ts"
@@ -27,6 +28,7 @@ import { SignIns } from "../mcp/SignIn.ts"
 import { Pipeline } from "../pipeline/Pipeline.ts"
 import { Traces } from "../pipeline/Traces.ts"
 import type { Configuration } from "../plugin/Configuration.ts"
+import { IsolateHost, type IsolateRecord } from "../plugin/IsolateHost.ts"
 import { Registry } from "../plugin/Registry.ts"
 import { Settings } from "../plugin/Settings.ts"
 import { RuleExplain } from "../rules/RuleExplain.ts"
@@ -48,6 +50,7 @@ import { CallSettlement } from "../tools/CallSettlement.ts"
 import { Previews } from "../tools/Previews.ts"
 import { Schedules } from "../scheduler/Schedules.ts"
 import { WatcherRecords } from "../watchers/WatcherRecords.ts"
+import { JobCommands } from "../workers/JobCommands.ts"
 import { HttpAddress, layerHttpServer } from "./HttpServer.ts"
 import { Token } from "./Token.ts"
 
@@ -120,6 +123,8 @@ const emptyRegistry: Registry["Service"] = {
   connector: () => undefined,
   sendOf: () => undefined,
   routes: () => [],
+  job: () => undefined,
+  jobs: () => [],
   rules: () => [],
   watchers: () => [],
   provider: () => undefined,
@@ -132,6 +137,7 @@ export interface TestServerOptions {
   readonly pipeline?: Partial<Pipeline["Service"]>
   readonly registry?: Partial<Registry["Service"]>
   readonly commands?: Partial<TaskCommands["Service"]>
+  readonly jobs?: Partial<JobCommands["Service"]>
   readonly settlement?: Partial<CallSettlement["Service"]>
   readonly control?: Partial<Control["Service"]>
   readonly controls?: Partial<ControlCommands["Service"]>
@@ -142,6 +148,8 @@ export interface TestServerOptions {
   readonly schedules?: Partial<Schedules["Service"]>
   readonly watchers?: Partial<WatcherRecords["Service"]>
   readonly integrations?: Partial<Integrations["Service"]>
+  readonly grants?: Partial<PluginGrants["Service"]>
+  readonly isolates?: () => ReadonlyArray<IsolateRecord>
   readonly questions?: Partial<Questions["Service"]>
   readonly signIns?: Partial<SignIns["Service"]>
   readonly environment?: Partial<Environment["Service"]>
@@ -161,6 +169,7 @@ export const layerTestServer = (options: TestServerOptions = {}) =>
       Health.layer,
       Layer.succeed(Registry, { ...emptyRegistry, ...options.registry }),
       Layer.mock(TaskCommands)(options.commands ?? {}),
+      Layer.mock(JobCommands)(options.jobs ?? {}),
       Layer.mock(CallSettlement)(options.settlement ?? {}),
       Layer.mock(Control)({
         current: () => ({ autonomy: "A2", paused: false, policy_version: 1 }),
@@ -190,6 +199,11 @@ export const layerTestServer = (options: TestServerOptions = {}) =>
       Layer.mock(Schedules)(options.schedules ?? {}),
       Layer.mock(WatcherRecords)(options.watchers ?? {}),
       Layer.mock(Integrations)(options.integrations ?? {}),
+      Layer.mock(PluginGrants)(options.grants ?? {}),
+      Layer.effect(
+        IsolateHost,
+        Effect.map(IsolateHost, (host) => ({ ...host, records: options.isolates ?? (() => []) }))
+      ),
       Layer.mock(Questions)({ open: () => [], openOf: () => 0, add: () => () => {}, ...options.questions }),
       Layer.mock(SignIns)({ listening: () => {}, ...options.signIns }),
       Layer.mock(QuietHours)({

@@ -10,7 +10,7 @@ import { isSecretRef, type SecretOption } from "../plugin/Secret.ts"
 import { readSecret } from "../plugin/SecretAccess.ts"
 import { Redactor } from "../secrets/Redactor.ts"
 import { SecretsStore } from "../secrets/SecretsStore.ts"
-import type { Guarded } from "./Guard.ts"
+import type { Guarded } from "../../sandbox/runtimes/Guard.ts"
 import { McpFailed } from "./McpConnection.ts"
 import { nameOf } from "./McpFailures.ts"
 

@@ -2,7 +2,8 @@
  * What a tool in quarantine is shown with. Made when it is shown, once for each change, and never for longer than a moment at
  * a time: a server decides how much of it there is.
  */
-import { type Diff, changedParts, diffOf } from "./DefinitionDiff.ts"
+import type { Diff } from "../contract/LineDiff.ts"
+import { changedParts, diffOf } from "./DefinitionDiff.ts"
 import type { ListedTool } from "./McpConnection.ts"
 
 export interface Shown extends Diff {

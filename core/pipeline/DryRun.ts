@@ -13,6 +13,7 @@ import type { ApprovalRow } from "../safety/ApprovalRows.ts"
 import { worst } from "../safety/Provenance.ts"
 import { Redactor } from "../secrets/Redactor.ts"
 import type { CreatedTask } from "../tasks/TaskRows.ts"
+import { chooserOf } from "../tasks/TaskTrust.ts"
 import { CallPlanner } from "../tools/CallPlanner.ts"
 import { Previews } from "../tools/Previews.ts"
 import type { Plan } from "../tools/ToolCallPlan.ts"
@@ -103,7 +104,7 @@ export const makeDryRun = Effect.gen(function*() {
           tool,
           input: step.input,
           at,
-          trust,
+          trust: worst(trust, chooserOf(task, tool, registry)),
           dry: true
         })
       )

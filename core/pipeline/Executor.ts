@@ -7,6 +7,7 @@ import type { SqlError } from "effect/sql"
 import { Audit, type Fact } from "../audit/Audit.ts"
 import type { ErrorDetail } from "../contract/ErrorDetail.ts"
 import { isTransient } from "../database/Transient.ts"
+import { laneOf } from "../plugin/JobTool.ts"
 import { Registry } from "../plugin/Registry.ts"
 import { Settings } from "../plugin/Settings.ts"
 import { Admission } from "../safety/Admission.ts"
@@ -98,7 +99,7 @@ export class Executor extends Context.Service<Executor, {
         const settlement = ending.status === "unknown" ? undefined : {
           event_id: event.event_id,
           trace_id: event.trace_id,
-          lane: "fast" as const,
+          lane: laneOf(work.tool.definition.name),
           outcome: ending.status,
           reply: compose(work.tool, ending),
           settled_at: at.toISOString(),
@@ -147,7 +148,7 @@ export class Executor extends Context.Service<Executor, {
           const settlement = {
             event_id: event.event_id,
             trace_id: event.trace_id,
-            lane: "fast" as const,
+            lane: laneOf(work.tool.definition.name),
             outcome: "failed" as const,
             reply: error.message,
             settled_at: fact.at.toISOString(),

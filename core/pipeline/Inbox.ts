@@ -9,6 +9,7 @@ import { Clock, Effect, FiberSet, Layer } from "effect"
 import { SqlClient } from "effect/sql"
 import { present } from "../audit/Page.ts"
 import type { EventRow, PlannedAction, SettlementRow } from "../contract/Rows.ts"
+import { laneOf } from "../plugin/JobTool.ts"
 import { Registry } from "../plugin/Registry.ts"
 import { askWords } from "../safety/ApprovalRows.ts"
 import { CallRecovery, nextTry, type Recovered, type StoredCall, storedCall } from "../tools/CallRecovery.ts"
@@ -73,14 +74,14 @@ export const layer = Layer.effectDiscard(
     })
 
     const settlementOf = (
-      event: EventRow,
+      { call, event }: Pick<Claimed, "call" | "event">,
       outcome: SettlementRow["outcome"],
       reply: string,
       at: Date
     ): SettlementRow => ({
       event_id: event.event_id,
       trace_id: event.trace_id,
-      lane: "fast",
+      lane: laneOf(call?.tool),
       outcome,
       reply,
       settled_at: at.toISOString(),
@@ -88,12 +89,13 @@ export const layer = Layer.effectDiscard(
     })
 
     const end = Effect.fnUntraced(function*(
-      { event }: Claimed,
+      row: Claimed,
       held: Held,
       { fact, from, reply, status }: Recovered & { readonly _tag: "Ended" }
     ) {
       const at = fact?.at ?? new Date(yield* Clock.currentTimeMillis)
-      const settlement = settlementOf(event, status === "succeeded" ? "succeeded" : "failed", reply, at)
+      const { event } = row
+      const settlement = settlementOf(row, status === "succeeded" ? "succeeded" : "failed", reply, at)
       const response = responseFact(event, settlement, at)
       const more = response === undefined ? [] : [response]
       const mine = fact === undefined
@@ -122,7 +124,7 @@ export const layer = Layer.effectDiscard(
       if (recovered._tag === "Asked") return (yield* ledger.awaitApproval(held)) ? queue.wake() : undefined
       if (recovered._tag === "Ask") {
         const { approval, fact } = recovered
-        const settlement = settlementOf(event, "waiting", askWords(approval), fact.at)
+        const settlement = settlementOf(row, "waiting", askWords(approval), fact.at)
         if (yield* ledger.ask(held, approval, fact, settlement)) settlements.announce(settlement, false)
         return
       }

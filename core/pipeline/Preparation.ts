@@ -10,6 +10,7 @@ import { Registry } from "../plugin/Registry.ts"
 import { askWords, type ApprovalRow } from "../safety/ApprovalRows.ts"
 import { Control } from "../safety/Control.ts"
 import { Gates } from "../safety/Gates.ts"
+import { worst } from "../safety/Provenance.ts"
 import { createdFact, startedFact, stepStartedFact } from "../tasks/TaskFacts.ts"
 import type { NewTask } from "../tasks/TaskPlan.ts"
 import { type CreatedTask, createdTask, firstSteps } from "../tasks/TaskRows.ts"
@@ -185,7 +186,7 @@ export class Preparation extends Context.Service<Preparation, {
           tool: routed.chosen.tool,
           input: routed.chosen.input,
           at,
-          trust: event.trust,
+          trust: worst(event.trust, routed.chosen.trust ?? "operator"),
           dry
         })
         const refused = plan?.refused

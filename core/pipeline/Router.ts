@@ -4,8 +4,9 @@
  * fastpath. Every part that was asked or skipped is in the decision's notes, so a decision explains itself.
  */
 import { Context, Effect, Layer } from "effect"
-import type { Lane } from "../contract/Enums.ts"
+import type { Lane, Trust } from "../contract/Enums.ts"
 import type { DecisionRow, EventRow, OwedRules, PlannedAction } from "../contract/Rows.ts"
+import { laneOf } from "../plugin/JobTool.ts"
 import { absentTool, isLive, NotUnderstood } from "../plugin/LiveTools.ts"
 import { type RegisteredIntent, type RegisteredTool, Registry } from "../plugin/Registry.ts"
 import type { NewTask } from "../tasks/TaskPlan.ts"
@@ -15,6 +16,8 @@ import { definedTask, readTaskRequest } from "../tasks/TaskRequest.ts"
 export interface Chosen {
   readonly tool: RegisteredTool
   readonly input: unknown
+  /** No better than the event: where nobody vouches for whoever chose the call. */
+  readonly trust?: Trust
 }
 
 export interface Routed {
@@ -122,7 +125,7 @@ export class Router extends Context.Service<Router, {
                 ? absentTool(action.tool)
                 : `There is no tool ${action.tool} any more: change the ${action.by}.`
             }
-            : { lane: "fast", chosen: { tool, input: action.input } }
+            : { lane: laneOf(action.tool), chosen: { tool, input: action.input } }
         }
         const asked = yield* Effect.result(readTaskRequest(action.task, registry))
         return asked._tag === "Success"
@@ -175,7 +178,14 @@ export class Router extends Context.Service<Router, {
         let found: ReturnType<typeof fastpath>
         try {
           found = fastpath(event, notes)
+          // That of a plugin which runs apart from the host, and is asked.
+          if (found !== undefined && Effect.isEffect(found.input)) {
+            const asked = yield* Effect.result(found.input as Effect.Effect<unknown, Error>)
+            if (asked._tag === "Failure") throw asked.failure
+            found = { ...found, input: asked.success }
+          }
         } catch (error) {
+          found = undefined
           if (error instanceof NotUnderstood) {
             return { lane: "fast", match, notes: [...notes, "fastpath: not understood"], refused: error.message }
           }
@@ -195,7 +205,12 @@ export class Router extends Context.Service<Router, {
               : { ...matched, lane: "task", refused: planned.failure.message }
           }
           const tool = intent.tool === undefined ? undefined : registry.tool(intent.tool)
-          if (tool !== undefined) return { ...matched, lane: "fast", chosen: { tool, input } }
+          if (tool !== undefined) {
+            // A stranger who has its own tool called wins nothing by it; with the tool of another the choice is the danger.
+            const strange = intent.strange === true && tool.plugin !== intent.plugin
+            const chosen: Chosen = { tool, input, ...(strange ? { trust: "untrusted" } : {}) }
+            return { ...matched, lane: laneOf(intent.tool), chosen }
+          }
           notes.push(`fastpath: ${intent.tool ?? intent.task} is not there`)
         } else {
           notes.push("fastpath: nothing matched")

@@ -1,6 +1,7 @@
 /**
  * How events ended, and who waits for it. A trace is settled when nothing of it can run by itself: no work of it is left,
- * or only such as waits for a time, a person, an approval, a job or the end of a pause.
+ * or only such as waits for a time, a person, an approval, a job or the end of a pause. A job that it started is work of its
+ * own, for which nobody waits here.
  */
 import { Context, Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql"
@@ -25,7 +26,7 @@ export const owedOf = (trace: string): string => `
               when count(*) > 0 then 'waiting' end as waits,
          coalesce(bool_or(w.kind = 'task'), false) as task
   from work w
-  where w.trace_id = ${trace}::uuid`
+  where w.trace_id = ${trace}::uuid and w.kind <> 'job'`
 
 const lookStatement = `
   select o.*, s.lane, s.outcome, s.reply
@@ -53,6 +54,8 @@ export class Settlements extends Context.Service<Settlements, {
   readonly goesOn: (event_id: string) => void
   /** Something of a trace has changed: whoever waits looks again. */
   readonly changed: (trace_id: string) => void
+  /** Ends when something of a trace is announced the next time, by this host. */
+  readonly next: (trace_id: string) => Effect.Effect<void>
   readonly await: (ids: { readonly event_id: string; readonly trace_id: string }) => Effect.Effect<Settled>
 }>()("syris/pipeline/Settlements") {
   static readonly layer = Layer.effect(
@@ -127,7 +130,7 @@ export class Settlements extends Context.Service<Settlements, {
         goingOn.add(eventId)
         if (goingOn.size > remembered) goingOn.delete(goingOn.keys().next().value ?? "")
       }
-      return Settlements.of({ announce, goesOn, changed: tell, await: awaitSettled })
+      return Settlements.of({ announce, goesOn, changed: tell, next: changed, await: awaitSettled })
     })
   )
 }

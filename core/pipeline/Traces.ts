@@ -10,6 +10,7 @@ import type { AuditEvent } from "../contract/AuditEvent.ts"
 import type { TraceCosts } from "../contract/Completion.ts"
 import type { TraceOutcome } from "../contract/Enums.ts"
 import type { MessageEvent } from "../contract/Event.ts"
+import type { Job } from "../contract/Job.ts"
 import type { RoutingDecision } from "../contract/RoutingDecision.ts"
 import type { ToolCall } from "../contract/ToolCall.ts"
 import { costsOfTrace } from "../llm/CompletionLog.ts"
@@ -18,6 +19,7 @@ import { TaskLog, type TaskWithSteps } from "../tasks/TaskLog.ts"
 import { replyKey } from "../tools/ToolCallPlan.ts"
 import { callColumns, type SelectedCall, toToolCall } from "../tools/ToolCallLog.ts"
 import { eventColumns, type SelectedEvent, toMessageEvent } from "./EventLog.ts"
+import { jobsOfTrace } from "./JobRows.ts"
 import { type Owed, owedOf } from "./Settlements.ts"
 
 /** What a channel is told. */
@@ -46,6 +48,7 @@ export interface Trace {
   readonly tool_calls: ReadonlyArray<ToolCall>
   readonly approvals: ReadonlyArray<Approval>
   readonly tasks: ReadonlyArray<TaskWithSteps>
+  readonly jobs: ReadonlyArray<Job>
   readonly replies: ReadonlyArray<TraceReply>
   readonly audit: ReadonlyArray<AuditEvent>
   /** Of questions to models; nothing where there were none. */
@@ -181,6 +184,7 @@ const make = Effect.gen(function*() {
     const calls = yield* callsOf(trace_id)
     const approvals = yield* approvalLog.ofTrace(trace_id, limit + 1)
     const traced = yield* tasks.ofTrace(trace_id, limit)
+    const jobs = yield* jobsOfTrace(trace_id, limit + 1).pipe(Effect.provideService(SqlClient.SqlClient, sql))
     const settlements = yield* settlementsOf(trace_id)
     const [left] = yield* owed(trace_id)
     const costs = yield* costsOfTrace(trace_id).pipe(Effect.provideService(SqlClient.SqlClient, sql))
@@ -191,6 +195,7 @@ const make = Effect.gen(function*() {
       ...(calls.length > limit ? ["tool_calls"] : []),
       ...(approvals.length > limit ? ["approvals"] : []),
       ...traced.truncated,
+      ...(jobs.length > limit ? ["jobs"] : []),
       ...(audit.next_cursor === undefined ? [] : ["audit"])
     ]
     const trace: Trace = {
@@ -202,6 +207,7 @@ const make = Effect.gen(function*() {
       tool_calls: calls.slice(0, limit).map(toToolCall),
       approvals: approvals.slice(0, limit),
       tasks: traced.tasks,
+      jobs: jobs.slice(0, limit),
       replies: toReplies(settlements.slice(0, limit), calls),
       audit: audit.items,
       ...(costs === undefined ? {} : { costs }),

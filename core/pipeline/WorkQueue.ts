@@ -20,13 +20,15 @@ import { type ClaimedRow, claimStatement, giveBackForgotten, keepPlans, release 
 /** A row of `work` that this host has claimed. */
 export interface WorkRow {
   readonly work_id: string
-  readonly kind: "event" | "task" | "reply" | "rule"
+  readonly kind: "event" | "task" | "reply" | "rule" | "job"
   readonly event_id: string
   readonly trace_id: string
   readonly fence: number
   readonly tries: number
   readonly checkpoint: number
   readonly wish: "pause" | "cancel" | null
+  /** The tool of its call; of a job the mark of its kind. */
+  readonly called?: string | null
 }
 
 export interface WorkServer {
@@ -36,6 +38,10 @@ export interface WorkServer {
   readonly size: () => number
   /** Their work_ids. */
   readonly active: () => ReadonlyArray<string>
+  /** How many rows it can take up now; it wakes the queue when that grows. Default: as many as one claim takes. */
+  readonly room?: () => number
+  /** Tools, or marks in their place, of whose rows it takes up none now. */
+  readonly busy?: () => ReadonlyArray<string>
   /** In the transaction that takes rows away from a host that has ended: what else is to be written. */
   readonly interrupted?: (rows: ReadonlyArray<WorkRow>) => Effect.Effect<void, SqlError.SqlError>
 }
@@ -122,8 +128,16 @@ const loop = Effect.gen(function*() {
       return own.length === 0 ? Effect.void : use(server, own) ?? Effect.void
     }, { discard: true })
 
-  const kindsWithRoom = (): ReadonlyArray<string> =>
-    Array.from(servers).flatMap(([kind, server]) => server.size() + atOnce <= capacity ? [kind] : [])
+  /** How many rows of each kind can be taken up, of those of which there are any. */
+  const rooms = (): ReadonlyMap<WorkRow["kind"], number> =>
+    new Map(
+      Array.from(servers).flatMap(([kind, server]) => {
+        const room = Math.min(server.room?.() ?? atOnce, server.size() + atOnce <= capacity ? atOnce : 0)
+        return room > 0 ? [[kind, room] as const] : []
+      })
+    )
+
+  const busy = () => [...tools.saturated(), ...Array.from(servers.values()).flatMap((server) => server.busy?.() ?? [])]
 
   const releaseGone = Effect.suspend(() =>
     release(hostId, [...servers.keys()], (rows) => each(rows, (server, own) => server.interrupted?.(own)))
@@ -156,26 +170,29 @@ const loop = Effect.gen(function*() {
   /** Claims what can be claimed. Answers when more may be due, and how long the last look took, milliseconds. */
   const claim = Effect.gen(function*() {
     while (true) {
-      const kinds = kindsWithRoom()
-      if (kinds.length === 0) return { next: lookEvery, took: 0 }
+      const room = rooms()
+      if (room.size === 0) return { next: lookEvery, took: 0 }
       const began = performance.now()
-      const parameters = [hostId, atOnce, kinds, tools.saturated()]
+      const parameters = [hostId, [...room.values()], [...room.keys()], busy()]
       const [found] = yield* sql.unsafe<ClaimedRow>(claimStatement, parameters)
       const took = performance.now() - began
       const rows = found?.rows ?? []
       yield* each(rows, (server, own) => server.resume(own))
-      if (Array.from(servers.keys()).every((kind) => rows.filter((row) => row.kind === kind).length < atOnce)) {
+      if (Array.from(room).every(([kind, most]) => rows.filter((row) => row.kind === kind).length < most)) {
         return { next: found?.next_in_ms ?? lookEvery, took }
       }
     }
   })
 
-  /** Until a kind that has no room now has some. */
-  const room = (kinds: ReadonlyArray<string>): Effect.Effect<void> =>
-    kinds.length === servers.size ? Effect.never : Effect.sleep(roomEvery).pipe(
-      Effect.repeat({ until: () => kindsWithRoom().some((kind) => !kinds.includes(kind)) }),
+  /** Until a kind that has no room now has some, of those that do not say so. */
+  const untilRoom = Effect.suspend(() => {
+    const now = rooms()
+    const full = Array.from(servers).filter(([kind, { room }]) => room === undefined && !now.has(kind))
+    return full.length === 0 ? Effect.never : Effect.sleep(roomEvery).pipe(
+      Effect.repeat({ until: () => full.some(([kind]) => rooms().has(kind)) }),
       Effect.asVoid
     )
+  })
 
   const look = Effect.gen(function*() {
     const { next, took } = yield* claim.pipe(
@@ -191,7 +208,7 @@ const loop = Effect.gen(function*() {
     // Many rows that are due and can't be taken up make a look long: looking must not be all that the database does.
     if (took > longLook) yield* Effect.sleep(Math.min(took, lookEvery))
     const sleep = Effect.sleep(Math.max(1, Math.ceil(due - performance.now())))
-    yield* Effect.raceAllFirst([woken, sleep, room(kindsWithRoom())])
+    yield* Effect.raceAllFirst([woken, sleep, untilRoom])
   })
 
   yield* notifications.listen(workChannel, queue.wake)

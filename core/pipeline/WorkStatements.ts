@@ -13,13 +13,13 @@ const mine = (host: string): string =>
   `exists (select 1 from hosts where host_id = ${host} and ended_at is null and lease_until > clock_timestamp())`
 
 const columns = (alias: string): string =>
-  ["work_id", "kind", "event_id", "trace_id", "fence", "tries", "checkpoint", "wish"]
+  ["work_id", "kind", "event_id", "trace_id", "fence", "tries", "checkpoint", "wish", "tool as called"]
     .map((column) => `${alias}.${column}`).join(", ")
 
 /** The priority of an event by which the operator steers the system; no other event has it. A pause does not hold it. */
 export const steeringPriority = 9
 
-/** `$1` this host, `$2` at most so many of a kind, `$3` the kinds that have room, `$4` the tools that have none. */
+/** `$1` this host, `$2` at most so many of each of the kinds `$3`, which have room, `$4` the tools that have none. */
 export const claimStatement = `
 with open as materialized (
     select ${mine("$1::uuid")} as it_is,
@@ -28,26 +28,26 @@ with open as materialized (
   free as materialized (
     select f.work_id
     from open o
-         cross join unnest($3::text[]) k
+         cross join unnest($3::text[], $2::int[]) as k(kind, room)
          cross join lateral (
            select r.work_id
            from generate_series(9, 0, -1) p
                 cross join lateral (
                   select i.work_id
                   from work i
-                  where i.claimed_by is null and not i.parked and i.kind = k and i.priority = p
+                  where i.claimed_by is null and not i.parked and i.kind = k.kind and i.priority = p
                     and i.due_at <= statement_timestamp()
                     and (i.tool is null or i.tool <> all ($4::text[]))
-                    and (not o.paused or (k = 'event' and p = ${steeringPriority}))
+                    and (not o.paused or (k.kind = 'event' and p = ${steeringPriority}))
                     -- What came earlier in its thread is settled first.
                     and (i.thread_id is null or i.kind <> 'event' or p = ${steeringPriority} or not exists (
                            select 1 from work e
                            where e.thread_id = i.thread_id and e.kind = 'event' and e.work_id < i.work_id
                              and not e.parked and e.waits_for is distinct from 'approval'))
                   order by i.due_at
-                  limit $2::int
+                  limit k.room
                   for update of i skip locked) r
-           limit $2::int) f
+           limit k.room) f
     where o.it_is
   ),
   taken as (

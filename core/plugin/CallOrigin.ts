@@ -10,6 +10,7 @@ export interface Origin {
   readonly trace_id: string
   readonly thread_id?: string | null | undefined
   readonly channel: string
+  readonly connector_id?: string | undefined
   readonly actor_id: string
   /** The worst of all that the call rests on. */
   readonly trust: Trust

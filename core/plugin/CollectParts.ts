@@ -2,9 +2,10 @@
  * Puts what the plugins gave back together: checks each part, refuses clashes, answers what the host reads from then on.
  *
  * The host's own plugins take their names first, and stand last in every list: an operator's plugin can't take a name of
- * theirs, and its sentences are understood before theirs.
+ * theirs, and its sentences are understood before theirs. In the same way those that run apart from the host come after the
+ * others of the operator: they can't take a name of one that runs in the host, and their sentences are understood last of all.
  */
-import type { Trust } from "../contract/Enums.ts"
+import type { Runtime, Trust } from "../contract/Enums.ts"
 import { unknownKey } from "./Explain.ts"
 import { makeIntentMatcher } from "./IntentMatcher.ts"
 import { notifying } from "./Notifying.ts"
@@ -19,11 +20,14 @@ import {
   type Phase,
   Refused
 } from "./PartChecks.ts"
-import type { Channel, Intent, PluginParts, PluginSpec, Route, Watcher } from "./Plugin.ts"
+import { type JobTool, registerJob } from "./JobRegistration.ts"
+import type { PluginCode } from "./PluginCode.ts"
+import type { Channel, Intent, JobKind, PluginParts, PluginSpec, Route, Watcher } from "./Plugin.ts"
 import type { BoundLog } from "./PluginLog.ts"
 import type {
   RegisteredChannel,
   RegisteredIntent,
+  RegisteredJob,
   RegisteredProvider,
   RegisteredRoute,
   RegisteredRule,
@@ -44,18 +48,27 @@ export interface NamedParts {
   readonly log: BoundLog
   /** Part of the host itself. */
   readonly own: boolean
+  /** How its jobs are loaded apart from the host, or why they can't be: a sentence. */
+  readonly code: PluginCode | string
+  /** Where it runs. */
+  readonly runtime: "inline" | Runtime
+  /** How far its rules, and what its sentences mean, can be trusted. Default: as far as the operator. */
+  readonly trust?: Trust
 }
 
 /** Trust of the channels that the host itself provides. */
 const ownChannels: ReadonlyMap<string, Trust> = new Map([["chat", "operator"], ["api", "operator"]])
 
+/** `mayCome`: what is not there by name now may come later, so an intent that names it is left out until then. */
 export const makeRegistry = (
   plugins: ReadonlyArray<NamedParts>,
   overrides: ReadonlyMap<string, ToolOverride>,
-  timezone: string
+  timezone: string,
+  jobTool: JobTool,
+  mayCome = false
 ): Registry["Service"] | Mistake => {
   try {
-    return collect(plugins, overrides, timezone)
+    return collect(plugins, overrides, timezone, jobTool, mayCome)
   } catch (error) {
     if (error instanceof Refused) return error.where
     throw error
@@ -67,7 +80,9 @@ const partKeys = ["tools", "tasks", "intents", "channels", "watchers", "rules", 
 const collect = (
   plugins: ReadonlyArray<NamedParts>,
   overrides: ReadonlyMap<string, ToolOverride>,
-  timezone: string
+  timezone: string,
+  jobTool: JobTool,
+  mayCome: boolean
 ): Registry["Service"] => {
   const tools = new Map<string, RegisteredTool>()
   const tasks = new Map<string, RegisteredTask>()
@@ -77,14 +92,17 @@ const collect = (
   const routes = new Map<string, RegisteredRoute>()
   const watchers = new Map<string, RegisteredWatcher>()
   const rules = new Map<string, RegisteredRule>()
+  const jobs = new Map<string, RegisteredJob>()
   const providers = new Map<string, RegisteredProvider>()
 
-  const own = new Set(plugins.filter((plugin) => plugin.own).map(({ name }) => name))
-  const ownFirst = plugins.toSorted((a, b) => Number(b.own) - Number(a.own))
+  const claimOrder = plugins.toSorted((a, b) => rankOf(a) - rankOf(b))
+  /** In the order of the configuration, the host's own at the end. */
+  const places = new Map(plugins.map(({ name, own }, i) => [name, own ? plugins.length + i : i]))
+  const apart = new Set(plugins.filter(({ runtime }) => runtime !== "inline").map(({ name }) => name))
   const ownLast = <A extends { readonly plugin: string }>(parts: Iterable<A>): ReadonlyArray<A> =>
-    Array.from(parts).toSorted((a, b) => Number(own.has(a.plugin)) - Number(own.has(b.plugin)))
+    Array.from(parts).toSorted((a, b) => (places.get(a.plugin) ?? 0) - (places.get(b.plugin) ?? 0))
 
-  for (const { log, name, parts } of ownFirst) {
+  for (const { code, log, name, parts, runtime, trust: ruleTrust } of claimOrder) {
     const strange = Object.keys(parts).find((key) => !partKeys.includes(key))
     if (strange !== undefined) throw new Refused(name, "parts", unknownKey(strange, partKeys, "part"))
     const listed = <A>(part: keyof PluginParts): ReadonlyArray<A> => {
@@ -131,7 +149,8 @@ const collect = (
     }
     for (const given of listed<Intent>("intents")) {
       const intent = checkIntent(name, given)
-      claim(intents, intent.name, { ...intent, plugin: name }, name, "intents", `intent ${intent.name}`)
+      const registered = { ...intent, plugin: name, ...(ruleTrust === "untrusted" ? { strange: true } : {}) }
+      claim(intents, intent.name, registered, name, "intents", `intent ${intent.name}`)
     }
     for (const given of listed<Watcher>("watchers")) {
       const watcher = registerWatcher(name, given, log)
@@ -152,7 +171,13 @@ const collect = (
       const read = readRule(given, { style: "code", at: `rules[${index}]`, timezone })
       if (!read.ok) throw new Refused(name, "rules", read.mistakes.join("; "))
       const { name: called } = read.value.definition
-      claim(rules, `${name}.${called}`, { ...read.value, plugin: name }, name, "rules", `rule ${called}`)
+      const rule = { ...read.value, plugin: name, ...(ruleTrust === undefined ? {} : { trust: ruleTrust }) }
+      claim(rules, `${name}.${called}`, rule, name, "rules", `rule ${called}`)
+    }
+    for (const given of listed<JobKind>("jobs")) {
+      const job = registerJob(name, given, { log, code, runtime })
+      claim(jobs, job.kind, job, name, "jobs", `job ${job.kind}`)
+      addTool(jobTool(job))
     }
     for (const given of listed<ModelProvider>("providers")) {
       const provider = checkProvider(name, given)
@@ -165,22 +190,27 @@ const collect = (
       ? ["tool", intent.tool, tools] as const
       : ["task", intent.task, tasks] as const
     if (known.has(wanted) || (noun === "tool" && isLive(wanted))) continue
+    if (mayCome) {
+      intents.delete(intent.name)
+      continue
+    }
     const hint = unknownKey(wanted, [...known.keys()], noun)
     throw new Refused(intent.plugin, "intents", `intent ${intent.name}: ${hint}`)
   }
   const lists = {
     tools: ownLast(tools.values()),
     tasks: ownLast(tasks.values()),
-    intents: ownLast(intents.values()),
+    intents: ownLast(intents.values()).toSorted((a, b) => Number(apart.has(a.plugin)) - Number(apart.has(b.plugin))),
     channels: ownLast(connectors.values()),
     routes: ownLast(routes.values()),
     watchers: ownLast(watchers.values()),
     rules: ownLast(rules.values()),
+    jobs: ownLast(jobs.values()),
     providers: ownLast(providers.values()),
-    plugins: plugins.toSorted((a, b) => Number(a.own) - Number(b.own)).map(({ name, parts, spec }) => ({
+    plugins: plugins.toSorted((a, b) => Number(a.own) - Number(b.own)).map(({ name, parts, runtime, spec }) => ({
       name,
       version: spec.version ?? "0.0.0",
-      runtime: "inline" as const,
+      runtime,
       permissions: spec.permissions ?? {},
       parts
     }))
@@ -204,12 +234,18 @@ const collect = (
     routes: () => lists.routes,
     watchers: () => lists.watchers,
     rules: () => lists.rules,
+    job: (kind) => jobs.get(kind),
+    jobs: () => lists.jobs,
     provider: (name) => providers.get(name),
     providers: () => lists.providers,
     trustOf: (channel) => trusts.get(channel)?.trust ?? ownChannels.get(channel) ?? "untrusted",
-    plugins: () => lists.plugins
+    plugins: () => lists.plugins,
+    mayCome: () => mayCome
   }
 }
+
+/** Who takes its names first. */
+const rankOf = ({ own, runtime }: NamedParts): number => own ? 0 : runtime === "inline" ? 1 : 2
 
 /** One connector speaks for the channel: the one that has its name. */
 const sendName = (channel: string, connectorId: string): string =>

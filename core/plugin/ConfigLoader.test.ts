@@ -220,7 +220,7 @@ const mistakes: ReadonlyArray<readonly [name: string, text: string, sentence: st
   [
     "isolate.ts",
     "import { isolate } from \"syris\"\nexport default { plugins: [isolate(\"./x/index.ts\")] }",
-    "FILE: plugins[0] is isolate(\"./x/index.ts\"), and this version has no isolates: remove the entry, or list the plugin itself if you trust its code."
+    "FILE: plugins[0] is isolate(\"./x/index.ts\"), and there is no such file: FOLDER/x/index.ts."
   ],
   [
     "tool-setting.ts",
@@ -385,7 +385,7 @@ describe("ConfigLoader", () => {
 
   it.each(mistakes.map(([name, , sentence], i) => [name, sentence, i] as const))("%s", (name, sentence, i) => {
     const answer = answers[i]!
-    assert.strictEqual(answer.detail, sentence.replaceAll("FILE", path.join(folder, name)))
+    assert.strictEqual(answer.detail, sentence.replaceAll("FILE", path.join(folder, name)).replaceAll("FOLDER", folder))
     assert.deepStrictEqual(answer.more, [])
   })
 

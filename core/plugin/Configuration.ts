@@ -3,7 +3,7 @@
  * checks it when it starts (`Settings.ts`).
  */
 import type { Duration } from "effect"
-import type { Autonomy, Guarantee, Risk, ToolEffect } from "../contract/Enums.ts"
+import type { Autonomy, Guarantee, Risk, Runtime, ToolEffect } from "../contract/Enums.ts"
 import type { RawEvent } from "../contract/Event.ts"
 import type { Permissions, Plugin } from "./Plugin.ts"
 import type { SecretOption } from "./Secret.ts"
@@ -333,11 +333,25 @@ export interface PolicyConfiguration {
 export const defineConfig = (configuration: Configuration): Configuration => configuration
 
 export interface IsolateOptions {
+  /** Of the plugin, as they would be given to its factory. */
   readonly options?: unknown
-  readonly runtime?: "thread" | "process" | "deno"
-  /** Exactly what the plugin may do; nothing else. */
+  /** Default `deno`, the only one that holds strangers' code. What the others do not stop is in `docs/isolates.md`. */
+  readonly runtime?: Runtime
+  /** Exactly what the plugin may do; nothing else. A path is relative to the configuration. */
   readonly allow?: Permissions
-  readonly limits?: { readonly memoryMb?: number; readonly timeoutMs?: number }
+  readonly limits?: {
+    /** Of its heap; 16 to 65 536. Default 128. */
+    readonly memoryMb?: number
+    /** Of one call of one of its parts that names no time-out of its own; at most 1 hour. Default 30 000. */
+    readonly timeoutMs?: number
+  }
+  /**
+   * Whether you vouch for its code: `process` and `thread` are refused without it. Default: false in `deno` and for whatever
+   * lies in a `node_modules`; elsewhere listing it there is your word for it.
+   */
+  readonly trusted?: boolean
+  /** While you write it: a change of its code is taken up at once, and needs no grant. Default false. */
+  readonly reload?: boolean
 }
 
 const IsolateTypeId = "~syris/Isolate"
@@ -349,7 +363,7 @@ export interface Isolate {
   readonly options: IsolateOptions
 }
 
-/** Lists a plugin to run in an isolate. This version has none: the host refuses to start with such an entry. */
+/** Lists a plugin to run in an isolate: `isolate("./plugins/x/index.ts", { allow: { net: ["api.example.org:443"] } })`. */
 export const isolate = (path: string, options: IsolateOptions = {}): Isolate => ({
   [IsolateTypeId]: IsolateTypeId,
   path,

@@ -21,13 +21,41 @@ export interface InputOutput {
   readonly decodeInput: (input: unknown) => Effect.Effect<any, string>
   /** Encodes an output in fresh objects; fails with a sentence. */
   readonly encodeOutput: (output: unknown) => Effect.Effect<unknown, string>
+  /** Of one that is elsewhere. */
+  readonly apart?: Apart
 }
+
+export interface Apart {
+  /** SHA-256 of the code that it is a part of. */
+  readonly hash: string
+  /** Nobody vouches for what is said of it. */
+  readonly strange: boolean
+  /** Why nothing can be asked of it now: a sentence. */
+  readonly away: () => string | undefined
+  /** Of a task: the steps for an input that was decoded, in the shape of `POST /tasks`. */
+  readonly steps?: (input: unknown) => ReadonlyArray<unknown>
+}
+
+const elsewhere = Symbol("syris/InputOutput")
+
+/**
+ * Marks a definition whose schemas are not here, since its plugin runs apart from the host: this is its way in and out. Not
+ * for plugins.
+ */
+export const decodedElsewhere = <A extends object>(definition: A, boundary: InputOutput): A => ({
+  ...definition,
+  [elsewhere]: boundary
+})
 
 /** Of a definition, or what is wrong with its schemas: a sentence without its full stop. `what` is `tool` or `task`. */
 export const inputOutput = (
   what: string,
   definition: Named & { readonly input: AnySchema; readonly output?: AnySchema | undefined }
 ): InputOutput | string => {
+  const given = (definition as { readonly [elsewhere]?: InputOutput })[elsewhere]
+  if (given !== undefined) {
+    return isObjectSchema(given.inputSchema) ? given : `the input of ${what} ${definition.name} must be an object`
+  }
   let inputSchema: Record<string, unknown>
   let outputSchema: Record<string, unknown> | undefined
   try {

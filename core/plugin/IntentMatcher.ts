@@ -6,6 +6,8 @@
  * - One pass over all patterns: they are combined into automata, indexed by the literal first word where a pattern has
  *   one, so a thousand intents cost about what one does.
  * - Where several match, the first in the configuration's order wins.
+ * - Sentences of somebody whom nobody vouches for are looked at last, and in short texts alone: linear is not cheap where a
+ *   stranger has chosen the pattern, and the text.
  */
 import { RE2JS, RE2Set } from "re2js"
 import { maximumTextLength } from "../contract/Event.ts"
@@ -100,7 +102,19 @@ export const makeIntentMatcher = (intents: ReadonlyArray<RegisteredIntent>): Int
   return Object.assign((text: string) => automata()(text), { prepare })
 }
 
+/** Longest text that a stranger's sentences are looked for in. */
+const longestForStrangers = 1_000
+
 const build = (intents: ReadonlyArray<RegisteredIntent>): (text: string) => IntentMatch | undefined => {
+  const vouched = buildOf(intents.filter(({ strange }) => strange !== true))
+  const strangers = buildOf(intents.filter(({ strange }) => strange === true))
+  return (given) => {
+    const text = given.trim()
+    return vouched(text) ?? (text.length <= longestForStrangers ? strangers(text) : undefined)
+  }
+}
+
+const buildOf = (intents: ReadonlyArray<RegisteredIntent>): (text: string) => IntentMatch | undefined => {
   const entries: Array<Entry> = []
   for (const intent of intents) {
     for (const pattern of intent.patterns) {
@@ -119,8 +133,7 @@ const build = (intents: ReadonlyArray<RegisteredIntent>): (text: string) => Inte
     [...Map.groupBy(entries.filter((entry) => entry.firstWord !== undefined), (entry) => entry.firstWord!)]
       .map(([word, group]) => [word, compileSets(group)])
   )
-  return (given) => {
-    const text = given.trim()
+  return (text) => {
     if (text === "" || text.length > maximumTextLength) return undefined
     const word = fold(/^\S+/.exec(text)![0])
     let found: Entry | undefined

@@ -13,10 +13,19 @@ import { pathToFileURL } from "node:url"
 const shared = /^(?:syris(?:\/testing)?|effect(?:\/.+)?|@effect\/(?:platform-node|sql-pg)(?:\/.+)?)$/
 const builtIn = /^syris\/plugins\/[^/]+$/
 
+/** An isolate may not look everywhere. */
+const isThere = (file: string): boolean => {
+  try {
+    return fs.existsSync(file)
+  } catch {
+    return false
+  }
+}
+
 /** The nearest folder above `from` that holds `name`. */
 const above = (from: string, name: string): string | undefined => {
   for (let folder = from;; folder = path.dirname(folder)) {
-    if (fs.existsSync(path.join(folder, name))) return folder
+    if (isThere(path.join(folder, name))) return folder
     if (path.dirname(folder) === folder) return undefined
   }
 }
@@ -31,7 +40,7 @@ const ownFiles = pathToFileURL(root + path.sep).href
 /** The file of the bundle that stands for a shared specifier. */
 const bundled = (folder: string, specifier: string): string | undefined => {
   const file = path.join(folder, `${specifier === "syris/testing" ? "syris-testing" : specifier}.js`)
-  return file.startsWith(folder + path.sep) && fs.existsSync(file) ? pathToFileURL(file).href : undefined
+  return file.startsWith(folder + path.sep) && isThere(file) ? pathToFileURL(file).href : undefined
 }
 
 let installed = false

@@ -1,4 +1,4 @@
-/** What is said of a plugin's provider that can't be used. */
+/** What is said of a plugin's provider, and of its channel, that can't be used. */
 import { assert, describe, it } from "vitest"
 import { makeRegistry, type NamedParts } from "./CollectParts.ts"
 import type { PluginParts } from "./Plugin.ts"
@@ -10,10 +10,19 @@ const named = (name: string, providers: unknown): NamedParts => ({
   spec: { name, setup: () => ({}) },
   parts: { providers } as PluginParts,
   log,
-  own: false
+  own: false,
+  code: "none",
+  runtime: "inline"
+})
+const withChannel = (name: string): NamedParts => ({
+  ...named("a", undefined),
+  parts: { channels: [{ name, trust: "operator" }] }
 })
 const make = () => ({ complete: () => ({ text: "Hi." }) })
-const registry = (...plugins: ReadonlyArray<NamedParts>) => makeRegistry(plugins, new Map(), "UTC")
+const registry = (...plugins: ReadonlyArray<NamedParts>) =>
+  makeRegistry(plugins, new Map(), "UTC", () => {
+    throw new Error("no jobs")
+  })
 
 describe("a plugin's provider", () => {
   it("is found by its name", () => {
@@ -46,5 +55,18 @@ describe("a plugin's provider", () => {
       phase: "providers",
       mistake: "the provider acme is provided by plugin a already: remove one of the two"
     })
+  })
+})
+
+describe("a plugin's channel", () => {
+  it("takes no name of those by which the host itself speaks", () => {
+    for (const name of ["api", "mcp", "rule_engine", "scheduler", "watcher", "worker"]) {
+      assert.deepInclude(registry(withChannel(name)), {
+        plugin: "a",
+        phase: "channels",
+        mistake: `the channel ${name} is the host's own: give it another name`
+      })
+    }
+    assert.notProperty(registry(withChannel("workers")), "mistake")
   })
 })

@@ -20,6 +20,7 @@ export const Phase = Schema.Literals([
   "routes",
   "rules",
   "watchers",
+  "jobs",
   "providers",
   "parts"
 ])
@@ -78,6 +79,9 @@ export const checkIntent = (plugin: string, intent: Intent): Intent => {
   return intent
 }
 
+/** Channels whose events the host makes by itself. */
+const hostChannels: ReadonlySet<string> = new Set(["api", "mcp", "rule_engine", "scheduler", "watcher", "worker"])
+
 export const checkChannel = (plugin: string, channel: Channel): Channel => {
   const refuse = (mistake: string): never => {
     throw new Refused(plugin, "channels", mistake)
@@ -87,6 +91,7 @@ export const checkChannel = (plugin: string, channel: Channel): Channel => {
     return refuse(`a channel is named ${JSON.stringify(channel.name)}: use lower-case letters, digits, _, - and dots`)
   }
   const what = `channel ${channel.name}`
+  if (hostChannels.has(channel.name)) return refuse(`the ${what} is the host's own: give it another name`)
   onlyKeys(plugin, "channels", what, channel, ["name", "connector_id", "trust", "receive", "webhook", "live", "send"])
   if (channel.connector_id !== undefined && !/^[A-Za-z0-9][A-Za-z0-9_.-]{0,199}$/.test(channel.connector_id)) {
     return refuse(
@@ -112,6 +117,9 @@ export const checkRoute = (plugin: string, route: Route): Route => {
     throw new Refused(plugin, "routes", "a route needs a method, a path that begins with /, and a handle function")
   }
   onlyKeys(plugin, "routes", `route ${route.path}`, route, ["method", "path", "handle"])
+  if (/^\/grant\/?$/.test(route.path)) {
+    throw new Refused(plugin, "routes", `route ${route.path} is the host's own address: give it another path`)
+  }
   try {
     new URLPattern({ pathname: route.path })
   } catch {

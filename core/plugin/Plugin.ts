@@ -4,12 +4,13 @@
  */
 import type { Duration, Schema } from "effect"
 import type { RawEvent } from "../contract/Event.ts"
-import type { Trust } from "../contract/Enums.ts"
+import type { Risk, Runtime, ToolEffect, Trust } from "../contract/Enums.ts"
 import type { RuleConfiguration } from "./Configuration.ts"
 import type { ModelProvider } from "./ModelProvider.ts"
+import { fileOfCaller } from "./CallerFile.ts"
 import type { SecretOption, SecretRef } from "./Secret.ts"
-import type { TaskDefinition } from "./TaskDefinition.ts"
-import type { Awaitable, Log, ToolDefinition } from "./Tool.ts"
+import type { RetryOptions, TaskDefinition } from "./TaskDefinition.ts"
+import type { Awaitable, Log, ToolContext, ToolDefinition } from "./Tool.ts"
 
 interface Sentence {
   /** Dotted, unique: `coffee.brew`. Also what `content.structured.intent` may name. */
@@ -150,18 +151,59 @@ export interface Route {
   readonly handle: (request: Request) => Awaitable<Response>
 }
 
-/** A kind of long work, run as a job. */
-export interface JobKind {
+/** What the run of a job is given. */
+export interface JobContext {
+  readonly jobId: string
+  readonly traceId: string
+  /** From 1: which attempt this is. */
+  readonly attempt: number
+  /** How far the words can be trusted that led to the job. */
+  readonly trust: Trust
+  /** Says how far the run is; at most one a second is written down, and the last one. */
+  readonly progress: (progress: { readonly percent?: number; readonly message?: string }) => void
+  /** Aborted at the time-out, when the job is canceled, and at a stop of the host. Two seconds later the run is ended. */
+  readonly signal: AbortSignal
+  /** Into the job's log, which is kept as an artifact: its first and last 512 KiB. */
+  readonly log: Log
+  /** The value of a secret: by `(name, key)`, or of an option that was given as `secret(…)` or as a plain string. */
+  readonly secret: ToolContext["secret"]
+  readonly fetch: typeof globalThis.fetch
+  /** Keeps a picture, a document, a long text: at once, whatever becomes of the job. At most 8 MiB each. */
+  readonly artifact: ToolContext["artifact"]
+  /** Hands a child event of the job's trace to the pipeline, at once. The same in a later attempt is the same event. */
+  readonly emit: Emit
+  /** Has a tool called: gated, written down, done once. See `ToolContext.call`. */
+  readonly call: ToolContext["call"]
+}
+
+/**
+ * A kind of long work, run as a job: apart from the host, with bounds, progress and a log. Whoever wants one asks the tool
+ * `job.run.<name>`, which is gated like every other.
+ */
+export interface JobKind<I = any, O = any> {
+  /** Dotted, lower case, unique: `report.render`. */
   readonly name: string
-  readonly input: Schema.Codec<any, any>
+  /** One sentence for a person and for a model. Default: its name. */
+  readonly description?: string
+  readonly input: Schema.Codec<I, any>
+  /** Checked on what `run` gives back. Default: any JSON of at most 1 MiB. */
+  readonly output?: Schema.Codec<O, any>
+  /** Default `low`: what it has tools do is gated by itself. */
+  readonly risk?: Risk | ((input: I) => Risk)
+  /** Default `write`. */
+  readonly effect?: ToolEffect
+  /** What a channel must be granted to start one. Default none. */
+  readonly scopes?: ReadonlyArray<string>
+  /** Where it runs, where its plugin is not in an isolate by itself. Default `thread`. */
+  readonly runtime?: Runtime
+  /** Time: default 10 minutes, at most 24 hours. Memory: default 256 MiB, 16 to 65 536. */
   readonly limits?: { readonly timeoutMs?: number; readonly memoryMb?: number }
-  readonly run: (
-    input: any,
-    ctx: {
-      readonly progress: (progress: { readonly percent?: number; readonly message?: string }) => void
-      readonly signal: AbortSignal
-    }
-  ) => Awaitable<unknown>
+  /** At once in one host. Default 2. */
+  readonly concurrency?: number
+  /** 1 to 100. Default 1: what failed, or was running when its host ended, is not tried again. */
+  readonly maxAttempts?: number
+  readonly retry?: RetryOptions
+  readonly run: (input: I, ctx: JobContext) => Awaitable<O>
 }
 
 /** Everything that a plugin can bring. */
@@ -189,13 +231,22 @@ export interface SetupContext<Options> {
   readonly timezone: string
 }
 
-/** What a plugin would like to be granted when it runs in an isolate. */
+/**
+ * What a plugin would like to be granted when it runs in an isolate (`permissions`), and what the operator grants it
+ * (`allow`). Nothing is granted that is not in `allow`.
+ */
 export interface Permissions {
+  /** Hosts: `api.example.org:443`, `10.0.0.9`. Exactly these, at exactly these ports where one is named. */
   readonly net?: ReadonlyArray<string>
+  /** Files and folders. */
   readonly read?: ReadonlyArray<string>
+  /** Files and folders. */
   readonly write?: ReadonlyArray<string>
+  /** Names of variables of the host's environment. */
   readonly env?: ReadonlyArray<string>
+  /** `name` for all of its keys, `name.key` for one. */
   readonly secrets?: ReadonlyArray<string>
+  /** Tools that it may have called: names, `prefix.*` or `*`. */
   readonly tools?: ReadonlyArray<string>
 }
 
@@ -220,13 +271,27 @@ export interface Plugin {
   readonly [PluginTypeId]: typeof PluginTypeId
   readonly spec: PluginSpec<any, any>
   readonly options: unknown
+  /** The file that defines it; its jobs are loaded from there. */
+  readonly module?: string
 }
 
 export const isPlugin = (value: unknown): value is Plugin =>
   typeof value === "object" && value !== null && PluginTypeId in value
 
+const FactoryTypeId = "~syris/PluginFactory"
+
+/** What a factory makes, known without calling it; `undefined` for what definePlugin did not give back. */
+export const factorySpec = (value: unknown): PluginSpec<any, any> | undefined =>
+  typeof value === "function" && FactoryTypeId in value ? value[FactoryTypeId] as PluginSpec<any, any> : undefined
+
 type Factory<E> = {} extends E ? (options?: E) => Plugin : (options: E) => Plugin
 
 /** Makes the factory that the operator calls: `plugins: [coffee({ host: "10.0.0.9" })]`. */
-export const definePlugin = <A = {}, E = {}>(spec: PluginSpec<A, E>): Factory<E> =>
-  ((options?: E) => ({ [PluginTypeId]: PluginTypeId, spec, options: options ?? {} })) as Factory<E>
+export const definePlugin = <A = {}, E = {}>(spec: PluginSpec<A, E>): Factory<E> => {
+  const module = fileOfCaller(definePlugin)
+  const known = module === undefined ? {} : { module }
+  return Object.assign(
+    (options?: E): Plugin => ({ [PluginTypeId]: PluginTypeId, spec, options: options ?? {}, ...known }),
+    { [FactoryTypeId]: spec }
+  ) as unknown as Factory<E>
+}

@@ -309,17 +309,6 @@ describe("PluginHost", () => {
       }
     }))
 
-  it.effect("says what it does not run", () =>
-    Effect.gen(function*() {
-      const plugin = definePlugin({
-        name: "w",
-        setup: () => ({ jobs: [{ name: "x", input: Schema.Struct({}), run: () => 1 }] })
-      })
-      const { lines } = yield* start(plugin())
-      yield* Effect.yieldNow
-      assert.match(lines.join(), /Plugin w brings jobs, which this version does not run\./)
-    }))
-
   it.effect("takes watchers, with what they leave out", () =>
     Effect.gen(function*() {
       const tick = () => 1

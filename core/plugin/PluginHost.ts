@@ -1,11 +1,13 @@
 /**
- * Sets the configured plugins up and fills the `Registry`, once, in the configuration's order.
+ * Sets the configured plugins up and fills the `Registry`, in the configuration's order: those that run in the host once, and
+ * those of `IsolateHost` again when they change.
  *
  * - A failure names the plugin and the phase, is one plain sentence, and stops the start: a host never runs with half of
  *   what its operator listed.
  * - Options are checked before `setup` runs; every secret that they refer to must be in the store.
  * - Names that clash (plugins, tools, intents, connectors, routes) are refused; the sentence names both plugins.
  * - The host's own plugins are set up like any other, and first.
+ * - A plugin in an isolate never stops the start: what it brings is left out, and the host's health says why.
  * - A set-up may take 60 seconds; after 5 a warning says who is slow.
  */
 import { Cause, Context, Effect, Exit, Layer, Redacted, Schema } from "effect"
@@ -15,8 +17,11 @@ import { fromPlugin } from "./Awaiting.ts"
 import { makeRegistry, type NamedParts } from "./CollectParts.ts"
 import { check, unknownKey, withStop } from "./Explain.ts"
 import { findPlainSecrets, findSecretRefs } from "./OptionSecrets.ts"
+import { IsolateHost, type IsolatedPlugin } from "./IsolateHost.ts"
 import { Phase } from "./PartChecks.ts"
 import type { Plugin, PluginParts, SetupContext } from "./Plugin.ts"
+import { JobTools } from "./JobRegistration.ts"
+import { codeOf } from "./PluginCode.ts"
 import { isLive, LiveTools } from "./LiveTools.ts"
 import { type BoundLog, makePluginLog } from "./PluginLog.ts"
 import { Registry } from "./Registry.ts"
@@ -47,9 +52,6 @@ export const HostPlugins = Context.Reference<ReadonlyArray<Plugin>>("syris/plugi
 /** No plugin of the operator has this name. */
 const ownName = "syris"
 
-/** Parts that plugins may bring and that this version does not run. Shorten it as they come to life. */
-const partsNotYetRun = ["jobs"] as const
-
 export const layer = Layer.effect(
   Registry,
   Effect.gen(function*() {
@@ -75,10 +77,9 @@ export const layer = Layer.effect(
       }
       ready.push({ ...found, own: false })
     }
-    const registry = makeRegistry(ready, settings.tools, settings.timezone)
-    if ("mistake" in registry) return yield* fail(registry.plugin, registry.phase, [registry.mistake])
+    const registry = yield* keepRegistry(ready, settings)
     const [unknownTool] = [...settings.tools.keys()].filter((tool) =>
-      !isLive(tool) && registry.tool(tool) === undefined
+      !isLive(tool) && registry.tool(tool) === undefined && registry.mayCome?.() !== true
     )
     if (unknownTool !== undefined) {
       const known = registry.tools().map(({ definition }) => definition.name)
@@ -95,17 +96,113 @@ export const layer = Layer.effect(
   })
 ).pipe(Layer.provideMerge(LiveTools.layer))
 
+/**
+ * What the plugins of the host and those in isolates bring together; made anew when one of the latter changes. Of a lookup
+ * nothing but the newest is ever seen.
+ */
+const keepRegistry = Effect.fnUntraced(function*(inHost: ReadonlyArray<NamedParts>, settings: Settings["Service"]) {
+  const isolates = yield* IsolateHost
+  const jobTool = yield* JobTools
+  const run = Effect.runForkWith(yield* Effect.context<never>())
+  const refused = new Set<IsolatedPlugin>()
+
+  /** Those of the isolates that can't be registered are told so, and left out. */
+  const collect = (): Effect.Effect<Registry["Service"], PluginError> =>
+    Effect.suspend(() => {
+      const apart = isolates.plugins().filter((one) => !refused.has(one))
+      const clash = apart.find((one) =>
+        one.name === ownName || [...inHost, ...apart].some((other) => other !== one && other.name === one.name)
+      )
+      const refuse = (one: IsolatedPlugin, mistake: string) => {
+        refused.add(one)
+        return Effect.andThen(isolates.refuse(one.name, mistake), collect())
+      }
+      if (clash !== undefined) {
+        return refuse(clash, sentenceOf(clash.name, "options", "its name is taken: remove one entry"))
+      }
+      const mayCome = isolates.unknown().length > 0 || isolates.plugins().some((one) => refused.has(one))
+      const made = makeRegistry(inOrder(inHost, apart), settings.tools, settings.timezone, jobTool, mayCome)
+      if (!("mistake" in made)) return Effect.succeed(made)
+      const guilty = apart.find(({ name }) => name === made.plugin)
+      return guilty === undefined
+        ? fail(made.plugin, made.phase, [made.mistake])
+        : refuse(guilty, sentenceOf(made.plugin, made.phase, made.mistake))
+    })
+
+  let current = yield* collect()
+  let turn = 0
+  isolates.onChange(() => {
+    const mine = ++turn
+    run(
+      collect().pipe(
+        Effect.tap((made) =>
+          Effect.sync(() => {
+            if (mine !== turn) return
+            current = made
+            made.matchIntent.prepare()
+          })
+        ),
+        Effect.catchCause((cause) =>
+          Effect.logError("What a plugin in an isolate brings could not be taken up.", cause)
+        )
+      )
+    )
+  })
+  return live(() => current)
+})
+
+/** The configuration's order. */
+const inOrder = (
+  inHost: ReadonlyArray<NamedParts>,
+  apart: ReadonlyArray<IsolatedPlugin>
+): ReadonlyArray<NamedParts> => {
+  const own = inHost.filter((plugin) => plugin.own)
+  const listed = inHost.filter((plugin) => !plugin.own)
+  return [
+    ...own,
+    ...Array.from({ length: listed.length + 1 }, (_, i) => [
+      ...apart.filter(({ after }) => Math.min(after, listed.length) === i),
+      ...listed.slice(i, i + 1)
+    ]).flat()
+  ]
+}
+
+/** Asks whatever registry there is now. */
+const live = (of: () => Registry["Service"]): Registry["Service"] => ({
+  tool: (name) => of().tool(name),
+  tools: () => of().tools(),
+  task: (name) => of().task(name),
+  tasks: () => of().tasks(),
+  intents: () => of().intents(),
+  matchIntent: Object.assign((text: string) => of().matchIntent(text), { prepare: () => of().matchIntent.prepare() }),
+  channels: () => of().channels(),
+  connector: (connectorId) => of().connector(connectorId),
+  sendOf: (source) => of().sendOf(source),
+  routes: () => of().routes(),
+  watchers: () => of().watchers(),
+  rules: () => of().rules(),
+  job: (kind) => of().job(kind),
+  jobs: () => of().jobs(),
+  provider: (name) => of().provider(name),
+  providers: () => of().providers(),
+  trustOf: (channel) => of().trustOf(channel),
+  plugins: () => of().plugins(),
+  mayCome: () => of().mayCome?.() ?? false
+})
+
 /** The tools of plugins, and beside them those that come and go. Plugins' intents are understood first. */
 const withLive = (registry: Registry["Service"], live: LiveTools["Service"]): Registry["Service"] => {
   let known = live.tools()
-  let all = [...registry.tools(), ...known]
+  let ours = registry.tools()
+  let all = [...ours, ...known]
   return {
     ...registry,
     tool: (name) => registry.tool(name) ?? live.tool(name),
     tools: () => {
-      if (known !== live.tools()) {
+      if (known !== live.tools() || ours !== registry.tools()) {
         known = live.tools()
-        all = [...registry.tools(), ...known]
+        ours = registry.tools()
+        all = [...ours, ...known]
       }
       return all
     },
@@ -178,9 +275,10 @@ const prepare = Effect.fn("PluginHost.prepare")(function*(
   }
   const parts = yield* setUp(plugin, name, context)
   yield* requireSecrets(name, refs)
-  const idle = partsNotYetRun.filter((part) => (parts[part]?.length ?? 0) > 0)
-  if (idle.length > 0) log.warn(`Plugin ${name} brings ${idle.join(" and ")}, which this version does not run.`)
-  return { name, spec, parts, log } satisfies Omit<NamedParts, "own">
+  return { name, spec, parts, log, code: codeOf(plugin, name, timezone), runtime: "inline" } satisfies Omit<
+    NamedParts,
+    "own"
+  >
 })
 
 const requireSecrets = Effect.fnUntraced(function*(plugin: string, refs: ReadonlyArray<SecretRef>) {
@@ -222,8 +320,11 @@ const setUp = Effect.fnUntraced(function*(plugin: Plugin, name: string, context:
   return parts as PluginParts
 })
 
+const sentenceOf = (plugin: string, phase: Phase, mistake: string): string =>
+  `Plugin ${plugin}, ${phase}: ${withStop(mistake)}`
+
 const failure = (plugin: string, phase: Phase, mistakes: ReadonlyArray<string>, cause?: unknown): PluginError => {
-  const [first = "it failed", ...rest] = mistakes.map((mistake) => `Plugin ${plugin}, ${phase}: ${withStop(mistake)}`)
+  const [first = "it failed", ...rest] = mistakes.map((mistake) => sentenceOf(plugin, phase, mistake))
   return new PluginError({ plugin, phase, detail: first, more: rest, ...(cause === undefined ? {} : { cause }) })
 }
 const fail = (...args: Parameters<typeof failure>): Effect.Effect<never, PluginError> => Effect.fail(failure(...args))

@@ -1,13 +1,16 @@
 /**
  * What the host can do right now: the tools, intents, channels and plugins that were set up, by name.
- * Read from memory on the hot path; only the plugin host writes it.
+ * Read from memory on the hot path; only the plugin host writes it, again when a plugin in an isolate changed.
  */
 import { Context, type Effect } from "effect"
-import type { Risk, Trust } from "../contract/Enums.ts"
+import type { Risk, Runtime, Trust } from "../contract/Enums.ts"
 import type { CallToAsk } from "./AsksAtLeast.ts"
+import type { Apart } from "./InputOutput.ts"
 import type { ModelProvider } from "./ModelProvider.ts"
 import type { Steering } from "./OperatorOnly.ts"
-import type { Channel, Intent, Permissions, PluginParts, Route, Watcher } from "./Plugin.ts"
+import type { RetryPolicy } from "../contract/Task.ts"
+import type { Channel, Intent, JobKind, Permissions, PluginParts, Route, Watcher } from "./Plugin.ts"
+import type { PluginCode } from "./PluginCode.ts"
 import type { BoundLog } from "./PluginLog.ts"
 import type { ReadRule } from "./RuleReading.ts"
 import type { TaskDefinition } from "./TaskDefinition.ts"
@@ -38,6 +41,8 @@ export interface RegisteredTool {
   readonly notifies: boolean
   /** Its description is the words of somebody whom nobody vouches for: a model that is told of it was told by a stranger. */
   readonly strange?: boolean
+  /** Of a plugin in an isolate: why nothing can be asked of it now, a sentence. */
+  readonly away?: () => string | undefined
   readonly log: BoundLog
 }
 
@@ -54,10 +59,16 @@ export interface RegisteredTask {
    * error whose message says what is wrong with them. None for a task that is code.
    */
   readonly stepsOf: ((input: any) => ReadonlyArray<unknown>) | undefined
+  /** What it calls, and with what, was chosen by somebody whom nobody vouches for. */
+  readonly strange?: boolean
   readonly log: BoundLog
 }
 
-export type RegisteredIntent = Intent & { readonly plugin: string }
+export type RegisteredIntent = Intent & {
+  readonly plugin: string
+  /** It was chosen by somebody whom nobody vouches for which words mean which call. */
+  readonly strange?: boolean
+}
 
 /** An intent whose pattern is the whole text; the groups are as they were written. */
 export interface IntentMatch {
@@ -84,6 +95,8 @@ export interface RegisteredRoute extends Route {
 
 export interface RegisteredRule extends ReadRule {
   readonly plugin: string
+  /** How far it can be trusted. Default: what the configuration lists is the operator's word. */
+  readonly trust?: Trust
 }
 
 export interface RegisteredWatcher {
@@ -98,6 +111,31 @@ export interface RegisteredWatcher {
   readonly log: BoundLog
 }
 
+export interface RegisteredJob {
+  readonly plugin: string
+  readonly kind: string
+  readonly description: string
+  readonly definition: JobKind
+  readonly inputSchema: object
+  /** Decodes an input from JSON; fails with a sentence that names the field. Unknown keys are refused. */
+  readonly decodeInput: (input: unknown) => Effect.Effect<any, string>
+  /** Where it runs when nobody asks for another. */
+  readonly runtime: Runtime
+  /** Where it may run. */
+  readonly runtimes: ReadonlyArray<Runtime>
+  readonly timeoutMs: number
+  readonly memoryMb: number
+  /** At once in one host. */
+  readonly concurrency: number
+  readonly maxAttempts: number
+  readonly retry: RetryPolicy
+  /** How it is loaded apart from the host, or why it can't be: a sentence. */
+  readonly code: PluginCode | string
+  /** Of a plugin in an isolate. */
+  readonly apart?: Apart
+  readonly log: BoundLog
+}
+
 export interface RegisteredProvider extends ModelProvider {
   readonly plugin: string
   readonly log: BoundLog
@@ -106,7 +144,7 @@ export interface RegisteredProvider extends ModelProvider {
 export interface PluginInfo {
   readonly name: string
   readonly version: string
-  readonly runtime: "inline"
+  readonly runtime: "inline" | Runtime
   readonly permissions: Permissions
   readonly parts: PluginParts
 }
@@ -128,10 +166,14 @@ export class Registry extends Context.Service<Registry, {
   /** Those of plugins; the host's own are not among them. */
   readonly watchers: () => ReadonlyArray<RegisteredWatcher>
   readonly rules: () => ReadonlyArray<RegisteredRule>
+  readonly job: (kind: string) => RegisteredJob | undefined
+  readonly jobs: () => ReadonlyArray<RegisteredJob>
   /** The plugins' ways to a language model; the host's own is none of them. */
   readonly provider: (name: string) => RegisteredProvider | undefined
   readonly providers: () => ReadonlyArray<RegisteredProvider>
   /** Trust of a channel's events: a plugin's word, `chat` and `api` are the operator's, any other is untrusted. */
   readonly trustOf: (channel: string) => Trust
   readonly plugins: () => ReadonlyArray<PluginInfo>
+  /** A plugin in an isolate was never loaded: what is not there by name now may come with it. */
+  readonly mayCome?: () => boolean
 }>()("syris/plugin/Registry") {}

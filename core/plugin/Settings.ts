@@ -10,6 +10,7 @@ import type { TimeWindow } from "../safety/TimeWindow.ts"
 import { isIsolate } from "./Configuration.ts"
 import { toMillis } from "./DurationInput.ts"
 import { check, withStop } from "./Explain.ts"
+import { type IsolateSettings, readIsolate } from "./IsolateSettings.ts"
 import { LlmSetting, type LlmSettings, readLlm, writtenKeys } from "./LlmSettings.ts"
 import { McpSetting, type McpServerSettings, readMcp, writtenSecrets } from "./McpSettings.ts"
 import { isPlugin, type Plugin } from "./Plugin.ts"
@@ -19,6 +20,7 @@ import { between, Count, TimeoutSetting } from "./SettingChecks.ts"
 import { systemTimezone, Timezone, TimeWindowSetting } from "./TimeWindowSetting.ts"
 
 export type { BudgetSettings } from "./BudgetSettings.ts"
+export type { IsolateSettings } from "./IsolateSettings.ts"
 export { chainOf, defaultBaseUrl, type LlmSettings, type ModelSettings } from "./LlmSettings.ts"
 export { isTimezone } from "./TimeWindowSetting.ts"
 
@@ -52,6 +54,8 @@ export interface SettingsData {
   readonly timezone: string
   readonly autonomy: Autonomy
   readonly plugins: ReadonlyArray<Plugin>
+  /** Those that run apart from the host. */
+  readonly isolates: ReadonlyArray<IsolateSettings>
   readonly safety: SafetySettings
   /** In the order of the configuration: `config.1`, `config.2`, … */
   readonly policy: ReadonlyArray<PolicyRule>
@@ -114,7 +118,7 @@ export const readConfiguration = Effect.fnUntraced(function*(configuration: unkn
   const checked = checkConfiguration(configuration)
   if (!checked.ok) return yield* refuse(...checked.mistakes)
   const config = checked.value
-  const plugins = (config.plugins ?? []).map((entry, i) => entry ? asPlugin(entry, i) : undefined)
+  const plugins = (config.plugins ?? []).map((entry, i) => entry ? asPlugin(entry, i, file) : undefined)
   const [first, ...rest] = plugins.filter((entry) => typeof entry === "string")
   if (first !== undefined) return yield* refuse(first, ...rest)
   const llm = config.llm === undefined ? undefined : readLlm(config.llm)
@@ -137,6 +141,11 @@ export const readConfiguration = Effect.fnUntraced(function*(configuration: unkn
     timezone,
     autonomy: config.autonomy ?? "A2",
     plugins: plugins.filter(isPlugin),
+    isolates: plugins.flatMap((entry, i) =>
+      typeof entry !== "object" || isPlugin(entry)
+        ? []
+        : [{ ...entry, after: plugins.slice(0, i).filter(isPlugin).length }]
+    ),
     safety: asSafety(config.safety, timezone),
     ...read.value,
     rules: rules.value,
@@ -155,13 +164,10 @@ export const readConfiguration = Effect.fnUntraced(function*(configuration: unkn
 })
 
 /** The plugin, or what is wrong with the entry. */
-const asPlugin = (entry: unknown, index: number): Plugin | string => {
+const asPlugin = (entry: unknown, index: number, file: string): Plugin | Omit<IsolateSettings, "after"> | string => {
   const place = `plugins[${index}]`
   if (isPlugin(entry)) return entry
-  if (isIsolate(entry)) {
-    return `${place} is isolate(${JSON.stringify(entry.path)}), and this version has no isolates: remove the entry, ` +
-      "or list the plugin itself if you trust its code"
-  }
+  if (isIsolate(entry)) return readIsolate(entry, index, file)
   if (typeof entry === "function") return `${place} is a function: call it, as in timers()`
   if (entry instanceof Promise) return `${place} is a Promise: write await before it`
   return `${place} is not a plugin: list what a plugin's factory gives back, as in timers()`

@@ -28,12 +28,13 @@ export const registerTask = (plugin: string, given: unknown, log: BoundLog): Reg
     encodeOutput: boundary.encodeOutput,
     stepsOf: steps === undefined ? undefined : (input) => {
       try {
-        return requestSteps(steps(input))
+        return boundary.apart?.steps?.(input) ?? requestSteps(steps(input))
       } catch (error) {
         const why = error instanceof Error ? error.message || error.name : String(error)
         throw new Error(withStop(why), { cause: error })
       }
     },
+    ...(boundary.apart?.strange === true ? { strange: true } : {}),
     log: log.with({ task: name })
   }
 }
@@ -42,7 +43,8 @@ const taskKeys = ["name", "description", "input", "output", "labels", "priority"
 const namePattern = /^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/
 const isLabels = Schema.is(Labels)
 
-const problemOf = (given: unknown): string | undefined => {
+/** What is wrong with a task's definition, but for its schemas: a sentence without its full stop. */
+export const problemOf = (given: unknown): string | undefined => {
   if (typeof given !== "object" || given === null) return "a task must be what defineTask gives back"
   const task = given as Record<string, unknown>
   const { labels, name, priority } = task

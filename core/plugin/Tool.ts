@@ -51,6 +51,13 @@ export interface ToolContext {
     data: Uint8Array | string,
     meta?: { readonly name?: string; readonly mediaType?: string }
   ) => Promise<KeptArtifact>
+  /**
+   * Has another tool called on behalf of this call: as an event of the same trace, gated, written down and done once. Answers
+   * its output as JSON; throws `ToolRefused` where it was refused or failed, `ToolUnknown` where nobody knows. Where a person
+   * is asked, it waits for as long as this call may run; what nobody waits for any more and has not begun is given up, with
+   * its question. It is never the operator's word, so the operator's own tools are refused. At most 5 calls deep.
+   */
+  readonly call: <O = unknown>(tool: string, input?: unknown) => Promise<O>
   /** Says how far the run is, for whoever watches. */
   readonly progress: (progress: { readonly percent?: number; readonly message?: string }) => void
 }

@@ -2,7 +2,8 @@
  * Checks a tool's definition and makes it ready to run: its schemas, limits, pin.
  *
  * The pin is SHA-256 over the canonical JSON of name, description, input schema, effect, risk (where it is not a
- * function), scopes (sorted) and guarantee: the same definition has the same pin on every machine.
+ * function), scopes (sorted) and guarantee, and of a plugin in an isolate the hash of its code: the same definition has the
+ * same pin on every machine.
  */
 import canonicalize from "canonicalize"
 import { Schema } from "effect"
@@ -39,11 +40,13 @@ export const registerTool = (
   const definition = given as ToolDefinition
   const boundary = inputOutput("tool", definition)
   if (typeof boundary === "string") return boundary
+  const { apart, ...schemas } = boundary
   return {
     plugin,
     definition,
-    ...boundary,
-    pin: pinOf(definition, boundary.inputSchema),
+    ...schemas,
+    ...(apart === undefined ? {} : { strange: apart.strange, away: apart.away }),
+    pin: pinOf(definition, boundary.inputSchema, apart?.hash),
     timeoutMs: override.timeoutMs ?? toMillis(definition.timeout) ?? defaultTimeoutMs,
     concurrency: override.concurrency ?? definition.concurrency ?? defaultConcurrency,
     riskOf: riskOf(definition),
@@ -78,7 +81,8 @@ const toolKeys = [
 const namePattern = /^[a-z0-9_-]+(\.[a-z0-9_-]+)+$/
 const scopePattern = /^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/
 
-const problemOf = (given: unknown): string | undefined => {
+/** What is wrong with a tool's definition, but for its schemas: a sentence without its full stop. */
+export const problemOf = (given: unknown): string | undefined => {
   if (typeof given !== "object" || given === null) return "a tool must be what defineTool gives back"
   const tool = given as Record<string, unknown>
   const { name } = tool
@@ -139,7 +143,7 @@ const problemOf = (given: unknown): string | undefined => {
   return undefined
 }
 
-const pinOf = (definition: ToolDefinition, inputSchema: object): string => {
+const pinOf = (definition: ToolDefinition, inputSchema: object, code: string | undefined): string => {
   const text = canonicalize({
     name: definition.name,
     description: definition.description,
@@ -147,7 +151,8 @@ const pinOf = (definition: ToolDefinition, inputSchema: object): string => {
     effect: definition.effect,
     ...(typeof definition.risk === "function" ? {} : { risk: definition.risk }),
     scopes: [...definition.scopes].sort(),
-    guarantee: definition.guarantee ?? "none"
+    guarantee: definition.guarantee ?? "none",
+    ...(code === undefined ? {} : { code })
   })
   return createHash("sha256").update(text ?? "").digest("hex")
 }

@@ -39,6 +39,7 @@ export {
   definePlugin,
   type Emit,
   type Intent,
+  type JobContext,
   type JobKind,
   type LiveReply,
   type Permissions,

@@ -14,8 +14,9 @@ import { scheduleTools } from "../scheduler/ScheduleTools.ts"
 import { Redactor } from "../secrets/Redactor.ts"
 import { taskTools } from "../tasks/TaskTools.ts"
 import { approvalTools } from "../tools/ApprovalTools.ts"
+import { jobTools } from "../workers/JobHostTools.ts"
 
-const fixed = [taskTools, approvalTools, chatTools, controlTools, scheduleTools]
+const fixed = [taskTools, jobTools, approvalTools, chatTools, controlTools, scheduleTools]
 
 /** There whatever the operator configures. */
 export const layerHostPlugins = Layer.effect(

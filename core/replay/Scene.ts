@@ -126,16 +126,22 @@ const make = Effect.gen(function*() {
   const rulesAt = (at: Date): ReadonlyArray<LiveRule> => {
     const { rules, switched } = theRecords()
     const own = [
-      ...settings.rules.map((rule) => ({ rule, rule_id: `config.${rule.definition.name}`, origin: "config" as const })),
+      ...settings.rules.map((rule) => ({
+        rule,
+        rule_id: `config.${rule.definition.name}`,
+        origin: "config" as const,
+        trust: "operator" as const
+      })),
       ...registry.rules().map((rule) => ({
         rule,
         rule_id: `${rule.plugin}.${rule.definition.name}`,
-        origin: "plugin" as const
+        origin: "plugin" as const,
+        trust: rule.trust ?? "operator" as const
       }))
     ]
     return [
-      ...own.map(({ origin, rule, rule_id }) =>
-        liveRule(rule, { rule_id, origin, trust: "operator", risk: "low", enabled: switched.get(rule_id) })
+      ...own.map(({ origin, rule, rule_id, trust }) =>
+        liveRule(rule, { rule_id, origin, trust, risk: "low", enabled: switched.get(rule_id) })
       ),
       ...rules.filter(({ created_at }) => Date.parse(created_at) <= at.getTime()).flatMap(
         ({ definition, rule_id, trust }) => {

@@ -157,10 +157,10 @@ const mistakesOf = Effect.fnUntraced(function*(
     const tool = registry.tool(action.tool)
     if (tool === undefined) {
       // It may come later: its input is looked at when it is called.
-      if (isLive(action.tool)) return []
+      if (isLive(action.tool) || registry.mayCome?.() === true) return []
       return [`${at}: ${unknownKey(action.tool, registry.tools().map(({ definition }) => definition.name), "tool")}`]
     }
-    return fixed ? yield* inputMistakes(tool, action.input ?? {}, `${at}.input`) : []
+    return fixed && tool.away?.() === undefined ? yield* inputMistakes(tool, action.input ?? {}, `${at}.input`) : []
   }
   const { channel, text } = action.notify
   const tool = sayer(registry, channel)
@@ -208,7 +208,8 @@ const namesMistaken = (
   const known = registry.tools().map(({ definition }) => definition.name)
   return (Array.isArray(steps) ? steps.flat(1) : []).flatMap((step: unknown) => {
     const tool = typeof step === "object" && step !== null && "tool" in step ? step.tool : undefined
-    return typeof tool === "string" && !isLive(tool) && registry.tool(tool) === undefined
+    return typeof tool === "string" && !isLive(tool) && registry.mayCome?.() !== true &&
+        registry.tool(tool) === undefined
       ? [`${at}: ${unknownKey(tool, known, "tool")}`]
       : []
   })
@@ -218,7 +219,9 @@ const namesMistaken = (
 const namesAbsent = ({ steps }: Readonly<Record<string, unknown>>, registry: Registry["Service"]): boolean =>
   (Array.isArray(steps) ? steps.flat(1) : []).some((step: unknown) => {
     const tool = typeof step === "object" && step !== null && "tool" in step ? step.tool : undefined
-    return typeof tool === "string" && isLive(tool) && registry.tool(tool) === undefined
+    if (typeof tool !== "string") return false
+    const known = registry.tool(tool)
+    return known === undefined ? isLive(tool) || registry.mayCome?.() === true : known.away?.() !== undefined
   })
 
 const inputMistakes = (tool: RegisteredTool, input: Schema.Json, at: string) =>

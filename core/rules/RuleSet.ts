@@ -64,17 +64,33 @@ const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
 
   /** Those of this host, which change only with its configuration. */
-  const own = [
-    ...settings.rules.map((rule) => ({ rule, rule_id: `config.${rule.definition.name}`, origin: "config" as const })),
+  const listed = [
+    ...settings.rules.map((rule) => ({
+      rule,
+      rule_id: `config.${rule.definition.name}`,
+      origin: "config" as const,
+      trust: "operator" as const
+    })),
     ...registry.rules().map((rule) => ({
       rule,
       rule_id: `${rule.plugin}.${rule.definition.name}`,
-      origin: "plugin" as const
+      origin: "plugin" as const,
+      trust: rule.trust ?? "operator" as const
     }))
   ]
-  for (const { origin, rule: { definition }, rule_id } of own) {
+  const own: Array<typeof listed[number]> = []
+  for (const one of listed) {
+    const { origin, rule: { definition }, rule_id } = one
     const [mistake, ...more] = yield* ruleMistakes(definition, { quietHours, registry }, "quietHours")
-    if (mistake === undefined) continue
+    if (mistake === undefined) {
+      own.push(one)
+      continue
+    }
+    // Of a plugin in an isolate, which never stops the start.
+    if ("trust" in one.rule && one.rule.trust !== undefined) {
+      yield* Effect.logWarning(`The rule ${rule_id} is left out: ${withStop(mistake)}`)
+      continue
+    }
     const where = origin === "config"
       ? `${settings.file}: the rule ${JSON.stringify(definition.name)}`
       : `The rule ${rule_id}`
@@ -105,9 +121,9 @@ const make = Effect.gen(function*() {
       return [liveRule(read.value, { rule_id, origin: "api", trust, risk, enabled: switched.get(rule_id) })]
     })
     rules = [
-      ...graded.map(({ origin, risk, rule, rule_id }) =>
-        // Configuration counts as the operator's word, and so does what it lists.
-        liveRule(rule, { rule_id, origin, trust: "operator", risk, enabled: switched.get(rule_id) })
+      ...graded.map(({ origin, risk, rule, rule_id, trust }) =>
+        // Configuration counts as the operator's word, and so does what it lists but for what runs apart from the host.
+        liveRule(rule, { rule_id, origin, trust, risk, enabled: switched.get(rule_id) })
       ),
       ...ofApi
     ].toSorted((a, b) => b.priority - a.priority)

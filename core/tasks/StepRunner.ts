@@ -17,6 +17,7 @@ import type { Admission } from "../safety/Admission.ts"
 import { type ApprovalRow, askWords } from "../safety/ApprovalRows.ts"
 import type { Control } from "../safety/Control.ts"
 import type { Gates } from "../safety/Gates.ts"
+import { worst } from "../safety/Provenance.ts"
 import type { CallPlanner } from "../tools/CallPlanner.ts"
 import { leavesNoTrace } from "../tools/Ending.ts"
 import { type Refused, refusal } from "../tools/ToolCallPlan.ts"
@@ -28,7 +29,7 @@ import { retryDelayMs } from "./RetryDelay.ts"
 import { callFact, stepFact, stepStartedFact } from "./TaskFacts.ts"
 import type { StepRow } from "./TaskRows.ts"
 import { change, type Draft, type TaskRun } from "./TaskRun.ts"
-import { broughtIn, inputOf, trustOf, wasApproved } from "./TaskTrust.ts"
+import { broughtIn, chooserOf, inputOf, trustOf, wasApproved } from "./TaskTrust.ts"
 
 export interface StepServices {
   readonly admission: Admission["Service"]
@@ -374,7 +375,7 @@ const beginCall = Effect.fnUntraced(function*(
       error: { code: "tool.not_found", message: absentTool(name), retryable: isLive(name) }
     })
   }
-  const event = { ...run.event, trust: trustOf(run, draft) }
+  const event = { ...run.event, trust: worst(trustOf(run, draft), chooserOf(task, tool, registry)) }
   const policy_version = gates.policyVersion()
   const plan = yield* planner.plan({
     event,

@@ -4,9 +4,9 @@
  */
 import type { Trust } from "../contract/Enums.ts"
 import { outputTrust } from "../plugin/OutputTrust.ts"
-import type { RegisteredTool } from "../plugin/Registry.ts"
+import type { RegisteredTool, Registry } from "../plugin/Registry.ts"
 import { worst } from "../safety/Provenance.ts"
-import type { StepRow } from "./TaskRows.ts"
+import type { StepRow, TaskRow } from "./TaskRows.ts"
 import type { Draft, TaskRun } from "./TaskRun.ts"
 
 interface Noted {
@@ -42,6 +42,20 @@ export const trustOf = ({ event, steps }: Pick<TaskRun, "event" | "steps">, draf
   for (const step of steps.values()) found = worst(found, notedOf(step).trust ?? "operator")
   for (const { row } of draft.steps.values()) found = worst(found, notedOf(row).trust ?? "operator")
   return found
+}
+
+/**
+ * Of whoever chose what a task calls, and with what: a plugin that nobody vouches for, or one that is not there any more, is
+ * believed for its own tools alone.
+ */
+export const chooserOf = (
+  { definition }: Pick<TaskRow, "definition">,
+  tool: Pick<RegisteredTool, "plugin">,
+  registry: Pick<Registry["Service"], "task">
+): Trust => {
+  if (definition === undefined) return "operator"
+  const task = registry.task(definition)
+  return task === undefined || (task.strange === true && task.plugin !== tool.plugin) ? "untrusted" : "operator"
 }
 
 /** What a step calls its tool with: its own input, or what the operator made of it. */

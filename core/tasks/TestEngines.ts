@@ -43,6 +43,7 @@ import { CallPlanner } from "../tools/CallPlanner.ts"
 import { CallRecovery } from "../tools/CallRecovery.ts"
 import { CallSettlement } from "../tools/CallSettlement.ts"
 import { Previews } from "../tools/Previews.ts"
+import { NestedCalls } from "../tools/NestedCalls.ts"
 import { ToolExecutor } from "../tools/ToolExecutor.ts"
 import { ToolLedger } from "../tools/ToolLedger.ts"
 import { type Advanced, Checkpoints } from "./Checkpoints.ts"
@@ -328,7 +329,7 @@ export const openWorld = async ({ decide, tasks = [], weaken }: WorldOptions = {
           return Effect.ensuring(real.run(work, { ...lane, conclude }), Effect.sync(committed))
         }
       } satisfies ToolExecutor["Service"]))
-    ).pipe(Layer.provide(ToolExecutor.layer.pipe(Layer.provide(Artifacts.layer))))
+    ).pipe(Layer.provide(ToolExecutor.layer.pipe(Layer.provide([Artifacts.layer, NestedCalls.layer]))))
 
     const gates = Context.get(context, Gates)
     // Whoever has vanished sends nothing, be it to give its claims back.
@@ -393,7 +394,7 @@ export const openWorld = async ({ decide, tasks = [], weaken }: WorldOptions = {
       claim: () =>
         withSql(Effect.gen(function*() {
           const sql = yield* SqlClient.SqlClient
-          const [found] = yield* sql.unsafe<ClaimedRow>(claimStatement, [hostId, 100, ["task"], []])
+          const [found] = yield* sql.unsafe<ClaimedRow>(claimStatement, [hostId, [100], ["task"], []])
           const rows = found?.rows ?? []
           if (rows.length > 0) {
             yield* Effect.forkDetach(

@@ -36,6 +36,7 @@ export interface NewArtifact {
   readonly trace_id: string
   readonly tool_call_id?: string | undefined
   readonly task_id?: string | undefined
+  readonly job_id?: string | undefined
 }
 
 export class Artifacts extends Context.Service<Artifacts, {
@@ -50,9 +51,10 @@ export class Artifacts extends Context.Service<Artifacts, {
   static readonly layer = Layer.effect(Artifacts, Effect.suspend(() => make))
 }
 
-interface ArtifactRow extends Omit<Artifact, "tool_call_id" | "task_id" | "created_at"> {
+interface ArtifactRow extends Omit<Artifact, "tool_call_id" | "task_id" | "job_id" | "created_at"> {
   readonly tool_call_id: string | null
   readonly task_id: string | null
+  readonly job_id: string | null
   readonly created_at: Date
 }
 
@@ -85,7 +87,7 @@ const make = Effect.gen(function*() {
   const redactor = yield* Redactor
   const sql = yield* SqlClient.SqlClient
   const columns = sql.literal(
-    "artifact_id, trace_id, tool_call_id, task_id, name, media_type, bytes, sha256, labels, created_at"
+    "artifact_id, trace_id, tool_call_id, task_id, job_id, name, media_type, bytes, sha256, labels, created_at"
   )
 
   /** As it is kept. */
@@ -111,10 +113,12 @@ const make = Effect.gen(function*() {
     const name = nameOf(redactor.redactText(given.name ?? ""), media_type)
     const sha256 = createHash("sha256").update(data).digest("hex")
     const [row] = yield* sql<ArtifactRow>`
-      insert into artifacts (artifact_id, trace_id, tool_call_id, task_id, name, media_type, bytes, sha256, labels,
-                             created_at, data)
+      insert into artifacts (artifact_id, trace_id, tool_call_id, task_id, job_id, name, media_type, bytes, sha256,
+                             labels, created_at, data)
       values (${newId()}::uuid, ${given.trace_id}::uuid, ${given.tool_call_id ?? null}::uuid,
-              ${given.task_id ?? null}::uuid, ${name}, ${media_type}, ${data.byteLength}::int, ${sha256},
+              ${given.task_id ?? null}::uuid, ${
+      given.job_id ?? null
+    }::uuid, ${name}, ${media_type}, ${data.byteLength}::int, ${sha256},
               ${JSON.stringify(given.labels)}::jsonb, clock_timestamp(), ${Buffer.from(data)}::bytea)
       returning ${columns}`
     return toArtifact(row!)

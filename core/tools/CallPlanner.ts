@@ -157,7 +157,7 @@ const make = Effect.gen(function*() {
       try: () => toPlainJson(request.input ?? {}),
       catch: (error) => `The input of ${definition.name} ${error instanceof Error ? error.message : String(error)}.`
     }))
-    const raw = json._tag === "Success" ? json.success : null
+    const raw = json._tag === "Success" ? json.success : {}
     const decoded = json._tag === "Failure" ? json : yield* Effect.result(tool.decodeInput(raw))
     const input: unknown = decoded._tag === "Success" ? decoded.success : undefined
     const judged = decoded._tag === "Success" ? judge(request, input, raw) : undefined

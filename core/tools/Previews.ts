@@ -84,7 +84,7 @@ export class Previews extends Context.Service<Previews, {
               said._tag === "None"
                 ? failed(`it took longer than ${timeoutMs / 1_000} s`)
                 : typeof said.value === "string"
-                ? { text: redactor.redactText(storable(said.value)) }
+                ? { text: redactor.redactText(storable(inWordsOf(request.tool, said.value))) }
                 : failed("it gave back no text")
             ),
             Effect.catchCause((cause) => {
@@ -112,6 +112,10 @@ export class Previews extends Context.Service<Previews, {
 
 const noNetwork: typeof globalThis.fetch = () =>
   Promise.reject(new Error("a preview asks no network where untrusted content is in the trace"))
+
+/** What nobody vouches for says so before it says anything else. */
+const inWordsOf = ({ plugin, strange }: RegisteredTool, text: string): string =>
+  strange === true ? `Plugin ${plugin}, for which nobody vouches, says: ${text}` : text
 
 const storable = (text: string): string => {
   const kept = text.replaceAll("\0", "\u{fffd}").toWellFormed()

@@ -16,11 +16,12 @@ import type { RegisteredTool } from "../plugin/Registry.ts"
 import type { SecretOption } from "../plugin/Secret.ts"
 import { readSecret } from "../plugin/SecretAccess.ts"
 import { Admission } from "../safety/Admission.ts"
-import { worst } from "../safety/Provenance.ts"
+import { worst, worstOf } from "../safety/Provenance.ts"
 import { Redactor } from "../secrets/Redactor.ts"
 import { SecretsStore } from "../secrets/SecretsStore.ts"
 import { Artifacts } from "./Artifacts.ts"
 import { type Ending, leavesNoTrace } from "./Ending.ts"
+import { callsOfRun, NestedCalls } from "./NestedCalls.ts"
 import * as OutcomeTransaction from "./OutcomeTransaction.ts"
 import type { Guarded, Plan } from "./ToolCallPlan.ts"
 import { type Held, type Outcome, ToolLedger } from "./ToolLedger.ts"
@@ -214,6 +215,7 @@ export class ToolExecutor extends Context.Service<ToolExecutor, {
       const artifacts = yield* Artifacts
       const audit = yield* Audit
       const ledger = yield* ToolLedger
+      const nested = yield* NestedCalls
       const secrets = yield* SecretsStore
       const redactor = yield* Redactor
       const sql = yield* SqlClient.SqlClient
@@ -231,7 +233,8 @@ export class ToolExecutor extends Context.Service<ToolExecutor, {
         return made
       }
 
-      const requestOf = (work: Work) => ({
+      /** `heard`: how far it can be trusted what the run has got back by now. */
+      const requestOf = (work: Work, heard: () => Trust = () => "operator") => ({
         tool: work.tool,
         input: work.input,
         idempotencyKey: work.idempotency_key,
@@ -256,7 +259,7 @@ export class ToolExecutor extends Context.Service<ToolExecutor, {
               name,
               media_type: mediaType,
               labels: {
-                trust: worst(worst(work.event.trust, work.trust), work.tool.definition.trust ?? "trusted"),
+                trust: worstOf([work.event.trust, work.trust, work.tool.definition.trust ?? "trusted", heard()]),
                 confidentiality: "public"
               },
               trace_id: work.event.trace_id,
@@ -266,6 +269,18 @@ export class ToolExecutor extends Context.Service<ToolExecutor, {
             ({ artifact_id, bytes, media_type, name }) => ({ artifact_id, name, media_type, bytes })
           ))
       })
+
+      /** What the run may have other tools called by. */
+      const callsOf = (work: Work) => {
+        const { guarantee, trust = "trusted" } = work.tool.definition
+        return callsOfRun(nested, {
+          plugin: work.tool.plugin,
+          key: work.idempotency_key,
+          origin: work.event,
+          trust: worst(worst(work.event.trust, work.trust), trust),
+          repeats: guarantee === "native_key" || guarantee === "probe"
+        })
+      }
 
       const outcomeOf = Effect.fnUntraced(function*<C extends Conclusion>(
         work: Attempted,
@@ -413,20 +428,25 @@ export class ToolExecutor extends Context.Service<ToolExecutor, {
           const transaction = work.tool.definition.guarantee === "transactional"
             ? yield* Effect.provideService(OutcomeTransaction.make(room), SqlClient.SqlClient, sql)
             : undefined
+          const calls = callsOf(work)
           const ran = yield* Effect.ensuring(
             ToolRun.run({
-              ...requestOf(work),
+              ...requestOf(work, calls.heard),
               leftMs: work.leftMs,
               canceled: work.signal,
+              call: calls.call,
               transaction,
               begun: work.begun
             }),
-            Effect.andThen(Effect.sync(() => work.begun?.()), giveBack(work.tool))
+            // A call of it that waits for this slot is given up before it is free.
+            Effect.sync(() => work.begun?.()).pipe(Effect.andThen(calls.letGo), Effect.andThen(giveBack(work.tool)))
           )
           transaction?.close()
           const { ending, left } = ran
           const shown = { ...ran, ending: redactor.redactJson(ending), left: redactor.redactJson(left) }
-          yield* settle(work, shown, lane, transaction)
+          // What it leaves behind is no better than what it had got back.
+          const trust = worst(work.trust, calls.heard())
+          yield* settle(trust === "untrusted" ? { ...work, trust } : work, shown, lane, transaction)
         }).pipe(
           // The row stays attempted under our claim: whoever recovers it knows what to do.
           Effect.catchCause((cause) =>

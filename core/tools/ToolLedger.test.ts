@@ -44,6 +44,7 @@ import { Artifacts } from "./Artifacts.ts"
 import { CallPlanner } from "./CallPlanner.ts"
 import { CallRecovery } from "./CallRecovery.ts"
 import { Previews } from "./Previews.ts"
+import { NestedCalls } from "./NestedCalls.ts"
 import { ToolExecutor } from "./ToolExecutor.ts"
 import { type Held, type Outcome, ToolLedger } from "./ToolLedger.ts"
 
@@ -655,7 +656,7 @@ describe("after the death of a host, another one", () => {
       Layer.provideMerge([Executor.layer, Preparation.layer, CallRecovery.layer]),
       Layer.provideMerge([CallPlanner.layer, Intake.layer, Router.layer]),
       Layer.provideMerge([Settlements.layer, ToolExecutor.layer, WorkQueue.layer]),
-      Layer.provideMerge([Artifacts.layer, ToolLedger.layer, Gates.layer, Previews.layer]),
+      Layer.provideMerge([Artifacts.layer, NestedCalls.layer, ToolLedger.layer, Gates.layer, Previews.layer]),
       Layer.provideMerge([Admission.layer({ cooldownMs: 30_000, notificationsPerHour: 20 }), Standing.layer]),
       Layer.provideMerge([Alarms.layer, QuietHours.layer([])]),
       Layer.provideMerge([Audit.layer, Control.layer("A2")]),

@@ -53,6 +53,8 @@ export interface RunRequest {
   readonly secret: (first: SecretOption, key?: string) => Promise<string>
   /** Keeps an artifact of the call. Without it nothing is kept. */
   readonly artifact?: ((data: Uint8Array | string, meta: ArtifactMeta) => Promise<KeptArtifact>) | undefined
+  /** Has another tool called on behalf of this run. Without it nothing is. */
+  readonly call?: ((tool: string, input: unknown, signal: AbortSignal) => Promise<unknown>) | undefined
   readonly transaction: OutcomeTransaction | undefined
   /** What is left until the deadline of the intent, milliseconds. Nothing is begun after it. */
   readonly leftMs: () => number
@@ -129,6 +131,8 @@ export const makeContext = (request: Omit<RunRequest, "origin">, signal: AbortSi
       emitted.push(event)
     },
     artifact: (data, meta = {}) => seen(keep(data, meta)),
+    call: <O>(tool: string, input: unknown = {}) =>
+      seen(request.call?.(tool, input, signal) ?? Promise.reject(new Error("Nothing is called here."))) as Promise<O>,
     progress: (progress) => log.debug("progress", { ...progress })
   }
   const { transaction } = request

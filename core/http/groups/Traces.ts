@@ -13,6 +13,7 @@ import { answer, reading } from "../Checked.ts"
 import { problem, problemResponse } from "../Problem.ts"
 import { UuidText } from "../Query.ts"
 import { ApprovalRecord } from "./Approvals.ts"
+import { JobRecord } from "./Jobs.ts"
 import { TaskRecord } from "./Tasks.ts"
 
 const TraceRecord = Schema.Struct({
@@ -24,6 +25,7 @@ const TraceRecord = Schema.Struct({
   tool_calls: Schema.Array(ToolCall.annotate({ identifier: "ToolCall" })),
   approvals: Schema.Array(ApprovalRecord),
   tasks: Schema.Array(TaskRecord),
+  jobs: Schema.Array(JobRecord),
   replies: Schema.Array(Schema.Struct({
     event_id: Schema.String,
     channel: Schema.String,

@@ -17,22 +17,24 @@ export interface Guarded {
   /** All of it: nothing else is handed on. */
   readonly env: Readonly<Record<string, string>>
   readonly cwd: string
+  /** Arguments of the shell's `ulimit`, for it and not for the guard; one that the kernel refuses is left out. */
+  readonly limits?: ReadonlyArray<string>
 }
 
 // The shell adds variables of its own.
 const added = ["PWD", "OLDPWD", "SHLVL"]
 
-const script = (env: Guarded["env"]): string =>
+const script = (env: Guarded["env"], limits: ReadonlyArray<string>): string =>
   `( ( trap "" HUP INT TERM QUIT PIPE ALRM USR1 USR2; read -r line <&3; kill -9 0 ) </dev/null >/dev/null 2>&1 & )
 unset ${added.filter((name) => !(name in env)).join(" ")}
-exec "$@" 3<&-`
+${limits.map((limit) => `ulimit ${limit} 2>/dev/null || :\n`).join("")}exec "$@" 3<&-`
 
 /** Servers stand back behind the host and its database where the processor is short. */
 const niceness = 5
 
 /** Its pid is that of the server and the number of its group. */
-export const startGuarded = ({ args, command, cwd, env }: Guarded): ChildProcess => {
-  const child = spawn("/bin/sh", ["-c", script(env), "sh", command, ...args], {
+export const startGuarded = ({ args, command, cwd, env, limits = [] }: Guarded): ChildProcess => {
+  const child = spawn("/bin/sh", ["-c", script(env, limits), "sh", command, ...args], {
     cwd,
     env,
     detached: true,

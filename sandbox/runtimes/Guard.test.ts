@@ -37,7 +37,7 @@ describe("kill -9 of the host", { timeout: 30_000 }, () => {
     const log = path.join(folder, "log")
     const host = spawn(
       process.execPath,
-      ["--no-warnings", fileURLToPath(new URL("testServers/hostThatDies.ts", import.meta.url)), log],
+      ["--no-warnings", fileURLToPath(new URL("../../core/mcp/testServers/hostThatDies.ts", import.meta.url)), log],
       { stdio: ["ignore", "pipe", "inherit"] }
     )
     onTestFinished(() => void host.kill("SIGKILL"))
@@ -59,6 +59,30 @@ describe("kill -9 of the host", { timeout: 30_000 }, () => {
     assert.deepStrictEqual(membersOf(group), before)
     host.kill("SIGKILL")
     await until(() => membersOf(group).length === 0)
+  })
+
+  it("ends isolates, though they are stopped", async () => {
+    const host = spawn(
+      process.execPath,
+      [
+        "--no-warnings",
+        fileURLToPath(new URL("testGuests/hostThatDies.ts", import.meta.url)),
+        path.join(folder, "isolates")
+      ],
+      { stdio: ["ignore", "pipe", "inherit"] }
+    )
+    onTestFinished(() => void host.kill("SIGKILL"))
+    const groups: Array<string> = []
+    await new Promise<void>((resolve, reject) => {
+      host.once("exit", () => reject(new Error("The host ended.")))
+      host.stdout.on("data", (chunk: Buffer) => {
+        groups.push(...Array.from(chunk.toString().matchAll(/started (\d+)/g), (match) => match[1]!))
+        if (groups.length === 2) resolve()
+      })
+    })
+    for (const group of groups) assert.isAtLeast(membersOf(group).length, 2)
+    host.kill("SIGKILL")
+    await until(() => groups.every((group) => membersOf(group).length === 0))
   })
 
   it("leaves one that was started without the guard: the control", async () => {
