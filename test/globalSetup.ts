@@ -1,6 +1,7 @@
 /**
  * One PostgreSQL for the whole run: `DATABASE_URL` where it is set, else an embedded one in a temporary folder, in memory
- * where there is room. Every test file makes its own databases on it, as copies of one that is migrated once.
+ * where there is room. Every test file makes its own databases on it, as copies of one that is migrated once. And what runs
+ * in Deno, which would be made in the first test that needs it.
  *
  * In memory it promises all that it promises on a disk, but for a loss of power, which no test makes. Tests of the embedded
  * server have servers of their own, on the disk.
@@ -12,15 +13,19 @@ import * as path from "node:path"
 import { fromUrl, layerPool, migrate } from "../core/database/Database.ts"
 import * as EmbeddedPostgres from "../core/database/EmbeddedPostgres.ts"
 import { emptyDatabase } from "../core/testing/TestDatabase.ts"
+import { guestBundle } from "../sandbox/guest/bundle.ts"
 
 export default async function setup(): Promise<() => Promise<void>> {
+  await guestBundle()
   if (process.env["SYRIS_TEST_DATABASE_URL"] !== undefined) return async () => {}
   const scope = Scope.makeUnsafe()
   const homes: Array<string> = []
   const given = process.env["DATABASE_URL"]
   if (given !== undefined && given !== "") process.env["SYRIS_TEST_DATABASE_URL"] = given
   else {
-    const home = fs.mkdtempSync(path.join(roomyMemory() ?? os.tmpdir(), "syris-tests-"))
+    const folder = roomyMemory() ?? os.tmpdir()
+    sweep(folder)
+    const home = fs.mkdtempSync(path.join(folder, prefix))
     homes.push(home)
     // PostgreSQL never runs as root: its user has to reach its data.
     fs.chmodSync(home, 0o711)
@@ -42,6 +47,21 @@ const template = Effect.gen(function*() {
   yield* Effect.provide(migrate, Layer.fresh(layerPool(fromUrl(url))))
   return new URL(Redacted.value(url)).pathname.slice(1)
 })
+
+const prefix = "syris-tests-"
+const longestRunMs = 6 * 3_600_000
+
+/** What runs left that were killed. */
+const sweep = (folder: string): void => {
+  for (const name of fs.readdirSync(folder)) {
+    const old = path.join(folder, name)
+    if (
+      !name.startsWith(prefix) ||
+      Date.now() - (fs.statSync(old, { throwIfNoEntry: false })?.mtimeMs ?? Infinity) < longestRunMs
+    ) continue
+    fs.rmSync(old, { recursive: true, force: true })
+  }
+}
 
 /** A folder that is memory, where the data of a run has room twice over. */
 const roomyMemory = (): string | undefined => {

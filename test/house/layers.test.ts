@@ -12,9 +12,11 @@ const floors: ReadonlyArray<ReadonlyArray<string>> = [
   ["contract"],
   ["database", "audit", "secrets", "health"],
   ["plugin", "safety"],
+  ["sandbox"],
+  ["isolates"],
   ["tools", "llm"],
   ["pipeline", "tasks", "memory"],
-  ["scheduler", "watchers", "rules", "mcp"],
+  ["scheduler", "watchers", "rules", "mcp", "workers"],
   ["replay"],
   ["http"],
   ["cli"],
@@ -33,14 +35,20 @@ const importsOf = (file: string): ReadonlyArray<string> =>
     (match) => match[1] ?? ""
   )
 
+/** Its folder of `core`; `sandbox` is one floor with all that is in it. */
+const folderOf = (file: string): string | undefined => {
+  const [top, folder] = file.split(path.sep)
+  return top === "core" ? folder : top === "sandbox" ? top : undefined
+}
+
 /** What goes up in a list of `[file, import]`. */
 const goingUp = (pairs: ReadonlyArray<readonly [string, string]>): ReadonlyArray<string> =>
   pairs.flatMap(([file, specifier]) => {
     if (!specifier.startsWith(".")) return []
-    const [, from] = file.split(path.sep)
+    const from = folderOf(file)
     const target = path.join(path.dirname(file), specifier)
-    const [top, to] = target.split(path.sep)
-    if (top !== "core" || from === undefined || to === undefined || from.endsWith(".ts")) return []
+    const to = folderOf(target)
+    if (from === undefined || to === undefined || from.endsWith(".ts")) return []
     // An entry and the test kit stand on top of everything.
     if (to === "main.ts") return from === "testing" || file.endsWith(".entry.ts") ? [] : [`${file} imports ${target}`]
     const [low, high] = [floorOf(from), floorOf(to)]
@@ -54,7 +62,7 @@ const pairsOf = (files: ReadonlyArray<string>) =>
 const isTest = (file: string): boolean => file.endsWith(".test.ts")
 
 describe("the house", () => {
-  const core = sources("core").filter((file) => !isTest(file))
+  const core = [...sources("core"), ...sources("sandbox")].filter((file) => !isTest(file))
 
   it("has no import that goes up", () => {
     assert.deepEqual(goingUp(pairsOf(core).filter(([file]) => !/Test[A-Z]\w+\.ts$/.test(file))), [])
@@ -63,6 +71,8 @@ describe("the house", () => {
   it("would see one", () => {
     assert.lengthOf(goingUp([["core/tools/ToolRun.ts", "../pipeline/Router.ts"]]), 1)
     assert.lengthOf(goingUp([["core/audit/Audit.ts", "../cli/main.ts"]]), 1)
+    assert.lengthOf(goingUp([["core/plugin/Plugin.ts", "../../sandbox/Isolate.ts"]]), 1)
+    assert.lengthOf(goingUp([["sandbox/guest/Guest.ts", "../../core/workers/Workers.ts"]]), 1)
   })
 
   it("lets plugins import syris, Node and what is their own, and nothing else", () => {

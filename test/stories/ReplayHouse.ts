@@ -40,6 +40,10 @@ import { until } from "../storms/Until.ts"
 const Thing = Schema.Struct({ id: Schema.String })
 const message = Schema.Struct({ message: Schema.String })
 
+interface Calling {
+  readonly call: (tool: string, input: object) => Promise<unknown>
+}
+
 /** `acting`: one whose tools act when they are only asked for their risk. */
 const housePlugin = (
   outside: OutsideLedger,
@@ -102,6 +106,21 @@ const housePlugin = (
         outside.note(`kettle.boil ${id}`)
         return { message: "It boils." }
       }
+    }),
+    tool("scene.set", "low", {
+      run: async ({ id }: typeof Thing.Type, ctx: Calling) => {
+        await ctx.call("shelf.count", { id })
+        await ctx.call("lamp.set", { id: `scene ${id}` })
+        return { message: "It is as it should be." }
+      }
+    }),
+    tool("guest.let", "low", {
+      timeout: "1 minute",
+      run: async ({ id }: typeof Thing.Type, ctx: Calling) => ctx.call("door.unlock", { id })
+    }),
+    tool("visitor.let", "low", {
+      timeout: "1 second",
+      run: async ({ id }: typeof Thing.Type, ctx: Calling) => ctx.call("door.unlock", { id })
     }),
     tool("errand.run", "low", {
       run: ({ id }: typeof Thing.Type, ctx: { readonly emit: (raw: object) => unknown }) => {

@@ -25,6 +25,19 @@ describe("traces of every kind, decided again", () => {
     "steps of a plugin": ({ say }, n) => say(`breakfast ${n}`),
     "anti-flap": ({ say }, n) => say(`blind ${n}`),
     "emitted children": ({ say }, n) => say(`errand ${n}`),
+    "calls of a tool": ({ say }, n) => say(`scene ${n}`),
+    "a call of a tool, approved": async ({ ended, host, word }, n) => {
+      // It goes on while the operator is asked.
+      const { trace_id } = await host.submit({ channel: "chat", text: `guest ${n}` })
+      await word(trace_id, "approve")
+      await ended(trace_id)
+      return trace_id
+    },
+    "a call of a tool, given up": async ({ ended, say }, n) => {
+      const trace = await say(`visitor ${n}`)
+      await ended(trace)
+      return trace
+    },
     "a rule that claims it": ({ say }, n) => say(`spam ${n}`),
     debounce: ({ say }) => say("ding"),
     "rule with three actions": async ({ ended, say, word }) => {

@@ -177,7 +177,8 @@ describe("an answer whose host is killed", () => {
         }
         if (!blow.struck()) break
       }
-      assert.isAtLeast(kills, 3)
+      // Two answers that share their commits take eight statements or more.
+      assert.isAtLeast(kills, long ? 6 : 2)
       assert.deepEqual(await database.query("select 1 from work"), [])
     }, 300_000)
   }
