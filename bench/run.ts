@@ -7,6 +7,7 @@ import { auditPage } from "./auditPage.ts"
 import { context } from "./context.ts"
 import { gates } from "./gates.ts"
 import { idle } from "./idle.ts"
+import { isolates } from "./isolates.ts"
 import { latency } from "./latency.ts"
 import { loop } from "./loop.ts"
 import { mcp } from "./mcp.ts"
@@ -34,7 +35,8 @@ const benches: Readonly<Record<string, (options: Options) => Promise<void>>> = {
   schedules,
   context,
   loop,
-  mcp
+  mcp,
+  isolates
 }
 
 const args = process.argv.slice(2)

@@ -116,7 +116,7 @@ let statements = 0
 const claim = (backlog: Backlog, prefix = "") =>
   backlog.database.query(`${prefix} ${claimStatement} -- ${statements++}`, [
     backlog.hostId,
-    String(claimed),
+    `{${claimed},${claimed}}`,
     "{event,task}",
     "{}"
   ])
