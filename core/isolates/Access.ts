@@ -43,3 +43,10 @@ export interface Access {
   /** Something was asked for that it was not granted; a sentence. */
   readonly refused: (sentence: string) => void
 }
+
+/** The variables of the host that it was granted, with their values. */
+export const grantedEnv = (names: ReadonlyArray<string> = []): Readonly<Record<string, string>> =>
+  Object.fromEntries(names.flatMap((name) => {
+    const value = process.env[name]
+    return value === undefined ? [] : [[name, value]]
+  }))

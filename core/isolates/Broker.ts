@@ -33,8 +33,12 @@ const refuse = (access: Access, sentence: string): never => {
   throw new ToolRefused(sentence)
 }
 
-export const mayRead = ({ allow, hasOption }: Access, name: string, key: string): boolean =>
-  hasOption(name, key) || (allow.secrets?.some((one) => one === name || one === `${name}.${key}`) ?? false)
+/** Granted by name, or put into its options by the operator. */
+export const mayRead = (
+  { allow, hasOption }: Pick<Access, "allow" | "hasOption">,
+  name: string,
+  key: string
+): boolean => hasOption(name, key) || (allow.secrets?.some((one) => one === name || one === `${name}.${key}`) ?? false)
 
 /** `read` has the value. */
 export const secretAsk = (

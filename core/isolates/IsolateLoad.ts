@@ -16,6 +16,7 @@ import type { IsolateSettings } from "../plugin/IsolateSettings.ts"
 import { findSecretRefs } from "../plugin/OptionSecrets.ts"
 import type { PluginCode } from "../plugin/PluginCode.ts"
 import { missingSecret, type SecretsStore } from "../secrets/SecretsStore.ts"
+import { grantedEnv } from "./Access.ts"
 import { findCopy, takeCode, type TakenCode } from "./CodeSnapshot.ts"
 import { pathsRefused } from "./GrantedPaths.ts"
 import { LoadFailed } from "./IsolateLife.ts"
@@ -221,9 +222,3 @@ export const makeLoad = (parts: LoadParts) => {
 
   return { load, wanted }
 }
-
-const grantedEnv = (names: ReadonlyArray<string> = []): Readonly<Record<string, string>> =>
-  Object.fromEntries(names.flatMap((name) => {
-    const value = process.env[name]
-    return value === undefined ? [] : [[name, value]]
-  }))

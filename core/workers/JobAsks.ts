@@ -9,7 +9,7 @@ import type { Schema } from "effect"
 import type { Invocation } from "../../sandbox/Isolate.ts"
 import { decodeBytes } from "../../sandbox/protocol/Values.ts"
 import type { Trust } from "../contract/Enums.ts"
-import { namedIn } from "../isolates/Broker.ts"
+import { mayRead, namedIn } from "../isolates/Broker.ts"
 import { findSecretRefs } from "../plugin/OptionSecrets.ts"
 import type { PluginCode } from "../plugin/PluginCode.ts"
 import { type KeptArtifact, ToolRefused } from "../plugin/Tool.ts"
@@ -94,15 +94,15 @@ export const jobAsks = (job: HeldJob, code: PluginCode, deeds: JobDeeds, signal:
   const ordinals = new Map<string, number>()
   let [artifacts, artifactBytes, events] = [0, 0, 0]
 
-  const mayRead = (name: string, key: string): boolean =>
-    grant === undefined || options.has(`${name}.${key}`) ||
-    (grant.secrets ?? []).some((one) => one === name || one === `${name}.${key}`)
+  const isGranted = (name: string, key: string): boolean =>
+    grant === undefined ||
+    mayRead({ allow: grant, hasOption: (whose, which) => options.has(`${whose}.${which}`) }, name, key)
 
   const asks: Asks = {
     secret: (givenName, givenKey) => {
       const name = asText(givenName, "The name of a secret")
       const key = asText(givenKey, "The key of a secret")
-      if (!mayRead(name, key)) {
+      if (!isGranted(name, key)) {
         throw new ToolRefused(
           `Plugin ${job.plugin} was not granted the secret ${`${name}.${key}`.slice(0, 200)}: ` +
             "add it to allow.secrets of its isolate()."

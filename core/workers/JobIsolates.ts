@@ -8,6 +8,7 @@ import type { Hearing, Isolate } from "../../sandbox/Isolate.ts"
 import { clearFolders } from "../../sandbox/runtimes/PrivateFolder.ts"
 import { startIsolate } from "../../sandbox/startIsolate.ts"
 import { Environment } from "../database/Environment.ts"
+import { grantedEnv } from "../isolates/Access.ts"
 import type { RegisteredJob } from "../plugin/Registry.ts"
 import type { HeldJob } from "./HeldJob.ts"
 
@@ -39,7 +40,7 @@ export class JobIsolates extends Context.Service<JobIsolates, {
               limits: { memoryMb: limits.memory_mb },
               temporary,
               prepared: path.join(home, "isolates", "prepared"),
-              env: grantedOf(code.grant?.env)
+              env: grantedEnv(code.grant?.env)
             },
             hearing,
             signal
@@ -49,10 +50,3 @@ export class JobIsolates extends Context.Service<JobIsolates, {
     })
   )
 }
-
-/** Variables of the host's environment, by name. */
-const grantedOf = (names: ReadonlyArray<string> | undefined): Record<string, string> =>
-  Object.fromEntries((names ?? []).flatMap((name) => {
-    const value = process.env[name]
-    return value === undefined ? [] : [[name, value]]
-  }))
