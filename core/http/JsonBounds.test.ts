@@ -101,7 +101,7 @@ describe("the look over JSON before it is parsed", () => {
     ) {
       const from = performance.now()
       checkJson(text)
-      assert.isBelow(performance.now() - from, 500)
+      assert.isBelow(performance.now() - from, 5_000)
     }
   })
 

@@ -33,7 +33,7 @@ describe("a regular expression", () => {
       return (user + system) / 1_000
     }
     took()
-    assert.isBelow(Math.min(took(), took(), took()), 100)
+    assert.isBelow(Math.min(took(), took(), took()), 500)
   })
 
   it("has the same answer whatever it was asked before", () => {

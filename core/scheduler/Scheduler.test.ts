@@ -46,7 +46,7 @@ describe("the scheduler of one host", () => {
     const slot = (await occurrencesOf(host, id))[0]!
     assert.strictEqual(slot.status, "fired")
     // `bench/schedules.ts` measures it; here others use the machine, too.
-    assert.isBelow(slot.late_ms, 1_000)
+    assert.isBelow(slot.late_ms, 5_000)
     assert.deepInclude(await settledSchedule(id), { next_run_at: null, look_at: null, last_run_at: slot.slot })
     await until(
       "its end",
@@ -126,7 +126,7 @@ describe("the scheduler of one host", () => {
       })
       const other = await putSchedule(host, { type: "one_shot", nextInMs: 100 })
       await whole(other, 1)
-      assert.isBelow((await occurrencesOf(host, other))[0]!.late_ms, 1_500)
+      assert.isBelow((await occurrencesOf(host, other))[0]!.late_ms, 10_000)
       await until("all", async () => {
         const next = (await settledSchedule(id))?.next_run_at
         return next !== null && next !== undefined && next.getTime() > Date.now() - 1_500

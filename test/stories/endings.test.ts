@@ -254,7 +254,7 @@ describe("a tool that", () => {
       const before = performance.now()
       const sent = await slow.send({ channel: "slow", text: "slow" })
       assert.strictEqual(sent.outcome, "failed")
-      assert.isBelow(performance.now() - before, 5_000)
+      assert.isBelow(performance.now() - before, 20_000, "the database would have slept for 30 s")
       assert.strictEqual((await slow.send("noop")).outcome, "succeeded")
     } finally {
       await slow.stop()
@@ -265,16 +265,16 @@ describe("a tool that", () => {
     const slow = await testHost({ timezone: "UTC", plugins: [slowPlugin(), noop()] })
     try {
       const waiting = Array.from({ length: 12 }, () => slow.send({ channel: "slow", text: "dawdle" }))
-      for (const one of waiting) one.catch(() => {})
+      let over = 0
+      for (const one of waiting) one.catch(() => {}).finally(() => over++)
       await soon(async () => {
         const [row] = await slow.sql<
           { n: number }
         >`select count(*)::int as n from tool_calls where tool = 'slow.dawdle'`
         return row !== undefined && row.n >= 10
       })
-      const before = performance.now()
       assert.strictEqual((await slow.send("noop")).outcome, "succeeded")
-      assert.isBelow(performance.now() - before, 2_000)
+      assert.strictEqual(over, 0, "none of them has ended yet")
       assert.deepEqual(new Set((await Promise.all(waiting)).map((each) => each.outcome)), new Set(["failed"]))
     } finally {
       await slow.stop()

@@ -283,7 +283,7 @@ describe("A stop", () => {
       while ((await house.request("/events?channel=mcp")).body.items.length === 0);
       const began = performance.now()
       await house.host.stop()
-      assert.isBelow(performance.now() - began, 4_000)
+      assert.isBelow(performance.now() - began, 10_000)
       assert.include((await waits as any).structuredContent, { status: "accepted" })
       await client.close()
     } finally {
