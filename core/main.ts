@@ -41,16 +41,20 @@ import { AskedCalls } from "./mcp/serve/AskedCalls.ts"
 import { Questions } from "./mcp/Questions.ts"
 import { SignIns } from "./mcp/SignIn.ts"
 import { Memories } from "./memory/Memories.ts"
+import { Attachments } from "./pipeline/Attachments.ts"
+import { ChannelPlaces } from "./pipeline/ChannelPlaces.ts"
 import * as Channels from "./pipeline/Channels.ts"
 import { EventLog } from "./pipeline/EventLog.ts"
 import * as LiveReplies from "./pipeline/LiveReplies.ts"
 import { Executor } from "./pipeline/Executor.ts"
 import * as Inbox from "./pipeline/Inbox.ts"
+import * as OperatorConnectors from "./pipeline/OperatorConnectors.ts"
 import * as Replies from "./pipeline/Replies.ts"
 import { Intake } from "./pipeline/Intake.ts"
 import { MadeCalls } from "./pipeline/MadeCalls.ts"
 import { Pipeline } from "./pipeline/Pipeline.ts"
 import { Preparation } from "./pipeline/Preparation.ts"
+import { Rejections } from "./pipeline/Rejections.ts"
 import { Router } from "./pipeline/Router.ts"
 import { Settlements } from "./pipeline/Settlements.ts"
 import { Traces } from "./pipeline/Traces.ts"
@@ -69,6 +73,7 @@ import { RuleSet } from "./rules/RuleSet.ts"
 import { RuleStore } from "./rules/RuleStore.ts"
 import { RuleStorm } from "./rules/RuleStorm.ts"
 import { Admission } from "./safety/Admission.ts"
+import { ApprovalCodes } from "./safety/ApprovalCodes.ts"
 import { ApprovalLog } from "./safety/ApprovalLog.ts"
 import { Control } from "./safety/Control.ts"
 import { ControlCommands } from "./safety/ControlCommands.ts"
@@ -92,8 +97,10 @@ import { TaskEngine } from "./tasks/TaskEngine.ts"
 import { AlwaysAllow } from "./tools/AlwaysAllow.ts"
 import { ApprovalCommands } from "./tools/ApprovalCommands.ts"
 import { Artifacts } from "./tools/Artifacts.ts"
+import { Binding } from "./tools/Binding.ts"
 import { CallPlanner } from "./tools/CallPlanner.ts"
 import { CallRecovery } from "./tools/CallRecovery.ts"
+import { CodeAnswers } from "./tools/CodeAnswers.ts"
 import { CallSettlement } from "./tools/CallSettlement.ts"
 import { NestedCalls } from "./tools/NestedCalls.ts"
 import { Previews } from "./tools/Previews.ts"
@@ -142,6 +149,7 @@ const layerPlugins = Layer.mergeAll(Llm.layer, layerHidden).pipe(
   Layer.provideMerge(layerIsolates),
   Layer.provideMerge([layerHostPlugins, JobDesk.layerTools]),
   Layer.provideMerge([RuleDesk.layer, Questions.layer, SignIns.layer, JobDesk.layer]),
+  Layer.provideMerge(Layer.effectDiscard(Effect.suspend(() => sayStrays))),
   Layer.provideMerge(layerRedactedConsole),
   Layer.provideMerge(Redactor.layer),
   Layer.provideMerge(SecretsStore.layer)
@@ -169,7 +177,8 @@ const layerIntegrations = Integrations.layer.pipe(
 )
 
 /** Tools and pipeline over a database whose schema is up to date. */
-const layerPipeline = Pipeline.layer.pipe(
+const layerPipeline = Attachments.layer.pipe(
+  Layer.provideMerge(Pipeline.layer),
   // Above whoever serves the queue: it claims nothing any more when they end.
   Layer.provideMerge(WorkQueue.layerLoop),
   // Beneath it: the tools of servers that were trusted are there before something is claimed that names them.
@@ -177,6 +186,7 @@ const layerPipeline = Pipeline.layer.pipe(
   Layer.provideMerge([
     Inbox.layer,
     Replies.layer,
+    OperatorConnectors.layer,
     MissingQuietHours.layer,
     OldMarks.layer,
     RuleRunner.layer,
@@ -190,8 +200,13 @@ const layerPipeline = Pipeline.layer.pipe(
     LlmRunner.layer.pipe(Layer.provide([ContextGather.layer, Compaction.layer])),
     TaskCommands.layer
   ]),
-  Layer.provideMerge([ApprovalCommands.layer, AlwaysAllow.layer, MadeCalls.layer]),
-  Layer.provideMerge([ApprovalLog.layer, CallPlanner.layer]),
+  Layer.provideMerge([
+    AlwaysAllow.layer,
+    CodeAnswers.layer.pipe(Layer.provideMerge(ApprovalCommands.layer)),
+    MadeCalls.layer
+  ]),
+  Layer.provideMerge([ApprovalCodes.layer, ApprovalLog.layer, CallPlanner.layer]),
+  Layer.provideMerge(Binding.layer),
   Layer.provideMerge([
     MutedConnectors.layer.pipe(Layer.provide(ChannelRecords.layer)),
     RuleSet.layerRules,
@@ -209,6 +224,8 @@ const layerPipeline = Pipeline.layer.pipe(
   Layer.provideMerge([
     ToolLedger.layer,
     Artifacts.layer,
+    ChannelPlaces.layer,
+    Rejections.layer,
     CallSettlement.layer,
     Completions.layer,
     ControlCommands.layer,
@@ -356,11 +373,23 @@ const live = Effect.fnUntraced(function*(once: Once) {
   return yield* Effect.raceFirst(host, place.embedded?.lost ?? Effect.never)
 }, Effect.scoped)
 
+/** Who can say it; the last does: a host that knows its secrets says nothing of them. */
+const strays: Array<(reason: unknown) => void> = []
+
+const sayStrays = Effect.gen(function*() {
+  const log = Effect.runForkWith(yield* Effect.context<never>())
+  const say = (reason: unknown): void =>
+    void log(Effect.logError("Something that a plugin left running failed after its run.", reason))
+  yield* Effect.acquireRelease(
+    Effect.sync(() => strays.push(say)),
+    () => Effect.sync(() => strays.splice(strays.indexOf(say), 1))
+  )
+})
+
 /** What a plugin left alone and that failed later: said, not the end of the host. */
 const surviveStrays = Effect.gen(function*() {
-  const log = Effect.runForkWith(yield* Effect.context<never>())
-  const stray = (reason: unknown): void =>
-    void log(Effect.logError("Something that a plugin left running failed after its run.", reason))
+  yield* sayStrays
+  const stray = (reason: unknown): void => strays.at(-1)?.(reason)
   yield* Effect.acquireRelease(
     Effect.sync(() => process.on("unhandledRejection", stray).on("uncaughtException", stray)),
     () => Effect.sync(() => process.off("unhandledRejection", stray).off("uncaughtException", stray))

@@ -61,9 +61,10 @@ export const loadOver = async (
     timeoutMs
   )
   try {
-    const { entry, name, plugin, timezone } = code
+    const { entry, grant, name, plugin, timezone } = code
+    const net = grant?.net === undefined ? {} : { net: grant.net }
     const told = await Promise.race([
-      connection.initialize({ protocol: 1, entry, plugin, name, options, timezone }),
+      connection.initialize({ protocol: 1, entry, plugin, name, options, timezone, ...net }),
       over.promise
     ])
     const described = readDescribed(told)

@@ -57,9 +57,11 @@ const well: Machine = {
   listen: () => Promise.resolve(undefined),
   askDatabase: () => Promise.resolve({ version: 160_004, now }),
   loadConfig: () => Promise.resolve([]),
+  openSecrets: () => Promise.resolve(undefined),
   path: ["/bin", "/usr/bin"],
   servers: () => Promise.resolve([]),
   integrations: () => Promise.resolve(undefined),
+  connections: () => Promise.resolve([]),
   isolates: () => Promise.resolve([]),
   kernel: () => Promise.resolve(able),
   plugins: () => Promise.resolve(undefined)
@@ -111,6 +113,10 @@ const saying = (change: Partial<PluginState>): Partial<Machine> =>
         { name: "x", runtime: "deno", state: "running", ...change }
       ])
   })
+const tried = (well: boolean, message: string, change: Partial<Integration> = {}): Partial<Machine> => ({
+  ...connected({ integration_id: "work", kind: "channel", ...change }),
+  connections: () => Promise.resolve([{ kind: "channel", name: "email.work", connector_id: "work", well, message }])
+})
 const unable = (change: Partial<Kernel>): Partial<Machine> => ({
   kernel: () => Promise.resolve({ ...able, ...change })
 })
@@ -185,6 +191,26 @@ const cases: ReadonlyArray<
   ["an empty token", { read: (name) => name === "/home/token" ? "" : texts[name] }, "token", "fail", /is empty/],
   ["an open key", having({ "/home/secrets.key": file(0o640) }), "secrets", "fail", /mode 0640/],
   ["a lost key", having({ "/home/secrets.key": undefined }), "secrets", "fail", /restore/],
+  [
+    "a later key that is open",
+    {
+      stat: (name) => name === "/home/secrets-0a1b2c3d.key" ? file(0o644) : files[name],
+      read: (name) =>
+        name === "/home/secrets.json"
+          ? "{\"key\":{\"source\":\"file\",\"file\":\"secrets-0a1b2c3d.key\"}}"
+          : texts[name]
+    },
+    "secrets",
+    "fail",
+    /secrets-0a1b2c3d\.key has mode 0644/
+  ],
+  [
+    "secrets that can't be opened",
+    { openSecrets: () => Promise.resolve("The passphrase is not the one that the secrets are sealed with.") },
+    "secrets",
+    "fail",
+    /The passphrase is not the one/
+  ],
   ["no configuration", having({ "/syris/syris.config.ts": undefined }), "config", "fail", /SYRIS_CONFIG/],
   [
     "a broken configuration",
@@ -267,6 +293,31 @@ const cases: ReadonlyArray<
     /1 of its tools are not what you trusted/
   ],
   ["a server that the host does not know", connected({ integration_id: "x" }), "mcp files", "warn", /restart it/],
+  ["a channel that works", tried(true, "signed in as ada"), "email.work", "ok", /^signed in as ada$/],
+  ["a channel that does not", tried(false, "Gone\u202e."), "email.work", "fail", /^Gone<U\+202E>\.$/],
+  [
+    "a channel that works, and whose host has not noticed",
+    tried(true, "signed in", { health: "degraded", last_error: "It is lost." }),
+    "email.work",
+    "warn",
+    /^signed in; but the running SYRIS says: It is lost\.$/
+  ],
+  ["a channel that is switched off", tried(true, "signed in", { enabled: false }), "email.work", "ok", /enable work$/],
+  [
+    "a channel that can't be tried and does not work",
+    connected({ integration_id: "bell", kind: "channel", health: "degraded", last_error: "It is lost." }),
+    "channel bell",
+    "warn",
+    /^It is lost\.$/
+  ],
+  [
+    "connections that can't be tried",
+    { connections: () => Promise.reject(new Error("The key is gone.")) },
+    "channels",
+    "fail",
+    /^The connections could not be tried: The key is gone\.$/
+  ],
+  ["channels that run apart", apart({}), "channels", "ok", /not tried here: \.\/x\/index\.ts$/],
   ["a machine that holds isolates", {}, "isolates", "ok", /^Deno is there, and the kernel gives/],
   ["a machine without Deno", noDeno, "isolates", "warn", /^There is no Deno for this machine: run npm install\.$/],
   ["a plugin that needs Deno, and none", apart(noDeno), "isolates", "fail", /run npm install/],

@@ -9,8 +9,11 @@ import type { Kernel } from "../../sandbox/runtimes/Kernel.ts"
 import type { IsolateSettings } from "../plugin/IsolateSettings.ts"
 import type { McpServerSettings } from "../plugin/McpSettings.ts"
 import { withoutPassword } from "./banner.ts"
+import { channelChecks } from "./doctorChannels.ts"
+import type { Tried } from "./doctorConnections.ts"
 import { isolateChecks, type PluginState } from "./doctorIsolates.ts"
 import { mcpChecks } from "./doctorMcp.ts"
+import { secretsCheck } from "./doctorSecrets.ts"
 import { bytes, duration } from "./layout.ts"
 import { visible } from "../contract/Visible.ts"
 
@@ -63,12 +66,16 @@ export interface Machine {
   readonly askDatabase: (url: string) => Promise<{ readonly version: number; readonly now: number }>
   /** Its warnings; fails with a message that a person can read. */
   readonly loadConfig: (file: string) => Promise<ReadonlyArray<string>>
+  /** Opens the secrets of the home; why that can't be, as a sentence. */
+  readonly openSecrets: () => Promise<string | undefined>
   /** The folders in which programs are looked for. */
   readonly path: ReadonlyArray<string>
   /** The MCP servers that are configured. */
   readonly servers: (file: string) => Promise<ReadonlyArray<McpServerSettings>>
   /** What the running host is connected to; nothing where none runs, or where it does not say. */
   readonly integrations: () => Promise<ReadonlyArray<Integration> | undefined>
+  /** What came of trying the connections of the channels. */
+  readonly connections: (file: string) => Promise<ReadonlyArray<Tried>>
   /** The plugins that are listed to run apart from the host. */
   readonly isolates: (file: string) => Promise<ReadonlyArray<IsolateSettings>>
   /** What it can do to hold them. */
@@ -84,8 +91,8 @@ const GiB = 1_024 ** 3
 
 /** All of them, in the order in which they matter. */
 export const examine = async (machine: Machine): Promise<ReadonlyArray<Check>> => {
-  const checks = { node, packages, disk, home, database, port, token, secrets, config, clock }
-  const [around, servers, isolates] = await Promise.all([
+  const checks = { node, packages, disk, home, database, port, token, secrets: secretsCheck, config, clock }
+  const [around, channels, servers, isolates] = await Promise.all([
     Promise.all(
       Object.entries(checks).map(async ([name, check]): Promise<Check> => {
         try {
@@ -98,10 +105,11 @@ export const examine = async (machine: Machine): Promise<ReadonlyArray<Check>> =
         }
       })
     ),
+    channelChecks(machine),
     mcpChecks(machine),
     isolateChecks(machine)
   ])
-  return [...around, ...servers, ...isolates]
+  return [...around, ...channels, ...servers, ...isolates]
 }
 
 const node = ({ node }: Machine) =>
@@ -231,29 +239,6 @@ const token = ({ home, read, stat }: Machine) => {
   return text.trim() === ""
     ? fail(`${file} is empty: delete it and restart SYRIS, which makes a new one.`)
     : ok(`${file}, mode 0600`)
-}
-
-const secrets = ({ home, read, stat }: Machine) => {
-  const key = path.join(home, "secrets.key")
-  const values = path.join(home, "secrets.json")
-  const state = stat(key)
-  if (state === undefined) {
-    return stat(values) === undefined
-      ? ok("No secrets are kept")
-      : fail(
-        `The key of ${values} is missing: restore ${key} from a backup, or remove ${values} and set the secrets again.`
-      )
-  }
-  if ((state.mode & 0o777) !== 0o600) {
-    return fail(
-      `${key} has mode ${
-        octal(state.mode)
-      }: run \`chmod 600 ${key}\`, and change the secrets if others use this machine.`
-    )
-  }
-  return /^[0-9a-f]{64}\n?$/.test(read(key) ?? "")
-    ? ok(`${key}, mode 0600`)
-    : fail(`${key} is not a key that SYRIS made: restore it from a backup.`)
 }
 
 const config = async ({ config, loadConfig, stat }: Machine) => {

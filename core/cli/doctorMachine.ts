@@ -1,5 +1,5 @@
 /**
- * The machine as it is, for `syris doctor`. Nothing waits longer than five seconds.
+ * The machine as it is, for `syris doctor`. Nothing waits longer than five seconds, but channels that are tried: 15 seconds.
  */
 import { Effect, Option, Redacted, Result } from "effect"
 import * as fs from "node:fs"
@@ -57,9 +57,20 @@ export const thisMachine = Effect.gen(function*() {
     listen,
     askDatabase,
     loadConfig: async (file) => (await load(file)).warnings,
+    openSecrets: async () => {
+      const { openStore } = await import("../secrets/SecretsStore.ts")
+      const opened = await Effect.runPromise(
+        Effect.result(openStore(home, { ask: () => Effect.succeed(undefined) }).list)
+      )
+      return Result.isFailure(opened) ? opened.failure.detail : undefined
+    },
     path: (process.env["PATH"] ?? "").split(path.delimiter).filter((folder) => folder !== ""),
     servers: async (file) => (await load(file)).mcp,
     integrations: () => askList<Integration>("/integrations", url, home),
+    connections: async (file) => {
+      const { tryConnections } = await import("./doctorConnections.ts")
+      return tryConnections(await load(file), home)
+    },
     isolates: async (file) => (await load(file)).isolates,
     kernel: async () => (await import("../../sandbox/runtimes/Kernel.ts")).kernel(),
     plugins: () => askList<PluginState>("/plugins", url, home)

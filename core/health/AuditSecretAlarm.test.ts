@@ -83,4 +83,22 @@ layer(layerWorld, { excludeTestServices: true, timeout: "60 seconds" })("a secre
       yield* Effect.sleep("60 millis")
       assert.deepEqual(yield* degraded, [], "only what is critical")
     }))
+
+  it.effect("in what came back from elsewhere, or was to be kept, is one too, and what held none is not", () =>
+    Effect.gen(function*() {
+      const redactor = yield* Redactor
+      redactor.add("lock.code", Redacted.make("open-sesame-1"))
+      const trace_id = newId()
+      const hidden = (text: string) =>
+        redactor.watched(text, redactor.redactText(text), () => ({ where: "what lock.open gave back", trace_id }))
+      assert.strictEqual(hidden("nothing"), "nothing")
+      yield* Effect.sleep("50 millis")
+      const before = yield* open
+      assert.notInclude(before.map(({ type }) => type), "audit.secret")
+      assert.strictEqual(hidden("it is open-sesame-1"), "it is [secret lock.code]")
+      const found = yield* Effect.repeat(open, { until: (all) => all.length > before.length })
+      const alarm = found.find(({ type }) => type === "audit.secret")
+      assert.match(alarm?.message ?? "", /^A secret was in what lock\.open gave back; it was taken out\./)
+      assert.deepInclude(alarm?.refs as object, { trace_id })
+    }))
 })

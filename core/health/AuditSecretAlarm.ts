@@ -1,9 +1,11 @@
 /**
- * Opens an alarm when a fact that was about to be written to the audit held a known secret. The row was written without it;
- * the alarm says where it stood, never what it was.
+ * Opens an alarm when a known secret was in what the audit was to be told, or in what came back from a tool or a job, was to be
+ * kept as an artifact, or was to be logged. It was taken out; the alarm says where it stood, never what it was.
  */
 import { Effect, Layer, Queue } from "effect"
-import { Audit, type Found } from "../audit/Audit.ts"
+import { Audit } from "../audit/Audit.ts"
+import { newId } from "../database/Ids.ts"
+import { type Leak, Redactor } from "../secrets/Redactor.ts"
 import { Alarms } from "./Alarms.ts"
 
 export const secretAlarm = "audit.secret"
@@ -14,20 +16,29 @@ const pause = "1 second"
 export const layer = Layer.effectDiscard(Effect.gen(function*() {
   const alarms = yield* Alarms
   const audit = yield* Audit
-  const found = yield* Queue.dropping<Found>(1)
-  yield* audit.onSecret((where) => {
+  const redactor = yield* Redactor
+  const found = yield* Queue.dropping<Leak>(1)
+  yield* audit.onSecret(({ tool, trace_id, type }) => {
     // Rows of alarms are left out: the alarm would tell of itself.
-    if (!where.type.startsWith("alarm.")) Queue.offerUnsafe(found, where)
+    if (type.startsWith("alarm.")) return
+    Queue.offerUnsafe(found, {
+      where: `what the audit was to be told of ${type}${tool === undefined ? "" : ` by ${tool}`}`,
+      trace_id
+    })
   })
+  yield* Effect.acquireRelease(
+    Effect.sync(() => redactor.onLeak((leak) => void Queue.offerUnsafe(found, leak))),
+    (stop) => Effect.sync(stop)
+  )
   yield* Queue.take(found).pipe(
-    Effect.flatMap(({ tool, trace_id, type }) =>
+    Effect.flatMap(({ trace_id = newId(), where }) =>
       alarms.open({
         type: secretAlarm,
         severity: "critical",
         dedupe_key: secretAlarm,
-        message: `A secret was in what the audit was to be told of ${type}${
-          tool === undefined ? "" : ` by ${tool}`
-        }; it was taken out. Look in the trace at what handed it over, and change the secret where others could see it.`,
+        message:
+          `A secret was in ${where}; it was taken out. Look in the trace at what handed it over, and change the ` +
+          "secret where others could see it.",
         trace_id
       })
     ),

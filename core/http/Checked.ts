@@ -9,6 +9,7 @@ import { SqlError } from "effect/sql"
 import { CursorInvalid } from "../audit/Page.ts"
 import { isTransient } from "../database/Transient.ts"
 import { asSentences, explain } from "../plugin/Explain.ts"
+import { Redactor } from "../secrets/Redactor.ts"
 import { checkContentType, parseJson } from "./JsonBody.ts"
 import {
   commonProblems,
@@ -22,28 +23,60 @@ import {
 import { readQuery } from "./Query.ts"
 
 export class Checked extends HttpApiMiddleware.Service<Checked>()("syris/http/Checked", { error: commonProblems }) {
-  static readonly layer = Layer.sync(Checked, () =>
-    Checked.of((handler, { endpoint }) => {
-      const parameters = fieldsOf(endpoint.query)
-      const hasBody = endpoint.payload.size > 0
-      const mayBeEmpty = acceptsNull(endpoint.payload)
-      return Effect.gen(function*() {
-        const request = yield* HttpServerRequest.HttpServerRequest
-        const query = readQuery(request.url, parameters)
-        if (query.problem !== undefined) return toResponse(query.problem)
-        if (hasBody && !(mayBeEmpty && hasNoBody(request))) {
-          const refused = yield* checkBody(request)
-          if (refused !== undefined) return toResponse(refused)
-        }
-        return yield* handler
-      }).pipe(Effect.catchCause((cause) => {
-        const failure = cause.reasons.find((reason) => reason._tag === "Fail")?.error as unknown
-        if (isProblem(failure)) return Effect.succeed(toResponse(failure))
-        if (HttpApiError.HttpApiSchemaError.is(failure)) return Effect.succeed(toResponse(describeSchemaError(failure)))
-        if (cause.reasons.every((reason) => reason._tag === "Interrupt")) return Effect.interrupt
-        return Effect.as(Effect.logError(`${endpoint.method} ${endpoint.path} failed`, cause), toResponse(serverFailed))
+  static readonly layer = Layer.effect(
+    Checked,
+    Effect.map(Redactor, (redactor) =>
+      Checked.of((handler, { endpoint }) => {
+        const parameters = fieldsOf(endpoint.query)
+        const hasBody = endpoint.payload.size > 0
+        const mayBeEmpty = acceptsNull(endpoint.payload)
+        return Effect.gen(function*() {
+          const request = yield* HttpServerRequest.HttpServerRequest
+          const query = readQuery(request.url, parameters)
+          if (query.problem !== undefined) return toResponse(query.problem)
+          if (hasBody && !(mayBeEmpty && hasNoBody(request))) {
+            const body = yield* checkBody(request)
+            if (body.problem !== undefined) return toResponse(body.problem)
+            // Nothing is kept of a request that holds a known secret, whatever it is for.
+            const hidden: unknown = redactor.watched(body.value, redactor.redactJson(body.value), () => ({
+              where: `a request to ${endpoint.method} ${endpoint.path}`
+            }))
+            if (hidden !== body.value) {
+              return yield* Effect.provideService(
+                handler,
+                HttpServerRequest.HttpServerRequest,
+                withBody(request, hidden)
+              )
+            }
+          }
+          return yield* handler
+        }).pipe(Effect.catchCause((cause) => {
+          const failure = cause.reasons.find((reason) => reason._tag === "Fail")?.error as unknown
+          if (isProblem(failure)) return Effect.succeed(toResponse(failure))
+          if (HttpApiError.HttpApiSchemaError.is(failure)) {
+            return Effect.succeed(toResponse(describeSchemaError(failure)))
+          }
+          if (cause.reasons.every((reason) => reason._tag === "Interrupt")) return Effect.interrupt
+          return Effect.as(
+            Effect.logError(`${endpoint.method} ${endpoint.path} failed`, cause),
+            toResponse(serverFailed)
+          )
+        }))
       }))
-    }))
+  )
+}
+
+/** The same request with another JSON in it. */
+const withBody = (
+  request: HttpServerRequest.HttpServerRequest,
+  value: unknown
+): HttpServerRequest.HttpServerRequest => {
+  const text = JSON.stringify(value)
+  return Object.create(request, {
+    text: { value: Effect.succeed(text) },
+    json: { value: Effect.succeed(value) },
+    arrayBuffer: { value: Effect.succeed(new TextEncoder().encode(text).buffer) }
+  }) as HttpServerRequest.HttpServerRequest
 }
 
 export const maximumBody = 1024 * 1024
@@ -122,7 +155,7 @@ export const hasNoBody = ({ headers }: HttpServerRequest.HttpServerRequest): boo
 
 const checkBody = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest) {
   const refused = checkContentType(request.headers["content-type"], request.headers["content-encoding"])
-  if (refused !== undefined) return refused
+  if (refused !== undefined) return { problem: refused }
   // Kept by the request: the endpoint's own decoding reads the same bytes.
   const bytes = yield* request.arrayBuffer.pipe(
     Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(maximumBody)),
@@ -133,7 +166,7 @@ const checkBody = Effect.fnUntraced(function*(request: HttpServerRequest.HttpSer
     ),
     Effect.result
   )
-  return bytes._tag === "Failure" ? bytes.failure : parseJson(Buffer.from(bytes.success)).problem
+  return bytes._tag === "Failure" ? { problem: bytes.failure } : parseJson(Buffer.from(bytes.success))
 })
 
 const kinds: Record<string, readonly [code: ProblemCode, noun: string]> = {

@@ -25,7 +25,10 @@ import * as LiveReplies from "../pipeline/LiveReplies.ts"
 import { Integrations } from "../mcp/Integrations.ts"
 import { Questions } from "../mcp/Questions.ts"
 import { SignIns } from "../mcp/SignIn.ts"
+import { Attachments } from "../pipeline/Attachments.ts"
+import { ChannelPlaces } from "../pipeline/ChannelPlaces.ts"
 import { Pipeline } from "../pipeline/Pipeline.ts"
+import { Rejections } from "../pipeline/Rejections.ts"
 import { Traces } from "../pipeline/Traces.ts"
 import type { Configuration } from "../plugin/Configuration.ts"
 import { IsolateHost, type IsolateRecord } from "../plugin/IsolateHost.ts"
@@ -45,8 +48,10 @@ import { layerTestDatabase } from "../testing/TestDatabase.ts"
 import { AlwaysAllow } from "../tools/AlwaysAllow.ts"
 import { ApprovalCommands } from "../tools/ApprovalCommands.ts"
 import { Artifacts } from "../tools/Artifacts.ts"
+import { Binding } from "../tools/Binding.ts"
 import { CallPlanner } from "../tools/CallPlanner.ts"
 import { CallSettlement } from "../tools/CallSettlement.ts"
+import { CodeAnswers } from "../tools/CodeAnswers.ts"
 import { Previews } from "../tools/Previews.ts"
 import { Schedules } from "../scheduler/Schedules.ts"
 import { WatcherRecords } from "../watchers/WatcherRecords.ts"
@@ -83,6 +88,21 @@ export const ids = {
   event_id: "019a0000-0000-7000-8000-000000000001",
   trace_id: "019a0000-0000-7000-8000-000000000002"
 }
+
+/** What a channel is handed besides the pipeline. */
+const layerChannels = Layer.mergeAll(
+  Layer.mock(Attachments)({}),
+  Layer.mock(ChannelPlaces)({}),
+  Binding.layer,
+  Layer.mock(CodeAnswers)({}),
+  Layer.effect(
+    Rejections,
+    Effect.map(Seen, (seen) => ({
+      reject: ({ channel, code, message }) =>
+        Effect.sync(() => void seen.rejected.push({ detail: { code, message, retryable: false }, channel }))
+    }))
+  )
+)
 
 const layerPipeline = (overrides: Partial<Pipeline["Service"]>) =>
   Layer.effect(
@@ -160,7 +180,7 @@ export interface TestServerOptions {
 /** The server with everything that it stands on. */
 export const layerTestServer = (options: TestServerOptions = {}) =>
   layerHttpServer.pipe(
-    Layer.provideMerge(Layer.mergeAll(layerPipeline(options.pipeline ?? {}), Traces.layer, Token.layer)),
+    Layer.provideMerge(Layer.mergeAll(layerPipeline(options.pipeline ?? {}), layerChannels, Traces.layer, Token.layer)),
     Layer.provideMerge([ApprovalLog.layer, LiveReplies.layer]),
     Layer.provideMerge(Redactor.layerEmpty),
     Layer.provideMerge(Layer.mergeAll(

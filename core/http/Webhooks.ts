@@ -1,14 +1,16 @@
 /**
  * `POST /hooks/{connector_id}`: the raw body goes to the channel, which checks its own signature; without one nothing
- * is parsed. Answered as soon as the event is durable. Twenty a second from each source and connector.
+ * is parsed. Answered as soon as the event is durable. Twenty a second from each source and connector. What is refused leaves a
+ * row `event.rejected`, with where it came from and, where the channel says so, why.
  */
 import { Effect } from "effect"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { makeChannelContext } from "../pipeline/ChannelContext.ts"
 import { type Accepted, Pipeline } from "../pipeline/Pipeline.ts"
 import { fromPlugin } from "../plugin/Awaiting.ts"
-import { WebhookRefused, WebhookReply, type WebhookRequest } from "../plugin/Plugin.ts"
+import { type ChannelContext, WebhookRefused, WebhookReply, type WebhookRequest } from "../plugin/Plugin.ts"
 import { type RegisteredChannel, Registry } from "../plugin/Registry.ts"
+import { Redactor } from "../secrets/Redactor.ts"
 import { writeJson, writeProblem } from "./Answer.ts"
 import { serverFailed, tooLarge } from "./Checked.ts"
 import { submitProblem } from "./EventIntake.ts"
@@ -41,17 +43,34 @@ const signatureRefused = problem("hook.signature", "The signature of this webhoo
 export const makeWebhooks = (stopped: AbortSignal) =>
   Effect.gen(function*() {
     const pipeline = yield* Pipeline
+    const redactor = yield* Redactor
     const registry = yield* Registry
     const contextOf = yield* makeChannelContext
     const run = Effect.runForkWith(yield* Effect.context<never>())
     const rate = makeRate(perSecond)
 
-    const receive = Effect.fnUntraced(function*(registered: RegisteredChannel, id: string, request: WebhookRequest) {
+    const receive = Effect.fnUntraced(function*(
+      registered: RegisteredChannel,
+      id: string,
+      source: string,
+      request: WebhookRequest
+    ) {
       const { channel } = registered
-      const event = yield* fromPlugin(() => channel.webhook?.(request, contextOf(registered, stopped))).pipe(
+      const given = contextOf(registered, stopped)
+      /** The channel has said itself why. */
+      let told = false
+      const reject: ChannelContext["reject"] = (refused) => {
+        told = true
+        return given.reject({ ...refused, data: { ...refused.data, source } })
+      }
+      const noted = (code: string, message: string) => Effect.ignore(Effect.tryPromise(() => reject({ code, message })))
+      const event = yield* fromPlugin(() => channel.webhook?.(request, { ...given, reject })).pipe(
         Effect.catch((cause): Effect.Effect<never, Problem> =>
           cause instanceof WebhookRefused
-            ? Effect.fail(problem("hook.refused", cause.message))
+            ? Effect.andThen(
+              noted("hook.refused", cause.message),
+              Effect.fail(problem("hook.refused", redactor.redactText(cause.message)))
+            )
             : Effect.andThen(
               Effect.logError(`The channel ${channel.name} of plugin ${registered.plugin} failed on a webhook`, cause),
               Effect.fail(
@@ -64,7 +83,10 @@ export const makeWebhooks = (stopped: AbortSignal) =>
           orElse: () => Effect.fail(problem("hook.failed", "The channel did not answer in time."))
         })
       )
-      if (event === undefined) return yield* Effect.fail(signatureRefused)
+      if (event === undefined) {
+        if (!told) yield* noted("hook.signature", "its signature is missing, old or wrong.")
+        return yield* Effect.fail(signatureRefused)
+      }
       if (event instanceof WebhookReply) return event
       return yield* pipeline.submit({ ...event, connector_id: id }, channel.trust).pipe(
         Effect.catchCause((cause) =>
@@ -92,8 +114,8 @@ export const makeWebhooks = (stopped: AbortSignal) =>
       if (request.method !== "POST") {
         return writeProblem(response, problem("request.method", "Webhooks come by POST.", { allow: "POST" }))
       }
-      const source = `${canonicalAddress(request.socket.remoteAddress)} ${id}`
-      const wait = rate.take(source, performance.now())
+      const { remoteAddress = "unknown" } = request.socket
+      const wait = rate.take(`${canonicalAddress(remoteAddress)} ${id}`, performance.now())
       if (wait > 0) {
         return writeProblem(
           response,
@@ -104,7 +126,10 @@ export const makeWebhooks = (stopped: AbortSignal) =>
         if (body === undefined) {
           return writeProblem(response, tooLarge(maximumHookBody))
         }
-        const hook = receive(registered, id, { headers: flatHeaders(request), body })
+        const hook = receive(registered, id, remoteAddress.replace(/^::ffff:/i, ""), {
+          headers: flatHeaders(request),
+          body
+        })
         run(hook).addObserver((exit) => {
           if (exit._tag === "Success") return write(response, exit.value)
           const failure = exit.cause.reasons.find((reason) => reason._tag === "Fail")?.error as Problem | undefined

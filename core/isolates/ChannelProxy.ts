@@ -11,6 +11,7 @@ import { NotUnderstood } from "../plugin/LiveTools.ts"
 import {
   type Channel,
   type ChannelContext,
+  type EmitOptions,
   type Intent,
   type Route,
   type Watcher,
@@ -55,9 +56,23 @@ export const channelProxy = (access: Access, said: One<"channels">): Channel => 
   const pace = makePace()
   const asks = (ctx: ChannelContext) => ({
     secret: secretAsk(access, (whose, key) => ctx.secret(secret(whose, key))),
-    emit: async (event: Json | undefined): Promise<Json> => {
+    emit: async (event: Json | undefined, besides: Json | undefined): Promise<Json> => {
       if (!access.trusted) await pace()
-      return { ...await ctx.emit(event as unknown as Parameters<ChannelContext["emit"]>[0]) }
+      return { ...await ctx.emit(event as unknown as RawEvent, besidesOf(besides)) }
+    },
+    connected: () => ctx.connected(),
+    recall: async (): Promise<Json> => (await ctx.recall() ?? null) as Json,
+    remember: async (state: Json | undefined): Promise<Json> => {
+      await ctx.remember(state ?? null)
+      return null
+    },
+    reject: async (refused: Json | undefined): Promise<Json> => {
+      const { code, data, message } = (refused ?? {}) as Readonly<Record<string, Json | undefined>>
+      if (typeof code !== "string" || typeof message !== "string") {
+        throw new TypeError("What is refused has a code and a message.")
+      }
+      await ctx.reject({ code: code.slice(0, 100), message, data: flat(data) })
+      return null
     }
   })
   const invoke = (member: string, args: ReadonlyArray<Json>, ctx: ChannelContext, withinMs?: number) =>
@@ -72,6 +87,7 @@ export const channelProxy = (access: Access, said: One<"channels">): Channel => 
     })
   return {
     name,
+    ...(said.exclusive === undefined ? {} : { exclusive: said.exclusive }),
     ...(said.connector_id === undefined ? {} : { connector_id }),
     trust: trustOf(access, said.trust),
     ...(has.includes("receive") ? { receive: async (ctx) => void await invoke("receive", [], ctx) } : {}),
@@ -94,6 +110,32 @@ export const channelProxy = (access: Access, said: One<"channels">): Channel => 
       : { send: toolProxy(access, connector_id === name ? `${name}.send` : `${name}.${connector_id}.send`, send) })
   }
 }
+
+/** What came with an event, field by field: of its trust the channel alone decides. */
+const besidesOf = (given: Json | undefined): EmitOptions => {
+  const doubt = own(given, "doubt")
+  const attachments = own(given, "attachments")
+  return {
+    ...(typeof doubt === "string" ? { doubt } : {}),
+    attachments: (Array.isArray(attachments) ? attachments as ReadonlyArray<unknown> : []).flatMap((one) => {
+      const [data, name, mediaType] = [own(one, "data"), own(one, "name"), own(one, "mediaType")]
+      const kept = typeof data === "string" ? data : decodeBytes(data as Json)
+      if (kept === undefined) return []
+      return [{
+        data: kept,
+        ...(typeof name === "string" ? { name } : {}),
+        ...(typeof mediaType === "string" ? { mediaType } : {})
+      }]
+    })
+  }
+}
+
+const flat = (given: Json | undefined): Readonly<Record<string, string | number | boolean>> =>
+  typeof given !== "object" || given === null ? {} : Object.fromEntries(
+    Object.entries(given).filter((entry): entry is [string, string | number | boolean] =>
+      ["string", "number", "boolean"].includes(typeof entry[1])
+    )
+  )
 
 const webhookWithinMs = 10_000
 

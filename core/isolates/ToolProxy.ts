@@ -12,8 +12,8 @@ import type { JobKind } from "../plugin/Plugin.ts"
 import type { ToolContext, ToolDefinition } from "../plugin/Tool.ts"
 import type { DescribedJob, DescribedTool } from "../../sandbox/protocol/Described.ts"
 import type { Access } from "./Access.ts"
-import { toolAsks } from "./Broker.ts"
-import { endingOf, inputProxy, type Judged, readRun } from "./InputProxy.ts"
+import { secretAsk, toolAsks } from "./Broker.ts"
+import { endingOf, inputProxy, type Judged, readRun, readWithinMs, sentenceOf } from "./InputProxy.ts"
 
 type Json = Schema.Json
 
@@ -54,6 +54,7 @@ export const toolProxy = (access: Access, name: string, said: Omit<DescribedTool
     ...(has.has("target") ? { target: (input) => fact(judged(input), "target") } : {}),
     ...(has.has("action") ? { action: (input) => fact(judged(input), "action") } : {}),
     ...(has.has("blastRadius") ? { blastRadius: (input) => fact(judged(input), "blastRadius") } : {}),
+    ...(has.has("bind") ? { bind: (input, ctx) => bound(access, name, input as Json, ctx) } : {}),
     ...(has.has("preview")
       ? { preview: async (input, ctx) => words(await invoke("preview", [input as Json], ctx)) }
       : {}),
@@ -67,6 +68,28 @@ export const toolProxy = (access: Access, name: string, said: Omit<DescribedTool
       : {}),
     run: async (input, ctx) => readRun(access, name, await invoke("run", [input as Json], ctx))
   }, boundary)
+}
+
+/** What it threw is told as its own words. */
+const bound = async (
+  access: Access,
+  name: string,
+  input: Json,
+  { secret, signal }: Pick<ToolContext, "secret" | "signal">
+): Promise<unknown> => {
+  try {
+    return await access.invoke({
+      part: "tool",
+      name,
+      member: "bind",
+      args: [input],
+      asks: { secret: secretAsk(access, (whose, key) => secret(whose, key)) },
+      signal,
+      withinMs: readWithinMs
+    })
+  } catch (error) {
+    throw new Error(sentenceOf(access, name, error))
+  }
 }
 
 /** The kind of a job: its run is no business of this, since it gets an isolate of its own. */

@@ -373,7 +373,7 @@ describe("an answer that does not end", () => {
   it("is over after a silence, before the first byte and in the middle", async () => {
     const server = await model({ hang: true }, { hang: true, begun: true })
     for (let i = 0; i < 2; i++) {
-      const failure = await refusal(provider(server.url, { silenceMs: 100 }))
+      const failure = await refusal(provider(server.url, { silenceMs: 300 }))
       assert.deepInclude(failure, { code: "llm.silent", retryable: true })
       await server.requests[i]!.gone
     }

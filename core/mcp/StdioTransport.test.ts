@@ -4,7 +4,7 @@
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
-import { afterAll, afterEach, assert, describe, it } from "vitest"
+import { afterAll, afterEach, assert, describe, it, vi } from "vitest"
 import type { McpFailed } from "./McpConnection.ts"
 import { type Connected, connectTo, type ServerOption, settingsOf } from "./testServers/connecting.ts"
 import { hostile } from "./testServers/servers.ts"
@@ -59,6 +59,10 @@ const isAlive = (pid: number): boolean => {
   }
 }
 
+/** What was killed closes its pipes a moment before it is gone. */
+const areGone = (pids: ReadonlyArray<number>) =>
+  vi.waitFor(() => assert.deepStrictEqual(pids.filter(isAlive), []), { timeout: 5_000, interval: 10 })
+
 describe("before it is connected", { timeout: 30_000 }, () => {
   it("one that answers nothing is given up in time, and none of it is left", async () => {
     const silent = logged("mute", "stubborn")
@@ -69,7 +73,7 @@ describe("before it is connected", { timeout: 30_000 }, () => {
     )
     assert.isFalse(error.sent)
     assert.isAtLeast(silent.pids().length, 2)
-    assert.deepStrictEqual(silent.pids().filter(isAlive), [])
+    await areGone(silent.pids())
   })
 
   it("one that ends at once says why, in words that can be shown; a command that is not there is named", async () => {
@@ -184,7 +188,7 @@ describe("in a call", { timeout: 30_000 }, () => {
       assert.deepStrictEqual([sent, refused], [true, undefined], message)
     }
     assert.match(await it.closed(), why)
-    assert.deepStrictEqual(bad.pids().filter(isAlive), [])
+    await areGone(bad.pids())
     const after = await it.failure("echo")
     assert.isFalse(after.sent)
     assert.match(after.message, /is not connected: this was not sent\.$/)
@@ -223,7 +227,7 @@ describe("the end", { timeout: 30_000 }, () => {
     const started = performance.now()
     await it.close()
     assert.isBelow(performance.now() - started, 6_000)
-    assert.deepStrictEqual(pids.filter(isAlive), [])
+    await areGone(pids)
     assert.strictEqual(await it.closed(), "The MCP server \"theirs\" is gone: the host closed it.")
   })
 
@@ -233,6 +237,6 @@ describe("the end", { timeout: 30_000 }, () => {
     const pids = await stays.both()
     process.kill(it.connection.pid!, "SIGKILL")
     assert.match(await it.closed(), /it was ended by SIGKILL/)
-    assert.deepStrictEqual(pids.filter(isAlive), [])
+    await areGone(pids)
   })
 })

@@ -16,7 +16,7 @@ import { trustedBy } from "../plugin/OutputTrust.ts"
 import { definePlugin } from "../plugin/Plugin.ts"
 import { defineTool, ToolRefused } from "../plugin/Tool.ts"
 import { worst, worstOf } from "../safety/Provenance.ts"
-import type { Redaction } from "../secrets/Redactor.ts"
+import { isMarked, type Redaction } from "../secrets/Redactor.ts"
 import { byId, fitting, newest, withWords } from "./MemorySearch.ts"
 import { memorySentences } from "./MemorySentences.ts"
 import { erase, keep, longestText, noteRecall } from "./MemoryStore.ts"
@@ -35,7 +35,8 @@ const origin = Effect.flatMap(
 const hasSecret = "it holds a secret, and a secret is no memory: keep it with syris secrets set NAME KEY"
 
 const remember = (hidden: Hidden) => {
-  const isFree = (text: string) => hidden.redactText(text) === text || hasSecret
+  // What was taken out on its way here left its mark.
+  const isFree = (text: string) => (hidden.redactText(text) === text && !isMarked(text)) || hasSecret
   return defineTool({
     name: "memory.remember",
     description:

@@ -102,7 +102,12 @@ describe("a plugin's channel that shows it", () => {
     emit: () => Promise.reject(new Error("no test emits")),
     log,
     signal: new AbortController().signal,
-    secret: () => Promise.reject(new Error("no test reads a secret"))
+    secret: () => Promise.reject(new Error("no test reads a secret")),
+    connected: () => {},
+    recall: () => Promise.resolve(undefined),
+    remember: () => Promise.resolve(),
+    reject: () => Promise.resolve(),
+    answer: () => Promise.reject(new Error("no test answers a question"))
   }
   const channel = (live: NonNullable<Channel["live"]>, trust: Channel["trust"] = "operator"): Channel => ({
     name: "pager",

@@ -18,6 +18,7 @@ import type { PlannedAction } from "../contract/Rows.ts"
 import { keyRow } from "../database/EventStatements.ts"
 import { newId } from "../database/Ids.ts"
 import { Settings } from "../plugin/Settings.ts"
+import { Redactor } from "../secrets/Redactor.ts"
 import { eventsEmitted } from "../tools/LedgerStatements.ts"
 import { madeEvent } from "./MadeEvents.ts"
 import type { NormaliseOptions } from "./Normaliser.ts"
@@ -71,12 +72,17 @@ interface FirstRow {
 const service = Effect.gen(function*() {
   const audit = yield* Audit
   const queue = yield* WorkQueue
+  const redactor = yield* Redactor
   const { timezone } = yield* Settings
   const sql = yield* SqlClient.SqlClient
   const wake = yield* AuditWake
 
   const make = Effect.fnUntraced(
-    function*({ actor_id, actor_type, by, channel, input, maker, message_id, parent, tool, trust }: CallToMake) {
+    function*({ actor_id, actor_type, by, channel, input: given, maker, message_id, parent, tool, trust }: CallToMake) {
+      const input = redactor.watched(given, redactor.redactJson(given), () => ({
+        where: `the input of a call of ${tool}`,
+        trace_id: parent?.trace_id
+      }))
       const at = new Date(yield* Clock.currentTimeMillis)
       const message = message_id === undefined ? {} : { message_id }
       const child = parent === undefined ? {} : { parent_event_id: parent.event_id }

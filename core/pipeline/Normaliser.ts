@@ -13,7 +13,7 @@ import { asSentences, check } from "../plugin/Explain.ts"
 import { forbiddenKeys, isText } from "../plugin/PlainJson.ts"
 import { isTimezone } from "../plugin/Settings.ts"
 import { worst } from "../safety/Provenance.ts"
-import { EventRejected } from "./Submission.ts"
+import { type Arrival, EventRejected } from "./Submission.ts"
 
 export interface Normalised {
   readonly event: EventRow
@@ -63,7 +63,7 @@ const occurredAt = (text: string | undefined, now: number): string | undefined =
 }
 
 /** The key of a message: the same channel, connector and message id are the same message. */
-const dedupeKey = (channel: string, connectorId: string, messageId: string): string =>
+export const dedupeKey = (channel: string, connectorId: string, messageId: string): string =>
   digest(channel, connectorId, messageId)
 
 export interface NormaliseOptions {
@@ -76,6 +76,10 @@ export interface NormaliseOptions {
   }
   readonly timezone: string
   readonly trustOf: (channel: string) => Trust
+  /** What the channel said of it besides. */
+  readonly arrival?: Arrival | undefined
+  /** Takes known secrets out: of an event nothing is kept that holds one. Default: what it comes from holds none. */
+  readonly redact?: (body: RawEvent) => RawEvent
 }
 
 export const normalise = Effect.fnUntraced(function*(
@@ -91,7 +95,7 @@ export const normalise = Effect.fnUntraced(function*(
   }
   const decoded = decode(raw)
   if (!decoded.ok) return yield* reject("event.invalid", asSentences(decoded.mistakes))
-  const body = decoded.value
+  const body = options.redact?.(decoded.value) ?? decoded.value
   const now = yield* Clock.currentTimeMillis
   const occurred = occurredAt(body.occurred_at, now)
   if (occurred === undefined) {
@@ -109,10 +113,11 @@ export const normalise = Effect.fnUntraced(function*(
     return yield* reject("event.too_deep", `${maximumDepth} events have led to one another. The chain ends here.`)
   }
   const connector_id = body.connector_id ?? body.channel
-  const trust = options.trustOf(body.channel)
+  const { attachment_refs = [], raised, trace_id = newId() } = options.arrival ?? {}
+  const trust = raised?.trust ?? options.trustOf(body.channel)
   const event: EventRow = {
     event_id: newId(),
-    trace_id: parent?.trace_id ?? newId(),
+    trace_id: parent?.trace_id ?? trace_id,
     parent_event_id: parent?.event_id,
     schema_version: "1.0",
     occurred_at: occurred,
@@ -125,7 +130,7 @@ export const normalise = Effect.fnUntraced(function*(
     actor_id: body.actor_id ?? connector_id,
     text: body.text,
     structured: body.structured ?? {},
-    attachment_refs: [],
+    attachment_refs,
     links: body.links ?? [],
     timezone,
     locale: body.locale ?? "en",

@@ -13,6 +13,7 @@ import { newId } from "../database/Ids.ts"
 import { Registry } from "../plugin/Registry.ts"
 import { Settings } from "../plugin/Settings.ts"
 import { Control } from "../safety/Control.ts"
+import { Redactor } from "../secrets/Redactor.ts"
 import { worst } from "../safety/Provenance.ts"
 import { TaskEngine } from "../tasks/TaskEngine.ts"
 import type { NewTask } from "../tasks/TaskPlan.ts"
@@ -23,7 +24,14 @@ import { Intake, type Intent } from "./Intake.ts"
 import { normalise } from "./Normaliser.ts"
 import { Preparation } from "./Preparation.ts"
 import { Settlements } from "./Settlements.ts"
-import { type Accepted, type DryRun, EventNotAccepted, type EventRejected, type Settled } from "./Submission.ts"
+import {
+  type Accepted,
+  type Arrival,
+  type DryRun,
+  EventNotAccepted,
+  type EventRejected,
+  type Settled
+} from "./Submission.ts"
 import { WorkQueue } from "./WorkQueue.ts"
 
 export * from "./Submission.ts"
@@ -43,9 +51,13 @@ export interface StartedTask {
 export class Pipeline extends Context.Service<Pipeline, {
   /**
    * Validates, routes and stores a raw event; answers once it is committed. `from` is the trust of the channel that brings
-   * it: an event is never better than that, whatever channel it names.
+   * it: an event is never better than that, whatever channel it names, but where `arrival` says why.
    */
-  readonly submit: (raw: unknown, from?: Trust) => Effect.Effect<Accepted, EventRejected | EventNotAccepted>
+  readonly submit: (
+    raw: unknown,
+    from?: Trust,
+    arrival?: Arrival
+  ) => Effect.Effect<Accepted, EventRejected | EventNotAccepted>
   /** Makes a task of an event of its own, of the channel `api`; answers once both are committed. */
   readonly startTask: (task: NewTask, options?: StartOptions) => Effect.Effect<StartedTask, EventNotAccepted>
   /** Records that something was refused before it could be read as an event (not JSON, too deep). */
@@ -65,6 +77,7 @@ export class Pipeline extends Context.Service<Pipeline, {
       const intake = yield* Intake
       const preparation = yield* Preparation
       const queue = yield* WorkQueue
+      const redactor = yield* Redactor
       const registry = yield* Registry
       const settings = yield* Settings
       const settlements = yield* Settlements
@@ -81,18 +94,21 @@ export class Pipeline extends Context.Service<Pipeline, {
         }).pipe(Effect.catch((error) => Effect.logWarning(`A refused event could not be noted: ${error.message}`)))
       })
 
-      const normalised = (raw: unknown, from: Trust = "operator") =>
+      const normalised = (raw: unknown, from: Trust = "operator", arrival?: Arrival) =>
         normalise(raw, {
           timezone: settings.timezone,
+          arrival,
+          redact: (body) =>
+            redactor.watched(body, redactor.redactJson(body), () => ({ where: `an event on ${body.channel}` })),
           trustOf: (channel) => worst(from, registry.trustOf(channel))
         })
 
-      const submit = Effect.fnUntraced(function*(raw: unknown, from?: Trust) {
+      const submit = Effect.fnUntraced(function*(raw: unknown, from?: Trust, arrival?: Arrival) {
         const { body_hash, event } = yield* Effect.tapError(
-          normalised(raw, from),
+          normalised(raw, from, arrival),
           (rejected) => reject(rejected.detail, channelOf(raw))
         )
-        const { intent, plan } = yield* preparation.prepare(event, body_hash).pipe(
+        const { intent, plan } = yield* preparation.prepare(event, body_hash, { arrival }).pipe(
           Effect.mapError((cause) => new EventNotAccepted({ cause }))
         )
         // The trace is not over with this event.

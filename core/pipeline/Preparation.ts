@@ -5,6 +5,7 @@
 import { Clock, Context, Effect, Layer } from "effect"
 import { Audit, type Fact } from "../audit/Audit.ts"
 import type { DecisionRow, EventRow, PlannedAction, SettlementRow } from "../contract/Rows.ts"
+import { visible } from "../contract/Visible.ts"
 import type { SqlError } from "effect/sql"
 import { Registry } from "../plugin/Registry.ts"
 import { askWords, type ApprovalRow } from "../safety/ApprovalRows.ts"
@@ -18,6 +19,7 @@ import { CallPlanner } from "../tools/CallPlanner.ts"
 import type { Plan, Refused } from "../tools/ToolCallPlan.ts"
 import { attemptedFact } from "../tools/ToolExecutor.ts"
 import type { Intent, Telling } from "./Intake.ts"
+import type { Arrival } from "./Submission.ts"
 import { answerBy, responseFact } from "./Responder.ts"
 import { type Routed, Router } from "./Router.ts"
 
@@ -38,6 +40,8 @@ export interface PrepareOptions {
   readonly dry?: boolean
   /** What a rule or a schedule made the event for. */
   readonly planned?: PlannedAction | undefined
+  /** What the channel said of it besides. */
+  readonly arrival?: Arrival | undefined
 }
 
 const excerpt = (event: EventRow): string => {
@@ -46,7 +50,7 @@ const excerpt = (event: EventRow): string => {
   return `${event.channel}: ${text.length > 120 ? `${text.slice(0, 119)}…`.toWellFormed() : text}`
 }
 
-const ingested = (event: EventRow, at: Date): Fact => ({
+const ingested = (event: EventRow, at: Date, { doubt, raised }: Arrival = {}): Fact => ({
   type: "event.ingested",
   trace_id: event.trace_id,
   at,
@@ -57,6 +61,8 @@ const ingested = (event: EventRow, at: Date): Fact => ({
     channel: event.channel,
     connector_id: event.connector_id,
     trust: event.trust,
+    ...(raised === undefined ? {} : { trust_because: visible(raised.because.slice(0, 300)) }),
+    ...(doubt === undefined ? {} : { trust_doubt: visible(doubt.slice(0, 300)) }),
     ...(event.message_id === undefined ? {} : { message_id: event.message_id }),
     ...(event.parent_event_id === undefined ? {} : { parent_event_id: event.parent_event_id })
   }
@@ -174,7 +180,7 @@ export class Preparation extends Context.Service<Preparation, {
       const prepare = Effect.fnUntraced(function*(
         event: EventRow,
         body_hash: string,
-        { dry = false, known = false, planned }: PrepareOptions = {}
+        { arrival, dry = false, known = false, planned }: PrepareOptions = {}
       ) {
         const at = new Date(yield* Clock.currentTimeMillis)
         const { autonomy } = control.current()
@@ -225,7 +231,9 @@ export class Preparation extends Context.Service<Preparation, {
           : routed.lane === "unhandled" || routed.lane === "dropped"
           ? ended(routed.lane)
           : undefined
-        const facts: Array<readonly [Telling["told_when"], Fact]> = known ? [] : [["stored", ingested(event, at)]]
+        const facts: Array<readonly [Telling["told_when"], Fact]> = known
+          ? []
+          : [["stored", ingested(event, at, arrival)]]
         facts.push(["stored", routedFact(event, routed, at)])
         if (plan !== undefined && refused !== undefined) facts.push(["stored", refusedFact(event, plan, refused, at)])
         if (approval !== undefined) facts.push(["stored", requiredFact(approval, at)])

@@ -4,6 +4,8 @@
  *
  * - What is owed stands in the database from the commit that settled the event (migrations/0003), once for each answer;
  *   its key comes from that row, so a crash in between never sends it twice where the other side knows keys.
+ * - A question for approval that goes to the operator on another channel than the chat is owed and brought in the same way
+ *   (`OperatorConnectors.ts`); it is never held, and the code to answer it with is in what the tool is given and in no row.
  * - The end of the call is the end of the answer: `response.sent` or `response.failed`, in the outcome's transaction.
  */
 import { Clock, Effect, FiberSet, Layer } from "effect"
@@ -15,8 +17,11 @@ import type { EventRow } from "../contract/Rows.ts"
 import { fieldsOf } from "../plugin/InputFields.ts"
 import { isTrustedByOutput, outputTrust } from "../plugin/OutputTrust.ts"
 import { type RegisteredTool, Registry } from "../plugin/Registry.ts"
+import { ApprovalCodes } from "../safety/ApprovalCodes.ts"
+import { questionSubject } from "../safety/ApprovalQuestion.ts"
 import { approvalLists, askFor } from "../safety/ApprovalRows.ts"
 import { worst } from "../safety/Provenance.ts"
+import { Redactor } from "../secrets/Redactor.ts"
 import { CallPlanner } from "../tools/CallPlanner.ts"
 import { CallRecovery, nextTry, type Recovered, type StoredCall, storedCall } from "../tools/CallRecovery.ts"
 import type { Plan } from "../tools/ToolCallPlan.ts"
@@ -24,6 +29,7 @@ import { type Lane, plannedWork, type Work } from "../tools/ToolExecutor.ts"
 import { type Held, ToolLedger } from "../tools/ToolLedger.ts"
 import { Gates } from "../safety/Gates.ts"
 import { Executor, type Owner } from "./Executor.ts"
+import { askedFrom, type Asks, asksOf, filledInput, questionInput } from "./OperatorConnectors.ts"
 import { refusedFact, requiredFact } from "./Preparation.ts"
 import { Settlements } from "./Settlements.ts"
 import { WorkQueue, type WorkRow } from "./WorkQueue.ts"
@@ -39,6 +45,8 @@ interface Owed extends WorkRow {
   readonly trust: Trust
   /** It says what was looked up, or what somebody else wrote. */
   readonly discloses: boolean
+  /** It is no answer but a question to the operator; then the event has the operator's trust and the connector's name. */
+  readonly asks: Asks | null
   readonly call: StoredCall | null
 }
 
@@ -62,14 +70,18 @@ export const replyInput = (tool: Pick<RegisteredTool, "inputSchema">, event: Eve
   const properties = fieldsOf(tool.inputSchema) ?? { text: {} }
   const known = Object.keys(properties)
   const longest = longestText(properties)
-  const all: Readonly<Record<string, unknown>> = {
+  const own: Readonly<Record<string, unknown>> = {
     text: text.length > longest ? `${text.slice(0, longest - 1)}…`.toWellFormed() : text,
     to: event.actor_id,
     thread_id: event.thread_id,
     in_reply_to: event.message_id,
     connector_id: event.connector_id
   }
-  return Object.fromEntries(known.flatMap((key) => all[key] === undefined ? [] : [[key, all[key]]]))
+  // The channel itself may have said more of where an answer belongs, and never what the host knows.
+  const { reply } = event.structured
+  const said = new Map(typeof reply === "object" && reply !== null ? Object.entries(reply) : [])
+  const of = (key: string): unknown => Object.hasOwn(own, key) ? own[key] : said.get(key)
+  return Object.fromEntries(known.flatMap((key) => of(key) === undefined ? [] : [[key, of(key)]]))
 }
 
 /** What it says: the operator may have edited it. */
@@ -82,12 +94,14 @@ const saidBy = ({ call, text }: Pick<Owed, "call" | "text">): string => {
 export const layer = Layer.effectDiscard(
   Effect.gen(function*() {
     const audit = yield* Audit
+    const codes = yield* ApprovalCodes
     const executor = yield* Executor
     const gates = yield* Gates
     const ledger = yield* ToolLedger
     const planner = yield* CallPlanner
     const queue = yield* WorkQueue
     const recovery = yield* CallRecovery
+    const redactor = yield* Redactor
     const registry = yield* Registry
     const settlements = yield* Settlements
     const sql = yield* SqlClient.SqlClient
@@ -130,7 +144,8 @@ export const layer = Layer.effectDiscard(
                                    'tool', o.tool, 'looks', o.effect = 'read',
                                    'output', case when o.tool = any(${trustedByOutput}) then o.output end))
                          from tool_calls o
-                         where o.trace_id = r.trace_id and o.status = 'succeeded'), '[]') as done
+                         where o.trace_id = r.trace_id and o.status = 'succeeded'), '[]') as done,
+               ${sql.literal(asksOf)} as asks
         from work w
         join replies r on r.reply_id = w.work_id
         join events e on e.event_id = r.event_id
@@ -140,26 +155,35 @@ export const layer = Layer.effectDiscard(
       const byId = new Map(found.map((one) => [one.work_id, one]))
       return rows.flatMap((row): ReadonlyArray<Owed> => {
         const one = byId.get(row.work_id)
-        return one === undefined ? [] : [{ ...row, ...withDone(one), event: present(one.event) }]
+        return one === undefined
+          ? []
+          : [{
+            ...row,
+            ...withDone(one),
+            event: present(one.asks === null ? one.event : askedFrom(one.event, one.asks))
+          }]
       })
     })
 
     const response = (
       type: "response.sent" | "response.failed",
-      owed: Pick<Owed, "call" | "event" | "text" | "tool">,
+      owed: Pick<Owed, "asks" | "call" | "event" | "text" | "tool">,
       at: Date,
       tool_call_id: string | undefined,
       why?: string
     ): Fact => {
-      const { event, tool } = owed
-      const text = saidBy(owed)
+      const { asks, event, tool } = owed
+      const text = asks === null ? saidBy(owed) : questionSubject(asks)
       return {
         type,
         trace_id: event.trace_id,
         at,
         summary: (type === "response.sent"
-          ? `Answered on ${event.channel}: ${text}`
-          : `The answer on ${event.channel} was not sent: ${why ?? ""}`).slice(0, 300),
+          ? `${asks === null ? "Answered" : "Asked"} on ${event.channel}: ${text}`
+          : `The ${asks === null ? "answer" : "question"} on ${event.channel} was not sent: ${why ?? ""}`).slice(
+            0,
+            300
+          ),
         refs: { event_id: event.event_id, ...(tool_call_id === undefined ? {} : { tool_call_id }) },
         tool,
         data: { channel: event.channel, text, ...(why === undefined ? {} : { why }) }
@@ -237,8 +261,21 @@ export const layer = Layer.effectDiscard(
         return true
       }).pipe(sql.withTransaction)
 
+    /** The code of a question is in no row: it is there in what the tool is given. */
+    const withCode = Effect.fnUntraced(function*({ asks }: Owed, work: Work, stored: unknown) {
+      if (asks === null) return work
+      const code = yield* codes.issue(asks.approval_id, asks.connector_id)
+      const filled = filledInput(stored, code)
+      const input: unknown = filled === undefined
+        ? work.input
+        : yield* Effect.orElseSucceed(work.tool.decodeInput(filled), () => work.input)
+      return { ...work, input }
+    })
+
     const decide = Effect.fnUntraced(function*(owed: Owed) {
-      const { by_model, discloses, event, text, trust, work_id } = owed
+      const { asks, by_model, discloses, event, text, trust, work_id } = owed
+      // It was decided before it was asked here.
+      if (asks?.over === true) return void (yield* ledger.finish(heldBy(owed), undefined, []))
       const at = new Date(yield* Clock.currentTimeMillis)
       const tool = registry.tool(owed.tool)
       if (tool === undefined) {
@@ -251,7 +288,9 @@ export const layer = Layer.effectDiscard(
         event,
         ordinal: 0,
         tool,
-        input: replyInput(tool, event, text),
+        input: asks === null
+          ? replyInput(tool, event, text)
+          : questionInput(tool, asks, longestText(fieldsOf(tool.inputSchema) ?? {}), redactor.redactText),
         at,
         trust: worst(trust, event.trust),
         by_model,
@@ -270,7 +309,7 @@ export const layer = Layer.effectDiscard(
       settlements.changed(owed.trace_id)
       if (approval !== undefined || refused !== undefined) return
       const work: Work = { ...plannedWork(event, plan, owed.fence, policy_version), work_id }
-      yield* executor.queue(work, 1, ownerOf(owed))
+      yield* executor.queue(yield* withCode(owed, work, plan.row.input), 1, ownerOf(owed))
     })
 
     const end = Effect.fnUntraced(function*(
@@ -297,7 +336,11 @@ export const layer = Layer.effectDiscard(
       const recovered = yield* recovery.recover({ call, held, event, tries, by_model, trust, reply: { discloses } })
       switch (recovered._tag) {
         case "Attempt":
-          return yield* executor.queue(recovered.work, recovered.attempt, ownerOf(owed))
+          return yield* executor.queue(
+            yield* withCode(owed, recovered.work, call.input),
+            recovered.attempt,
+            ownerOf(owed)
+          )
         case "Ask":
           return void (yield* ledger.ask(held, recovered.approval, recovered.fact, undefined))
         case "Asked":

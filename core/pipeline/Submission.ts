@@ -2,7 +2,7 @@
  * What handing in an event can come to.
  */
 import { Schema } from "effect"
-import type { Lane, TraceOutcome } from "../contract/Enums.ts"
+import type { Lane, TraceOutcome, Trust } from "../contract/Enums.ts"
 import { ErrorDetail } from "../contract/ErrorDetail.ts"
 
 /** The event was refused; `detail.message` says what to change. */
@@ -21,6 +21,18 @@ export class EventNotAccepted extends Schema.TaggedError<EventNotAccepted>()("Ev
   override get message() {
     return "The database did not confirm the event. Send it again with the same message_id."
   }
+}
+
+/** What a channel says of an event besides. */
+export interface Arrival {
+  /** More trust than its channel has, and why. */
+  readonly raised?: { readonly trust: Trust; readonly because: string }
+  /** Why it has no more trust than its channel, where a person might expect it. */
+  readonly doubt?: string
+  /** Of the trace that the attachments are kept in. */
+  readonly trace_id?: string
+  /** Ids of artifacts. */
+  readonly attachment_refs?: ReadonlyArray<string>
 }
 
 export interface Accepted {

@@ -167,7 +167,7 @@ const make = Effect.gen(function*() {
            coalesce((select jsonb_agg(jsonb_build_object('reply_id', r.reply_id, 'tool', r.tool, 'text', r.text,
                                                          'at', r.created_at)
                                       order by r.created_at)
-                     from replies r where r.event_id = s.event_id), '[]') as owes
+                     from replies r where r.event_id = s.event_id and r.approval_id is null), '[]') as owes
     from settlements s
     join events e using (event_id)
     where s.trace_id = ${trace_id}::uuid

@@ -36,6 +36,7 @@ import type {
   RegisteredWatcher,
   Registry
 } from "./Registry.ts"
+import type { Outgoing } from "../safety/Outgoing.ts"
 import { readRule } from "./RuleReading.ts"
 import { registerTask } from "./TaskRegistration.ts"
 import { registerTool, type ToolOverride } from "./ToolRegistration.ts"
@@ -52,6 +53,8 @@ export interface NamedParts {
   readonly code: PluginCode | string
   /** Where it runs. */
   readonly runtime: "inline" | Runtime
+  /** Which addresses its requests may reach: of those that run in the host. */
+  readonly outgoing?: Outgoing
   /** How far its rules, and what its sentences mean, can be trusted. Default: as far as the operator. */
   readonly trust?: Trust
 }
@@ -102,7 +105,8 @@ const collect = (
   const ownLast = <A extends { readonly plugin: string }>(parts: Iterable<A>): ReadonlyArray<A> =>
     Array.from(parts).toSorted((a, b) => (places.get(a.plugin) ?? 0) - (places.get(b.plugin) ?? 0))
 
-  for (const { code, log, name, parts, runtime, trust: ruleTrust } of claimOrder) {
+  for (const { code, log, name, outgoing, parts, runtime, trust: ruleTrust } of claimOrder) {
+    const reach = outgoing === undefined ? {} : { outgoing }
     const strange = Object.keys(parts).find((key) => !partKeys.includes(key))
     if (strange !== undefined) throw new Refused(name, "parts", unknownKey(strange, partKeys, "part"))
     const listed = <A>(part: keyof PluginParts): ReadonlyArray<A> => {
@@ -115,7 +119,7 @@ const collect = (
       const override = typeof toolName === "string" ? overrides.get(toolName) : undefined
       const tool = registerTool(name, given, log, override)
       if (typeof tool === "string") throw new Refused(name, "tools", tool)
-      claim(tools, tool.definition.name, tool, name, "tools", `tool ${tool.definition.name}`)
+      claim(tools, tool.definition.name, { ...tool, ...reach }, name, "tools", `tool ${tool.definition.name}`)
     }
     for (const tool of listed("tools")) addTool(tool)
     for (const given of listed<unknown>("tasks")) {
@@ -154,7 +158,7 @@ const collect = (
     }
     for (const given of listed<Watcher>("watchers")) {
       const watcher = registerWatcher(name, given, log)
-      claim(watchers, watcher.watcher_id, watcher, name, "watchers", `watcher ${watcher.watcher_id}`)
+      claim(watchers, watcher.watcher_id, { ...watcher, ...reach }, name, "watchers", `watcher ${watcher.watcher_id}`)
     }
     for (const given of listed<Route>("routes")) {
       const route = checkRoute(name, given)

@@ -79,6 +79,20 @@ export const checkIntent = (plugin: string, intent: Intent): Intent => {
   return intent
 }
 
+const channelKeys = [
+  "name",
+  "connector_id",
+  "trust",
+  "receive",
+  "exclusive",
+  "raises",
+  "operator",
+  "check",
+  "webhook",
+  "live",
+  "send"
+]
+
 /** Channels whose events the host makes by itself. */
 const hostChannels: ReadonlySet<string> = new Set(["api", "mcp", "rule_engine", "scheduler", "watcher", "worker"])
 
@@ -92,7 +106,7 @@ export const checkChannel = (plugin: string, channel: Channel): Channel => {
   }
   const what = `channel ${channel.name}`
   if (hostChannels.has(channel.name)) return refuse(`the ${what} is the host's own: give it another name`)
-  onlyKeys(plugin, "channels", what, channel, ["name", "connector_id", "trust", "receive", "webhook", "live", "send"])
+  onlyKeys(plugin, "channels", what, channel, channelKeys)
   if (channel.connector_id !== undefined && !/^[A-Za-z0-9][A-Za-z0-9_.-]{0,199}$/.test(channel.connector_id)) {
     return refuse(
       `${what} has the connector_id ${JSON.stringify(channel.connector_id)}: use letters, digits, _, - and dots`
@@ -101,7 +115,17 @@ export const checkChannel = (plugin: string, channel: Channel): Channel => {
   if (!Trust.literals.some((trust) => trust === channel.trust)) {
     return refuse(`${what} needs trust: "operator", "trusted" or "untrusted"`)
   }
-  for (const key of ["receive", "webhook", "live"] as const) {
+  const { exclusive, operator, raises, send } = channel
+  if (exclusive !== undefined && typeof exclusive !== "boolean") return refuse(`${what} needs exclusive: true or false`)
+  if (raises !== undefined && !Trust.literals.some((trust) => trust === raises)) {
+    return refuse(`${what} needs raises: "operator", "trusted" or "untrusted"`)
+  }
+  if (operator !== undefined) {
+    const to: unknown = (operator as { readonly to?: unknown } | null)?.to
+    if (typeof to !== "string" || to === "" || to.length > 1_000) return refuse(`${what} needs operator: { to: "…" }`)
+    if (send === undefined) return refuse(`${what} has an operator and no send: nobody could be asked there`)
+  }
+  for (const key of ["receive", "webhook", "live", "check"] as const) {
     if (channel[key] !== undefined && typeof channel[key] !== "function") {
       return refuse(`${what} needs ${key} to be a function`)
     }

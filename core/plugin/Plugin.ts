@@ -31,19 +31,88 @@ export type Intent =
     | { readonly task: string; readonly tool?: never }
   )
 
-/** Hands a raw event to the pipeline; answers its ids once it is durable. */
-export type Emit = (event: RawEvent) => Promise<{
+/** What became of an event that was handed over. */
+export interface Emitted {
   readonly event_id: string
   readonly trace_id: string
   readonly deduped: boolean
-}>
+}
+
+/** Hands a raw event to the pipeline; answers its ids once it is durable. */
+export type Emit = (event: RawEvent) => Promise<Emitted>
+
+/** Something that came with an event: kept as an artifact, known to the event by its id. */
+export interface Attachment {
+  /** At most 8 MiB each, 32 of them and 16 MiB together. */
+  readonly data: Uint8Array | string
+  readonly name?: string
+  readonly mediaType?: string
+}
+
+/** What a channel says of an event besides. */
+export interface EmitOptions {
+  /**
+   * More than the channel's own trust, for this event alone: because of an exact match with a list that the operator wrote.
+   * Never more than the channel's `raises`. The reason is written into the event's first audit row.
+   */
+  readonly raise?: { readonly trust: Trust; readonly because: string }
+  /** Why this event is trusted no more than others of its channel, where a person might expect it: written down as well. */
+  readonly doubt?: string
+  /** Kept before the event is; of a message that was taken before, nothing is kept. */
+  readonly attachments?: ReadonlyArray<Attachment>
+}
+
+/** What came of an answer to a question for approval. */
+export interface Answered {
+  /** `decided`; or nothing was: `unknown` code (or one that was used), `late` (it was decided or it expired before). */
+  readonly outcome: "decided" | "unknown" | "late"
+  /** For the operator, a sentence. */
+  readonly message: string
+}
 
 export interface ChannelContext {
-  readonly emit: Emit
+  readonly emit: (event: RawEvent, options?: EmitOptions) => Promise<Emitted>
   readonly log: Log
-  /** Aborted when the host stops. */
+  /** Aborted when the host stops, or does not listen here any more. */
   readonly signal: AbortSignal
   readonly secret: (ref: SecretRef | string) => Promise<string>
+  /**
+   * Says that it is connected: it is healthy from now on. In `receive` only. One that does not say it counts as healthy after
+   * 5 seconds without an error, or twice as long as its last attempt took to fail, at most 30.
+   */
+  readonly connected: () => void
+  /**
+   * What `remember` was given last, by any host, for this connector; `undefined` at first. For a place in a stream: it lasts
+   * over restarts.
+   */
+  readonly recall: () => Promise<unknown>
+  /** Keeps plain JSON of at most 256 KiB in place of what was kept. */
+  readonly remember: (state: unknown) => Promise<void>
+  /**
+   * Writes down that something was refused that is no event: a row `event.rejected` with the reason. What is refused with the
+   * same `code` more than ten times in a minute is counted, and the number is in the next row.
+   */
+  readonly reject: (refused: {
+    /** Dotted, stable: `email.too_nested`. */
+    readonly code: string
+    /** A sentence. */
+    readonly message: string
+    /** What a person finds it by: the message's id, the sender. Small. */
+    readonly data?: Readonly<Record<string, string | number | boolean>>
+  }) => Promise<void>
+  /**
+   * Decides the question for approval that was asked on this channel with this code, in the operator's name: for a channel
+   * that has `operator`, after it made sure who wrote. A code is good for one answer.
+   */
+  readonly answer: (code: string, decision: "approve" | "deny") => Promise<Answered>
+}
+
+/** What a check of a channel is given: `syris doctor` has no host. */
+export interface CheckContext {
+  readonly secret: (ref: SecretRef | string) => Promise<string>
+  readonly log: Log
+  /** Aborted after 15 seconds. */
+  readonly signal: AbortSignal
 }
 
 /** What a signed webhook is checked with: the raw body, exactly as it came. */
@@ -86,8 +155,29 @@ export interface Channel {
   /** Unique among the channels of a host. Default: the channel's name. */
   readonly connector_id?: string
   readonly trust: Trust
-  /** Listens until `ctx.signal` aborts; may return before that. What it throws ends it, and it is called again later. */
+  /**
+   * Listens until `ctx.signal` aborts; may return before that. What it throws ends it: the channel is named in the host's
+   * health with the error's message, its signal is aborted, and it is called again, after 1 second, then later each time, at
+   * most 30 seconds apart.
+   */
   readonly receive?: (ctx: ChannelContext) => Awaitable<void>
+  /**
+   * One host at a time listens, of all that share a database: the next one begins when that one ends, or its connection to
+   * the database does. For a moment there may be two. Default: each host listens.
+   */
+  readonly exclusive?: boolean
+  /** The most that `emit` may raise the trust of one of its events to. Not in an isolate. Default: its `trust`. */
+  readonly raises?: Trust
+  /**
+   * Where the operator is reached by `send`: whoever is asked for an approval is asked there, too, with a code that is good
+   * for one answer (`ctx.answer`). Not in an isolate. Default: nobody is asked there.
+   */
+  readonly operator?: { readonly to: string }
+  /**
+   * Tries the connection, for `syris doctor`: a short sentence of what it found ("signed in as ada, 3 folders"), or throws an
+   * error that says what is wrong and what to do. Must change nothing.
+   */
+  readonly check?: (ctx: CheckContext) => Awaitable<string>
   /**
    * Serves `POST /hooks/<connector_id>`: checks the signature and answers the event, or `undefined` for 401. Throws
    * `WebhookRefused` for 400. A `WebhookReply` answers the caller without an event.
@@ -101,7 +191,11 @@ export interface Channel {
    * the whole answer by `send`, and nothing before.
    */
   readonly live?: (reply: LiveReply, ctx: ChannelContext) => Awaitable<void>
-  /** Becomes the tool `<channel>.send`; `<channel>.<connector_id>.send` where the connector has a name of its own. */
+  /**
+   * Becomes the tool `<channel>.send`; `<channel>.<connector_id>.send` where the connector has a name of its own. An answer to
+   * an event gets, of these, what its input has: `text`, `to` (who wrote), `thread_id`, `in_reply_to` (the message's id),
+   * `connector_id`, and whatever the event has in `structured.reply`.
+   */
   readonly send?: Omit<ToolDefinition, "name"> & { readonly name?: string }
 }
 
@@ -119,7 +213,7 @@ export interface WatcherContext {
     (name: string, key: string): Promise<string>
     (option: SecretOption): Promise<string>
   }
-  /** `fetch` with the tick's signal. It refuses any scheme but http and https. */
+  /** `fetch` with the tick's signal, bounded as that of a tool. */
   readonly fetch: typeof globalThis.fetch
 }
 

@@ -330,8 +330,9 @@ describe("PluginHost", () => {
         })()
       )
       assert.deepStrictEqual(
-        registry.watchers().map(({ log, tick, ...watcher }) => {
+        registry.watchers().map(({ log, outgoing, tick, ...watcher }) => {
           assert.isFunction(tick)
+          assert.isFunction(outgoing?.dispatcher)
           assert.isFunction(log.info)
           return watcher
         }),

@@ -11,6 +11,8 @@
  * - A set-up may take 60 seconds; after 5 a warning says who is slow.
  */
 import { Cause, Context, Effect, Exit, Layer, Redacted, Schema } from "effect"
+import { namedHosts } from "../safety/NamedHosts.ts"
+import { makeOutgoing } from "../safety/Outgoing.ts"
 import { Redactor } from "../secrets/Redactor.ts"
 import { missingSecret, SecretsStore } from "../secrets/SecretsStore.ts"
 import { fromPlugin } from "./Awaiting.ts"
@@ -252,7 +254,8 @@ const prepare = Effect.fn("PluginHost.prepare")(function*(
   const name = instance === undefined ? given : `${given}.${instance}`
   const log = makeLog({ plugin: name })
 
-  for (const { option, value } of spec.options === undefined ? [] : findPlainSecrets(spec.options.ast, options)) {
+  const plainSecrets = spec.options === undefined ? [] : findPlainSecrets(spec.options.ast, options)
+  for (const { option, value } of plainSecrets) {
     redactor.add(`${name}.${option}`, Redacted.make(value))
     log.warn(
       `Plugin ${name}: the option "${option}" is written out in the configuration. Keep it in the secrets store ` +
@@ -275,7 +278,8 @@ const prepare = Effect.fn("PluginHost.prepare")(function*(
   }
   const parts = yield* setUp(plugin, name, context)
   yield* requireSecrets(name, refs)
-  return { name, spec, parts, log, code: codeOf(plugin, name, timezone), runtime: "inline" } satisfies Omit<
+  const outgoing = makeOutgoing(namedHosts(options, { secrets: plainSecrets.map(({ value }) => value) }))
+  return { name, spec, parts, log, code: codeOf(plugin, name, timezone), runtime: "inline", outgoing } satisfies Omit<
     NamedParts,
     "own"
   >

@@ -22,8 +22,14 @@ export const makePluginLog: Effect.Effect<
 
   const make = (bound: Readonly<Record<string, unknown>>): BoundLog => {
     const write = (say: typeof Effect.logInfo) => (message: string, fields?: Record<string, unknown>): void => {
-      const text = redactor.redactText(String(message))
-      const rest = fields === undefined ? [] : [redactor.redactJson(printable(fields, 0))]
+      const leak = () => ({
+        where: `the log${typeof bound["plugin"] === "string" ? ` of the plugin ${bound["plugin"]}` : ""}`,
+        trace_id: typeof bound["trace_id"] === "string" ? bound["trace_id"] : undefined
+      })
+      const hidden = (given: string): string => redactor.watched(given, redactor.redactText(given), leak)
+      const text = hidden(String(message))
+      // Before it is cut: what is left of a secret would not be known as one.
+      const rest = fields === undefined ? [] : [redactor.redactJson(printable(fields, 0, hidden))]
       run(say(text, ...rest).pipe(Effect.annotateLogs(bound)))
     }
     return {
@@ -38,18 +44,21 @@ export const makePluginLog: Effect.Effect<
 })
 
 /** A bounded copy that any logger can print. */
-const printable = (value: unknown, depth: number): unknown => {
-  if (typeof value === "string") return value.length > 8_192 ? `${value.slice(0, 8_192)}…` : value
+const printable = (value: unknown, depth: number, hidden: (text: string) => string): unknown => {
+  if (typeof value === "string") {
+    const shown = hidden(value)
+    return shown.length > 8_192 ? `${shown.slice(0, 8_192)}…` : shown
+  }
   if (typeof value === "bigint" || typeof value === "symbol") return String(value)
   if (typeof value === "function") return "[function]"
   if (typeof value !== "object" || value === null) return value
   if (depth >= 8) return "[…]"
   try {
-    if (value instanceof Error) return { name: value.name, message: printable(value.message, depth + 1) }
-    if ("toJSON" in value && typeof value.toJSON === "function") return printable(value.toJSON(), depth + 1)
-    if (Array.isArray(value)) return value.slice(0, 100).map((item) => printable(item, depth + 1))
+    if (value instanceof Error) return { name: value.name, message: printable(value.message, depth + 1, hidden) }
+    if ("toJSON" in value && typeof value.toJSON === "function") return printable(value.toJSON(), depth + 1, hidden)
+    if (Array.isArray(value)) return value.slice(0, 100).map((item) => printable(item, depth + 1, hidden))
     return Object.fromEntries(
-      Object.entries(value).slice(0, 100).map(([key, item]) => [key, printable(item, depth + 1)])
+      Object.entries(value).slice(0, 100).map(([key, item]) => [key, printable(item, depth + 1, hidden)])
     )
   } catch {
     return "[unreadable]"

@@ -9,6 +9,7 @@ import type { Apart } from "./InputOutput.ts"
 import type { ModelProvider } from "./ModelProvider.ts"
 import type { Steering } from "./OperatorOnly.ts"
 import type { RetryPolicy } from "../contract/Task.ts"
+import type { Outgoing } from "../safety/Outgoing.ts"
 import type { Channel, Intent, JobKind, Permissions, PluginParts, Route, Watcher } from "./Plugin.ts"
 import type { PluginCode } from "./PluginCode.ts"
 import type { BoundLog } from "./PluginLog.ts"
@@ -43,6 +44,8 @@ export interface RegisteredTool {
   readonly strange?: boolean
   /** Of a plugin in an isolate: why nothing can be asked of it now, a sentence. */
   readonly away?: () => string | undefined
+  /** Which addresses its requests may reach. Default: public ones. */
+  readonly outgoing?: Outgoing
   readonly log: BoundLog
 }
 
@@ -108,6 +111,8 @@ export interface RegisteredWatcher {
   readonly throttle: { readonly events: number; readonly perMs: number }
   readonly alarmAfter: number
   readonly tick: Watcher["tick"]
+  /** Which addresses its requests may reach. Default: public ones. */
+  readonly outgoing?: Outgoing
   readonly log: BoundLog
 }
 

@@ -38,7 +38,10 @@ export interface ToolContext {
     (name: string, key: string): Promise<string>
     (option: SecretOption): Promise<string>
   }
-  /** `fetch` with the call's signal. It refuses any scheme but http and https. */
+  /**
+   * `fetch` with the call's signal: http and https, to public addresses and to hosts that the operator named in the plugin's
+   * options; 30 seconds, 10 MiB, five redirects that are looked at in the same way (docs/safety.md, "What goes out").
+   */
   readonly fetch: typeof globalThis.fetch
   /** Hands a child event of this trace to the pipeline, together with the call's outcome. */
   readonly emit: (event: RawEvent) => void
@@ -125,6 +128,13 @@ export interface ToolDefinition<I = any, O = any, G extends Guarantee = Guarante
   readonly timeout?: Duration.Input
   /** Calls at once in one host. Default 10. */
   readonly concurrency?: number
+  /**
+   * Says which things are meant, before anything is judged, shown or approved: from an input that says "the kitchen lights"
+   * to one that names them. What it answers, as JSON that `input` decodes, takes the place of the input from then on: it is
+   * what is stored, shown, approved and run. Of an input that it gave back it makes the same again. Must change nothing, and
+   * may wait for 3 seconds. What it throws is told to whoever asked, and nothing runs.
+   */
+  readonly bind?: (input: I, ctx: Pick<ToolContext, "signal" | "secret">) => Awaitable<unknown>
   /** What would happen, in words. Must change nothing. */
   readonly preview?: (input: I, ctx: ToolContext) => Awaitable<string>
   /** With guarantee `probe`: whether this call has happened. Asked only when nothing can be under way any more. */

@@ -73,6 +73,7 @@ const toolKeys = [
   "blastRadius",
   "timeout",
   "concurrency",
+  "bind",
   "preview",
   "probe",
   "compensate",
@@ -116,7 +117,7 @@ export const problemOf = (given: unknown): string | undefined => {
   if (!Array.isArray(scopes)) return say("needs scopes: a list of names, [] for none")
   const scope: unknown = scopes.find((item) => typeof item !== "string" || !scopePattern.test(item))
   if (scope !== undefined) return say(`has the scope ${JSON.stringify(scope)}; write it as in kitchen.control`)
-  for (const key of ["run", "preview", "probe", "compensate", "target", "action", "blastRadius"]) {
+  for (const key of ["run", "bind", "preview", "probe", "compensate", "target", "action", "blastRadius"]) {
     if (typeof tool[key] !== "function" && (key === "run" || tool[key] !== undefined)) {
       return say(`needs ${key} to be a function`)
     }

@@ -34,10 +34,15 @@ export {
 } from "./Configuration.ts"
 export type { ModelProvider, ProviderAnswer, ProviderOptions, ProviderRequest } from "./ModelProvider.ts"
 export {
+  type Answered,
+  type Attachment,
   type Channel,
   type ChannelContext,
+  type CheckContext,
   definePlugin,
   type Emit,
+  type EmitOptions,
+  type Emitted,
   type Intent,
   type JobContext,
   type JobKind,

@@ -11,8 +11,9 @@ import { Preparation } from "../pipeline/Preparation.ts"
 import { Settings } from "../plugin/Settings.ts"
 import { Control } from "../safety/Control.ts"
 import { approvedAt, begunAt, decide, Gates } from "../safety/Gates.ts"
-import { Redactor } from "../secrets/Redactor.ts"
+import { isMarked, Redactor } from "../secrets/Redactor.ts"
 import * as LlmLane from "../tasks/LlmLane.ts"
+import { Binding } from "../tools/Binding.ts"
 import { CallPlanner } from "../tools/CallPlanner.ts"
 import { Previews } from "../tools/Previews.ts"
 import { layerRecollection, layerRecordedCompletions, Recollection } from "./Recollection.ts"
@@ -41,9 +42,6 @@ const layerControl = Layer.effect(
   })
 )
 
-/** What stands where a secret stood when it was stored. */
-const mark = /\[secret [^\]\n]{1,200}\]/
-
 const layerGates = Layer.effect(
   Gates,
   Effect.gen(function*() {
@@ -59,7 +57,7 @@ const layerGates = Layer.effect(
           blastRadius: safety.blastRadius,
           // What is counted is taken from the records.
           recent: () => false,
-          hasSecret: (json) => redactor.redactJson(json) !== json || mark.test(JSON.stringify(json) ?? "")
+          hasSecret: (json) => redactor.redactJson(json) !== json || isMarked(json)
         }),
       approvedAt,
       begunAt,
@@ -71,6 +69,21 @@ const layerGates = Layer.effect(
 
 /** A preview is the plugin's code, and may look outside: it is no part of a decision. */
 const layerPreviews = Layer.succeed(Previews, Previews.of({ show: () => Effect.succeed({}) }))
+
+/** What an input meant is what it meant then. */
+const layerBinding = Layer.effect(
+  Binding,
+  Effect.map(Effect.all([Redactor, Scene]), ([{ redactJson }, scene]) => ({
+    redact: redactJson,
+    bind: ({ event, json, step, tool }) =>
+      Effect.sync(() =>
+        scene.records().calls.find((call) =>
+          call.tool === tool.definition.name &&
+          (step === undefined ? call.event_id === event.event_id : call.step_id === step.step_id)
+        )?.input ?? json
+      )
+  }))
+)
 
 const layerRules = Layer.effect(
   Rules,
@@ -106,6 +119,7 @@ export const layerDeciders = Layer.mergeAll(Preparation.layer, layerRecollection
   Layer.provideMerge(Router.layer),
   Layer.provideMerge(CallPlanner.layer),
   Layer.provideMerge([
+    layerBinding,
     layerModel,
     layerRecordedFilters,
     layerRules,

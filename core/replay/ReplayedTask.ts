@@ -129,6 +129,7 @@ export const replayTask = Effect.fnUntraced(function*(event: EventRow, created: 
     control,
     gates,
     planner: { ...planner, plan },
+    redactor,
     registry,
     settings,
     tools: noTools,

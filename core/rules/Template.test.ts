@@ -18,6 +18,12 @@ const event = (structured: unknown, text = "hello") => ({
   state: { time: new Date("2026-05-01T10:00:00Z") }
 })
 
+/** What this thread has computed, milliseconds: others on the machine don't make it more. */
+const computedMs = (): number => {
+  const { system, user } = process.threadCpuUsage()
+  return (user + system) / 1_000
+}
+
 describe("a template", () => {
   it("takes values from the event, as text among text and as they are alone", () => {
     const subject = event({ n: 5, on: true, none: null, deep: { "a.b": [1, { x: "y" }] } })
@@ -179,13 +185,13 @@ describe("a template", () => {
   })
 
   it("takes no longer for what is made to be slow", () => {
-    const began = performance.now()
+    const began = computedMs()
     const many = compiled(Array.from({ length: 200 }, (_, i) => `{{content.structured.a.${i % 50}}} x`))
     const a = Array.from({ length: 50 }, () => "a".repeat(1_000_000))
     assert.isAtMost(bytesOf(many.fill(event({ a }))), 65_536)
     assert.lengthOf(mistakesOf("{{".repeat(30_000)), 1)
     assert.lengthOf(mistakesOf("\\{{".repeat(16_000)), 0)
-    assert.isBelow(performance.now() - began, 2_000)
+    assert.isBelow(computedMs() - began, 2_000)
   })
 })
 

@@ -12,7 +12,7 @@ import type { Autonomy, Risk, Trust, Verdict } from "../contract/Enums.ts"
 import { Health } from "../health/Health.ts"
 import type { RegisteredTool } from "../plugin/Registry.ts"
 import { Settings } from "../plugin/Settings.ts"
-import { Redactor } from "../secrets/Redactor.ts"
+import { isMarked, Redactor } from "../secrets/Redactor.ts"
 import { Admission } from "./Admission.ts"
 import { Control } from "./Control.ts"
 import type { PolicyRule } from "./Policy.ts"
@@ -322,7 +322,7 @@ export class Gates extends Context.Service<Gates, {
         quiet: quietHours.now,
         blastRadius: safety.blastRadius,
         recent: admission.recent,
-        hasSecret: (json) => redactor.redactJson(json) !== json
+        hasSecret: (json) => redactor.redactJson(json) !== json || isMarked(json)
       }
       return Gates.of({
         decide: (question) => decide(question, state),

@@ -10,10 +10,11 @@ export const layerRedactedConsole = Layer.effect(
   Console.Console,
   Effect.gen(function*() {
     const console = yield* Console.Console
-    const { redactText } = yield* Redactor
+    const { redactText, watched } = yield* Redactor
+    const hidden = (text: string): string => watched(text, redactText(text), () => ({ where: "what was to be logged" }))
     const colors = process.stdout.isTTY === true
     const hide = (values: ReadonlyArray<unknown>): ReadonlyArray<string> =>
-      values.map((value) => redactText(typeof value === "string" ? value : inspect(value, { colors, depth: 8 })))
+      values.map((value) => hidden(typeof value === "string" ? value : inspect(value, { colors, depth: 8 })))
     return Object.assign(Object.create(console) as Console.Console, {
       debug: (...values: ReadonlyArray<unknown>) => console.debug(...hide(values)),
       error: (...values: ReadonlyArray<unknown>) => console.error(...hide(values)),

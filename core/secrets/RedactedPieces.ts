@@ -12,33 +12,46 @@ export interface RedactedPieces {
   readonly end: () => string
 }
 
+/** No needle is shorter. */
+const looked = 4
+
+interface Index {
+  /** By the first character and by the first few, longest first. */
+  readonly byFirst: ReadonlyMap<string, ReadonlyArray<string>>
+  readonly byBeginning: ReadonlyMap<string, ReadonlyArray<string>>
+}
+/** Made once, for all texts. */
+const indexes = new WeakMap<ReadonlyMap<string, string>, Index>()
+
+const indexOf = (needles: ReadonlyMap<string, string>): Index => {
+  let index = indexes.get(needles)
+  if (index === undefined) {
+    index = {
+      byFirst: Map.groupBy(needles.keys(), (needle) => needle.charAt(0)),
+      byBeginning: Map.groupBy(needles.keys(), (needle) => needle.slice(0, looked))
+    }
+    indexes.set(needles, index)
+  }
+  return index
+}
+
 /** `needles` are what is looked for with what stands for each, longest first; another map as soon as there are others. */
 export const makeRedactedPieces = (needles: () => ReadonlyMap<string, string>): RedactedPieces => {
-  let known: ReadonlyMap<string, string> = new Map()
-  /** By the first character, longest first. */
-  let beginnings = new Map<string, Array<string>>()
   let held = ""
 
-  const refresh = (): void => {
-    const now = needles()
-    if (now === known) return
-    known = now
-    beginnings = new Map()
-    for (const needle of now.keys()) {
-      const first = needle.charAt(0)
-      const others = beginnings.get(first)
-      if (others === undefined) beginnings.set(first, [needle])
-      else others.push(needle)
-    }
-  }
-
   const take = (text: string, more: boolean): string => {
-    refresh()
+    const known = needles()
+    const { byBeginning, byFirst } = indexOf(known)
     held = ""
     let taken = ""
     let from = 0
     for (let at = 0; at < text.length;) {
-      const found = beginnings.get(text.charAt(at))?.find((needle) =>
+      const begun = byFirst.get(text.charAt(at))
+      // What is shorter than what is looked at may be the beginning of any of them.
+      const perhaps = begun === undefined || text.length - at < looked
+        ? begun
+        : byBeginning.get(text.slice(at, at + looked))
+      const found = perhaps?.find((needle) =>
         text.startsWith(needle, at) || (more && needle.length > text.length - at && needle.startsWith(text.slice(at)))
       )
       if (found === undefined) {

@@ -23,8 +23,20 @@ const encodings: ReadonlyArray<(value: string) => string> = [
   (value) => Buffer.from(value).toString("hex").toUpperCase(),
   (value) => encodeURIComponent(value.toWellFormed()),
   (value) => new URLSearchParams({ q: value }).toString(),
-  (value) => JSON.stringify(value)
+  (value) => JSON.stringify(value),
+  (value) => JSON.stringify(JSON.stringify({ value })),
+  (value) => encodeURIComponent(encodeURIComponent(value.toWellFormed())),
+  (value) => encodeURIComponent(Buffer.from(value).toString("base64")),
+  (value) => Buffer.from(encodeURIComponent(value.toWellFormed())).toString("base64"),
+  (value) => JSON.stringify(value).replaceAll("/", "\\/"),
+  (value) => value.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll("\"", "&quot;")
 ]
+
+/** What this thread has computed, milliseconds: others on the machine don't make it more. */
+const computedMs = (): number => {
+  const { system, user } = process.threadCpuUsage()
+  return (user + system) / 1_000
+}
 
 describe("Redactor", () => {
   it("finds a value in every form, anywhere in a text", () => {
@@ -97,6 +109,45 @@ describe("Redactor", () => {
     for (let i = 0; i < 2; i++) assert.match(redactText(text), /thread, \[secret s1\.k\]$/)
     assert.match(redactJson({ text }).text, /\[secret s1\.k\]$/)
   })
+
+  it("finds a value that programs escape for ASCII, for HTML and for mail", () => {
+    const { redactText } = withSecrets("pässwört=1 & \"more\" it's")
+    for (
+      const text of [
+        String.raw`p\u00e4ssw\u00f6rt=1 & \"more\" it's`,
+        String.raw`p\u00E4ssw\u00F6rt=1 & \"more\" it's`,
+        "pässwört=1 &amp; &quot;more&quot; it&#39;s",
+        "p=C3=A4ssw=C3=B6rt=3D1 & \"more\" it's"
+      ]
+    ) assert.strictEqual(redactText(`<${text}>`), "<[secret s0.k]>")
+  })
+
+  it("finds each long line of a secret of several lines, and nothing that is short or has spaces", () => {
+    const { redactText } = withSecrets(
+      "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\r\nBKcwggSjAgEAAoIBAQC7\nshort\nand what is in many a text\n"
+    )
+    assert.strictEqual(
+      redactText("1: MIIEvQIBADANBgkqhkiG9w0BAQEFAASC\n2: BKcwggSjAgEAAoIBAQC7\n"),
+      "1: [secret s0.k]\n2: [secret s0.k]\n"
+    )
+    const text = "-----BEGIN PRIVATE KEY----- short, and what is in many a text"
+    assert.strictEqual(redactText(text), text)
+  })
+
+  it("learns a thousand secrets in the time that it takes to write each down once", () => {
+    const values = Array.from(
+      { length: 1_000 },
+      (_, i) => [`s${i}.k`, Redacted.make(`value/${i}/${"x".repeat(20)}é`)] as const
+    )
+    const began = computedMs()
+    const { redactPieces, redactText } = makeRedaction({ revision: () => 1, values: () => values }, () => {})
+    const { end, push } = redactPieces()
+    const last = Redacted.value(values.at(-1)![1])
+    assert.strictEqual(redactText(`a ${last} b`), "a [secret s999.k] b")
+    assert.strictEqual(`a ${last} b`.split("").map(push).join("") + end(), "a [secret s999.k] b")
+    // Where each is taken up by itself it is over 15 seconds.
+    assert.isBelow(computedMs() - began, 6_000)
+  }, 60_000)
 
   it("warns once about a value that is too short, and skips it", () => {
     const { add, redactText, short } = withSecrets("12345")

@@ -1,19 +1,22 @@
 /**
  * Takes the values of known secrets out of whatever is about to be written: logs, audit rows, answers.
  *
- * - Found as they are, and as base64 (alone, or inside a longer text such as `user:password`), base64url, URL encoding,
- *   hex and JSON text; each occurrence becomes `[secret name.key]`.
+ * - Found as they are and in every form of `SecretForms.ts`: base64 (alone, or inside a longer text such as
+ *   `user:password`), URL encoding, hex, JSON and others, two of them one in another; each occurrence becomes
+ *   `[secret name.key]`.
  * - A value that was known once stays hidden until the host ends, also after it was changed or removed; but of what changes by
  *   itself, as the tokens of a sign-in do, the values of now and those before them.
  * - Costs one comparison while there are no secrets; a long text that was looked at lately is not searched again.
- * - Not found: a value of fewer than 6 characters (a warning says so), one that was split, or encoded otherwise.
+ * - Not found: a value of fewer than 6 characters (a warning says so), one that was split, or encoded otherwise; a number
+ *   that is written in another way than the value.
  */
 import { Context, Effect, Layer, Redacted } from "effect"
+import { makeNeedles, shortestNeedle as minimumLength } from "./Needles.ts"
 import { makeRedactedPieces, type RedactedPieces } from "./RedactedPieces.ts"
+import { formsOf } from "./SecretForms.ts"
 import { SecretsStore } from "./SecretsStore.ts"
 
-/** Values shorter than this would be found by accident everywhere. */
-const minimumLength = 6
+export { formsOf } from "./SecretForms.ts"
 
 /** How many generations of values that change by themselves stay hidden. */
 const generations = 2
@@ -37,7 +40,22 @@ export interface Redaction {
   readonly longest: () => number
 }
 
-export class Redactor extends Context.Service<Redactor, Redaction>()("syris/secrets/Redactor") {
+/** Where a known secret was in what was about to be kept, sent or shown; never what it was. */
+export interface Leak {
+  /** As it stands after "A secret was in". */
+  readonly where: string
+  readonly trace_id?: string | undefined
+}
+
+/** Tells who listens of a secret that was taken out and should not have been there. */
+export interface LeakBell {
+  /** `shown` is what `given` became: where they differ, whoever listens hears of it. Answers `shown`. */
+  readonly watched: <A>(given: A, shown: A, leak: () => Leak) => A
+  /** Answers what ends it. The listener must not throw, nor take long. */
+  readonly onLeak: (listener: (leak: Leak) => void) => () => void
+}
+
+export class Redactor extends Context.Service<Redactor, Redaction & LeakBell>()("syris/secrets/Redactor") {
   static readonly layer = Layer.effect(
     Redactor,
     Effect.gen(function*() {
@@ -88,12 +106,10 @@ export const tokensOf = (text: string): ReadonlyArray<Redacted.Redacted> | undef
   }
 }
 
-export const makeRedaction = (source: Source | undefined, tooShort: (label: string) => void): Redaction => {
+export const makeRedaction = (source: Source | undefined, tooShort: (label: string) => void): Redaction & LeakBell => {
   /** Needle to what stands for it, longest first. */
   let needles: ReadonlyMap<string, string> = new Map()
-  let anyNeedle = /(?!)/g
-  /** The same, without a place that it remembers: one look at a text, however many needles there are. */
-  let hasNeedle = /(?!)/
+  let haystack = makeNeedles(needles)
   let anyNumber = false
   let seen = -1
   /** Long texts without any needle, until one more is known. */
@@ -103,45 +119,41 @@ export const makeRedaction = (source: Source | undefined, tooShort: (label: stri
   /** By label, the latest last. */
   const renewed = new Map<string, ReadonlyArray<ReadonlyArray<string>>>()
   /** Needles of what stays. */
-  let lasting: ReadonlyMap<string, string> = new Map()
+  const lasting = new Map<string, string>()
   let longest = 0
+  const listeners = new Set<(leak: Leak) => void>()
 
-  const withForms = (
-    before: ReadonlyMap<string, string>,
-    label: string,
-    value: string
-  ): ReadonlyMap<string, string> => {
-    const found = new Map(before)
+  const putForms = (into: Map<string, string>, label: string, value: string): void => {
     // Whoever uses a value often takes the line end off that it has from a file.
     const trimmed = value.trim()
-    const forms = [...formsOf(value), ...(trimmed.length < minimumLength ? [] : formsOf(trimmed))]
-    for (const form of forms) if (!found.has(form)) found.set(form, mark(label))
-    return found
+    const forms = [...formsOf(value), ...(trimmed === value || trimmed.length < minimumLength ? [] : formsOf(trimmed))]
+    for (const form of forms) if (!into.has(form)) into.set(form, mark(label))
   }
-  const learn = (label: string, value: string): void => {
-    if (known.has(value)) return
+  /** Whether there is more to look for. */
+  const learn = (label: string, value: string): boolean => {
+    if (known.has(value)) return false
     known.set(value, label)
-    if (value.length < minimumLength) return tooShort(label)
-    lasting = withForms(lasting, label, value)
-    look()
+    if (value.length < minimumLength) {
+      tooShort(label)
+      return false
+    }
+    putForms(lasting, label, value)
+    return true
   }
-  const renew = (label: string, values: ReadonlyArray<string>): void => {
+  const renew = (label: string, values: ReadonlyArray<string>): boolean => {
     const before = renewed.get(label) ?? []
     const now = values.filter((value) => value.length >= minimumLength)
-    if (now.every((value) => before.some((one) => one.includes(value)))) return
+    if (now.every((value) => before.some((one) => one.includes(value)))) return false
     renewed.set(label, [...before, now].slice(-generations))
-    look()
+    return true
   }
+  /** Once for all that was learned: it takes all of them into its hands. */
   const look = (): void => {
-    let found = lasting
-    for (const [label, all] of renewed) for (const value of all.flat()) found = withForms(found, label, value)
+    const found = new Map(lasting)
+    for (const [label, all] of renewed) for (const value of all.flat()) putForms(found, label, value)
     needles = new Map([...found].sort(([a], [b]) => b.length - a.length))
     longest = needles.keys().next().value?.length ?? 0
-    anyNeedle = new RegExp(
-      [...needles.keys()].map((needle) => needle.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&")).join("|"),
-      "g"
-    )
-    hasNeedle = new RegExp(anyNeedle.source)
+    haystack = makeNeedles(needles)
     anyNumber = [...needles.keys()].some((needle) => /^-?\d+(\.\d+)?$/.test(needle))
     clean.clear()
     remembered = 0
@@ -159,19 +171,23 @@ export const makeRedaction = (source: Source | undefined, tooShort: (label: stri
   const refresh = (): void => {
     if (source === undefined || source.revision() === seen) return
     seen = source.revision()
+    let more = false
     for (const [label, value] of source.values()) {
       const tokens = signInName.test(label) ? tokensOf(Redacted.value(value)) : undefined
-      if (tokens === undefined) learn(label, Redacted.value(value))
-      else renew(label, tokens.map(Redacted.value))
+      const isNew = tokens === undefined
+        ? learn(label, Redacted.value(value))
+        : renew(label, tokens.map(Redacted.value))
+      more ||= isNew
     }
+    if (more) look()
   }
   const text = (given: string): string => {
     if (given.length < minimumLength) return given
     const long = given.length >= longText
     if (long && clean.has(given)) return given
-    if (hasNeedle.test(given)) return given.replace(anyNeedle, (found) => needles.get(found)!)
-    if (long) remember(given)
-    return given
+    const shown = haystack.replaced(given)
+    if (long && shown === given) remember(given)
+    return shown
   }
   const json = (value: unknown, depth: number): unknown => {
     if (typeof value === "string") return text(value)
@@ -218,11 +234,26 @@ export const makeRedaction = (source: Source | undefined, tooShort: (label: stri
         refresh()
         return needles
       }),
-    add: (label, value) => learn(label, Redacted.value(value)),
-    renew: (label, values) => renew(label, values.map(Redacted.value)),
+    add: (label, value) => {
+      if (learn(label, Redacted.value(value))) look()
+    },
+    renew: (label, values) => {
+      if (renew(label, values.map(Redacted.value))) look()
+    },
     longest: () => {
       refresh()
       return longest
+    },
+    watched: (given, shown, leak) => {
+      if (shown !== given && listeners.size > 0) {
+        const found = leak()
+        for (const listener of listeners) listener(found)
+      }
+      return shown
+    },
+    onLeak: (listener) => {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
     }
   }
 }
@@ -230,32 +261,10 @@ export const makeRedaction = (source: Source | undefined, tooShort: (label: stri
 const maximumDepth = 256
 
 const mark = (label: string): string => `[secret ${label}]`
+const marked = /\[secret [^\]\n]{1,200}\]/
 
-/** Every way of writing a value that is looked for. */
-export const formsOf = (value: string): ReadonlyArray<string> => {
-  const bytes = Buffer.from(value, "utf8")
-  const encoded = encodeURIComponent(value.toWellFormed())
-  const forms = new Set([
-    value,
-    JSON.stringify(value).slice(1, -1),
-    encoded,
-    encoded.replace(/%[0-9A-F]{2}/g, (escape) => escape.toLowerCase()),
-    encoded.replaceAll("%20", "+"),
-    new URLSearchParams([["", value]]).toString().slice(1),
-    bytes.toString("hex"),
-    bytes.toString("hex").toUpperCase(),
-    ...base64Cores(bytes)
-  ])
-  return [...forms].filter((form) => form.length >= minimumLength)
-}
-
-/** What base64 makes of these bytes wherever they lie in a longer text, in both alphabets, and the whole with its padding. */
-const base64Cores = (bytes: Buffer): ReadonlyArray<string> => {
-  const forms = [bytes.toString("base64"), bytes.toString("base64url")]
-  for (let offset = 0; offset < 3; offset++) {
-    const shifted = Buffer.concat([Buffer.alloc(offset), bytes]).toString("base64url")
-    const core = shifted.slice(Math.ceil(offset * 8 / 6), Math.floor((offset + bytes.length) * 8 / 6))
-    if (core.length >= 8) forms.push(core, core.replaceAll("-", "+").replaceAll("_", "/"))
-  }
-  return forms
+/** Whether something stands in a value where a secret stood, or was made to look so. */
+export const isMarked = (json: unknown): boolean => {
+  const text = JSON.stringify(json) ?? ""
+  return text.includes("[secret ") && marked.test(text)
 }

@@ -1,15 +1,16 @@
 /**
- * How secrets lie on disk: `secrets.json`, one sealed value an entry, and `secrets.key` beside it.
+ * How secrets lie on disk: `secrets.json`, one sealed value an entry, and where the key is that sealed them.
  *
  * - A value is sealed with AES-256-GCM; name, key and version are authenticated with it, so an entry can't be moved,
  *   renamed or swapped with another. Names and dates can be read by whoever reads the file.
- * - Both files are written whole or not at all (temporary file, fsync, rename, fsync of the folder), mode 0600.
+ * - It is written whole or not at all, mode 0600: entries and the place of their key change at once.
+ * - A file that says nothing of its key has it in `secrets.key` beside it.
  *
  * Not promised: that an older copy of the whole file, put back by somebody who can write it, is noticed.
  */
 import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto"
-import * as fs from "node:fs"
-import * as path from "node:path"
+import { firstKeyFile, isKeyRecord, type KeyRecord } from "./KeyRecord.ts"
+import { readIfThere, writeWhole } from "./WholeFile.ts"
 
 export interface SealedEntry {
   readonly name: string
@@ -22,13 +23,20 @@ export interface SealedEntry {
   readonly tag: string
 }
 
+export interface SealedSecrets {
+  /** Where the key is that sealed them. */
+  readonly key: KeyRecord
+  /** Keys that may still be somewhere and must not be: of a change that was cut off. */
+  readonly leftover: ReadonlyArray<KeyRecord>
+  readonly secrets: ReadonlyArray<SealedEntry>
+}
+
 /** Something is wrong with the files; the message is one sentence for the operator. */
 class SecretsFileError extends Error {
   override readonly name = "SecretsFileError"
 }
 
 const format = "syris-secrets-1"
-const keyPattern = /^[0-9a-f]{64}\n?$/
 
 const authenticated = (entry: Pick<SealedEntry, "name" | "key" | "version">): Buffer =>
   Buffer.from(JSON.stringify([format, entry.name, entry.key, entry.version]), "utf8")
@@ -56,10 +64,10 @@ export const unseal = (masterKey: Buffer, entry: SealedEntry): string => {
   return Buffer.concat([decipher.update(Buffer.from(entry.ciphertext, "base64")), decipher.final()]).toString("utf8")
 }
 
-/** The entries, or none where there is no file. */
-export const readEntries = (file: string): ReadonlyArray<SealedEntry> => {
+/** What is sealed, or undefined where there is no file. */
+export const readSealed = (file: string): SealedSecrets | undefined => {
   const text = readIfThere(file)
-  if (text === undefined) return []
+  if (text === undefined) return undefined
   let parsed: unknown
   try {
     parsed = JSON.parse(text)
@@ -71,36 +79,25 @@ export const readEntries = (file: string): ReadonlyArray<SealedEntry> => {
       `${file} is damaged and can't be read: restore it from a backup, or remove it and set the secrets again.`
     )
   }
-  return parsed.secrets
+  return { key: parsed.key ?? firstKeyFile, leftover: parsed.leftover ?? [], secrets: parsed.secrets }
 }
 
-export const writeEntries = (file: string, secrets: ReadonlyArray<SealedEntry>): void =>
-  writeWhole(file, JSON.stringify({ format, secrets }, null, 2) + "\n")
+export const writeSealed = (file: string, { key, leftover, secrets }: SealedSecrets): void =>
+  writeWhole(
+    file,
+    JSON.stringify({ format, key, ...(leftover.length === 0 ? {} : { leftover }), secrets }, null, 2) + "\n"
+  )
 
-/** The key that seals the values, or undefined where none was made yet. */
-export const readMasterKey = (file: string): Buffer | undefined => {
-  const stat = fs.statSync(file, { throwIfNoEntry: false })
-  if (stat === undefined) return undefined
-  if ((stat.mode & 0o077) !== 0) {
-    throw new SecretsFileError(
-      `${file} can be read by other users (mode ${(stat.mode & 0o777).toString(8)}): run \`chmod 600 ${file}\`.`
-    )
-  }
-  const text = fs.readFileSync(file, "utf8")
-  if (!keyPattern.test(text)) {
-    throw new SecretsFileError(`${file} is not a key that SYRIS made: restore it from a backup.`)
-  }
-  return Buffer.from(text.trim(), "hex")
+interface Stored {
+  readonly key?: KeyRecord
+  readonly leftover?: ReadonlyArray<KeyRecord>
+  readonly secrets: ReadonlyArray<SealedEntry>
 }
 
-export const makeMasterKey = (file: string): Buffer => {
-  const key = randomBytes(32)
-  writeWhole(file, key.toString("hex") + "\n")
-  return key
-}
-
-const isSecretsFile = (value: unknown): value is { readonly secrets: ReadonlyArray<SealedEntry> } => {
+const isSecretsFile = (value: unknown): value is Stored => {
   if (typeof value !== "object" || value === null || !("format" in value) || value.format !== format) return false
+  if ("key" in value && !isKeyRecord(value.key)) return false
+  if ("leftover" in value && !(Array.isArray(value.leftover) && value.leftover.every(isKeyRecord))) return false
   return "secrets" in value && Array.isArray(value.secrets) &&
     value.secrets.every((entry: unknown) =>
       typeof entry === "object" && entry !== null && "version" in entry && Number.isSafeInteger(entry.version) &&
@@ -108,38 +105,4 @@ const isSecretsFile = (value: unknown): value is { readonly secrets: ReadonlyArr
         typeof (entry as Record<string, unknown>)[field] === "string"
       )
     )
-}
-
-const readIfThere = (file: string): string | undefined => {
-  try {
-    return fs.readFileSync(file, "utf8")
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined
-    throw error
-  }
-}
-
-const writeWhole = (file: string, text: string): void => {
-  const folder = path.dirname(file)
-  fs.mkdirSync(folder, { recursive: true, mode: 0o700 })
-  const temporary = `${file}.${process.pid}.${randomBytes(4).toString("hex")}.tmp`
-  try {
-    const handle = fs.openSync(temporary, "wx", 0o600)
-    try {
-      fs.writeFileSync(handle, text)
-      fs.fsyncSync(handle)
-    } finally {
-      fs.closeSync(handle)
-    }
-    fs.renameSync(temporary, file)
-  } catch (error) {
-    fs.rmSync(temporary, { force: true })
-    throw error
-  }
-  const handle = fs.openSync(folder, "r")
-  try {
-    fs.fsyncSync(handle)
-  } finally {
-    fs.closeSync(handle)
-  }
 }

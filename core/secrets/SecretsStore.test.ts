@@ -5,6 +5,7 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { promisify } from "node:util"
+import { toSecretsError } from "./SecretsError.ts"
 import { openStore } from "./SecretsStore.ts"
 
 const home = Effect.acquireRelease(
@@ -113,25 +114,43 @@ describe("SecretsStore", () => {
       assert.lengthOf(yield* openStore(folder).list, 2)
     }))
 
-  it.live("loses none of what several processes set at once, a dead holder of the lock among them", () =>
-    Effect.gen(function*() {
-      const { file, folder, store } = yield* make
-      fs.mkdirSync(folder)
-      fs.writeFileSync(`${file}.lock`, "999999999")
-      const source = path.join(import.meta.dirname, "SecretsStore.ts")
-      const script = `
+  it.live(
+    "loses none of what several processes set at once, a dead holder of the lock among them",
+    () =>
+      Effect.gen(function*() {
+        const { file, folder, store } = yield* make
+        fs.mkdirSync(folder)
+        fs.writeFileSync(`${file}.lock`, "999999999")
+        const source = path.join(import.meta.dirname, "SecretsStore.ts")
+        const script = `
         import { Effect, Redacted } from "effect"
         import { openStore } from ${JSON.stringify(source)}
         const store = openStore(process.env.FOLDER)
         for (let i = 0; i < 5; i++) await Effect.runPromise(store.set("p" + process.env.N, "k" + i, Redacted.make("value-" + i)))`
-      yield* Effect.promise(() =>
-        Promise.all([1, 2, 3].map((n) =>
-          promisify(execFile)(process.execPath, ["--input-type=module", "-e", script], {
-            cwd: path.resolve(import.meta.dirname, "../.."),
-            env: { PATH: process.env["PATH"], FOLDER: folder, N: String(n) }
-          })
-        ))
+        yield* Effect.promise(() =>
+          Promise.all([1, 2, 3].map((n) =>
+            promisify(execFile)(process.execPath, ["--input-type=module", "-e", script], {
+              cwd: path.resolve(import.meta.dirname, "../.."),
+              env: { PATH: process.env["PATH"], FOLDER: folder, N: String(n) }
+            })
+          ))
+        )
+        assert.lengthOf(yield* store.list, 15)
+      }),
+    60_000
+  )
+
+  it.effect("says what to do about a disk that takes nothing", () =>
+    Effect.gen(function*() {
+      const { folder } = yield* make
+      fs.mkdirSync(path.dirname(folder), { recursive: true })
+      fs.writeFileSync(folder, "no folder")
+      const inFile = openStore(path.join(folder, "in"), { env: {} })
+      assert.match(yield* detail(inFile.set("a", "b", Redacted.make("a-value"))), /is in no folder: set SYRIS_HOME/)
+      const full = Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" })
+      assert.match(
+        toSecretsError(full).detail,
+        /^The disk of the secrets is full, so nothing was changed: free some space/
       )
-      assert.lengthOf(yield* store.list, 15)
     }))
 })

@@ -1,47 +1,46 @@
 /**
- * The operator's secrets, kept encrypted in `$SYRIS_HOME/secrets.json`.
+ * The operator's secrets, kept encrypted in `$SYRIS_HOME/secrets.json`, and those of the environment beside them.
  *
  * - A value leaves the store only as `Redacted`: printing or logging it shows nothing.
  * - A change by another process (`syris secrets set`) is seen at the next `get`, and within 5 seconds by `values`.
  * - Changes of several processes follow one another; none is lost.
+ * - A stored secret wins over a variable of the environment.
  */
-import { Context, Effect, Layer, Redacted, Schedule, Schema } from "effect"
-import * as fs from "node:fs"
-import * as path from "node:path"
+import { Context, Effect, Layer, Redacted, Schedule } from "effect"
 import { Environment } from "../database/Environment.ts"
-import {
-  makeMasterKey,
-  readEntries,
-  readMasterKey,
-  seal,
-  type SealedEntry,
-  unseal,
-  writeEntries
-} from "./SecretsFile.ts"
+import { askPassphrase } from "./AskPassphrase.ts"
+import { environmentSecrets, variableOf } from "./EnvironmentSecrets.ts"
+import type { KeySourceName } from "./KeyRecord.ts"
+import { makeMasterKeys, type MasterKeyOptions } from "./MasterKeys.ts"
+import type { AskPassphrase, Variables } from "./Passphrase.ts"
+import { makeSealedStore } from "./SealedStore.ts"
+import { type ImportPlan, planImport } from "./SecretsImport.ts"
+import { SecretsError } from "./SecretsError.ts"
+import { bySecret, sameSecret, type SecretName, type SecretValue, whyNotKept } from "./SecretName.ts"
 
-/** The store can't be read or written; `detail` says what to do. */
-export class SecretsError extends Schema.TaggedError<SecretsError>()("SecretsError", {
-  detail: Schema.String,
-  cause: Schema.optionalKey(Schema.Defect())
-}) {
-  override get message() {
-    return this.detail
-  }
-}
+export type { SecretName, SecretValue } from "./SecretName.ts"
+export { SecretsError } from "./SecretsError.ts"
 
-export interface SecretName {
-  readonly name: string
-  readonly key: string
-}
+/** A stored secret as it may be shown. */
 export interface SecretInfo extends SecretName {
   readonly set_at: string
-}
-export interface SecretValue extends SecretName {
-  readonly value: Redacted.Redacted
+  /** Grows with each value of this name and key. */
+  readonly version: number
+  readonly source: "stored"
+  /** A variable of the environment that would give it too, and is not used. */
+  readonly overrides?: string
 }
 
-const namePattern = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$/
-const maximumBytes = 65_536
+/** A variable of the environment that holds a secret which is not stored. */
+export interface VariableInfo {
+  readonly source: "environment"
+  readonly variable: string
+}
+
+/** A stored secret as it leaves for another home. */
+export interface ExportedSecret extends SecretName {
+  readonly value: Redacted.Redacted
+}
 
 export class SecretsStore extends Context.Service<SecretsStore, {
   /** Keeps a value, in place of an older one. */
@@ -54,7 +53,7 @@ export class SecretsStore extends Context.Service<SecretsStore, {
   readonly get: (name: string, key: string) => Effect.Effect<Redacted.Redacted, SecretsError>
   /** Which of these are not there. */
   readonly missing: (names: ReadonlyArray<SecretName>) => Effect.Effect<ReadonlyArray<SecretName>, SecretsError>
-  /** Every value, as last read; from memory. */
+  /** Everything that is to be hidden, as last read; from memory: stored values, those of the environment, a passphrase. */
   readonly values: () => ReadonlyArray<SecretValue>
   /** Grows when `values` changes. */
   readonly revision: () => number
@@ -64,9 +63,11 @@ export class SecretsStore extends Context.Service<SecretsStore, {
     SecretsStore,
     Effect.gen(function*() {
       const { home } = yield* Environment
-      const store = openStore(home)
+      const log = Effect.runForkWith(yield* Effect.context<never>())
+      const store = openStore(home, { note: (sentence) => void log(Effect.logWarning(sentence)) })
       yield* store.list
-      yield* store.list.pipe(
+      yield* store.tidy.pipe(
+        Effect.andThen(store.list),
         Effect.catchTag("SecretsError", (error) => Effect.logWarning(error.detail)),
         Effect.repeat(Schedule.spaced("5 seconds")),
         Effect.forkScoped
@@ -80,157 +81,141 @@ export class SecretsStore extends Context.Service<SecretsStore, {
 export const missingSecret = (name: string, key: string): string =>
   `The secret ${name} ${key} is missing. Set it with: syris secrets set ${name} ${key}`
 
+export interface OpenOptions {
+  /** The environment; that of the process where there is none. */
+  readonly env?: Variables
+  /** Asks a person for a passphrase; on the terminal, where there is one. */
+  readonly ask?: AskPassphrase
+  /** Hears, in a sentence, what is no failure and should be known. */
+  readonly note?: (sentence: string) => void
+  readonly keyring?: MasterKeyOptions["keyring"]
+  /** What a new passphrase costs who guesses it. */
+  readonly work?: number
+}
+
+/** What the command line does besides. */
+export interface OpenStore extends Context.Service.Shape<typeof SecretsStore> {
+  /** Variables of the environment that hold secrets which are not stored. */
+  readonly variables: Effect.Effect<ReadonlyArray<VariableInfo>, SecretsError>
+  /** The variable of the environment that has this secret, if any. */
+  readonly variableWith: (name: string, key: string) => Effect.Effect<string | undefined>
+  /** Where the key is, as it stands in a sentence; nothing where there is none yet. */
+  readonly keyPlace: () => string | undefined
+  /** Seals everything with a new key, kept where `source` says or where the old one was; answers where it is. */
+  readonly rotate: (source?: KeySourceName) => Effect.Effect<string, SecretsError>
+  /** Every stored value. */
+  readonly exported: Effect.Effect<ReadonlyArray<ExportedSecret>, SecretsError>
+  /**
+   * Takes these in, all or none: what is new is kept, what has another value is replaced. `replace`: what is not among them
+   * is removed. `dry`: nothing is changed.
+   */
+  readonly imported: (
+    secrets: ReadonlyArray<ExportedSecret>,
+    options: { readonly replace: boolean; readonly dry: boolean }
+  ) => Effect.Effect<ImportPlan, SecretsError>
+  /** Destroys what a change that was cut off left behind. */
+  readonly tidy: Effect.Effect<void, SecretsError>
+}
+
 /** The store of a home folder; for one command, without the layer. */
-export const openStore = (home: string): SecretsStore["Service"] => {
-  const file = path.join(home, "secrets.json")
-  const keyFile = path.join(home, "secrets.key")
-  let stamp: string | undefined
-  let entries: ReadonlyArray<SealedEntry> = []
-  let values: ReadonlyArray<SecretValue> = []
-  let revision = 0
+export const openStore = (
+  home: string,
+  { ask = askPassphrase, env = process.env, keyring, note = () => {}, work }: OpenOptions = {}
+): OpenStore => {
+  const passphrases = new Map<string, Redacted.Redacted>()
+  const heard = (passphrase: Redacted.Redacted): void => void passphrases.set(Redacted.value(passphrase), passphrase)
+  const keys = makeMasterKeys({
+    home,
+    env,
+    ask,
+    heard,
+    ...(keyring === undefined ? {} : { keyring }),
+    ...(work === undefined ? {} : { work })
+  })
+  const sealed = makeSealedStore({ home, keys, note })
+  const environment = environmentSecrets(env)
 
-  const load = (): void => {
-    const now = stampOf(file)
-    if (now === stamp) return
-    const read = readEntries(file)
-    const masterKey = read.length === 0 ? undefined : readMasterKey(keyFile)
-    if (read.length > 0 && masterKey === undefined) {
-      throw new SecretsError({
-        detail: `The key of ${file} is missing: restore ${keyFile} from a backup, ` +
-          `or remove ${file} and set the secrets again.`
-      })
-    }
-    values = read.map((entry) => {
-      try {
-        return { name: entry.name, key: entry.key, value: Redacted.make(unseal(masterKey!, entry)) }
-      } catch (cause) {
-        throw new SecretsError({
-          detail: `The secret ${entry.name} ${entry.key} in ${file} is damaged or was sealed with another key than ` +
-            `${keyFile}: restore both files from a backup, or remove ${file} and set the secrets again.`,
-          cause
-        })
-      }
+  const storedVariables = (): ReadonlySet<string> => new Set(sealed.entries().map(variableOf))
+  const find = (secret: SecretName): Redacted.Redacted | SecretsError => {
+    const stored = sealed.values().find(sameSecret(secret))
+    if (stored !== undefined) return stored.value
+    const given = environment.find(secret)
+    if (given.kind === "value") return given.value
+    const { key, name } = secret
+    return new SecretsError({
+      detail: given.kind === "none"
+        ? missingSecret(name, key)
+        : `${given.variable} is used as the secret ${given.serves.name} ${given.serves.key}, so it is not given as ` +
+          `${name} ${key} too. Set that with: syris secrets set ${name} ${key}`
     })
-    entries = read
-    stamp = now
-    revision++
   }
-
-  const change = <A>(body: () => A): Effect.Effect<A, SecretsError> =>
-    Effect.acquireUseRelease(
-      takeLock(`${file}.lock`),
-      () =>
-        attempt(() => {
-          load()
-          return body()
-        }),
-      () => Effect.sync(() => fs.rmSync(`${file}.lock`, { force: true }))
-    )
-  const write = (next: ReadonlyArray<SealedEntry>): void => {
-    writeEntries(file, next)
-    load()
-  }
-  const same = (name: string, key: string) => (entry: SecretName) => entry.name === name && entry.key === key
 
   return {
     set: Effect.fn("SecretsStore.set")(function*(name, key, value) {
-      const text = Redacted.value(value)
-      const detail = wrong(name, key, text)
+      const detail = whyNotKept({ name, key }, Redacted.value(value))
       if (detail !== undefined) return yield* new SecretsError({ detail })
-      return yield* change(() => {
-        const version = (entries.find(same(name, key))?.version ?? 0) + 1
-        const masterKey = readMasterKey(keyFile) ?? makeMasterKey(keyFile)
-        const entry = seal(masterKey, { name, key, version, set_at: new Date().toISOString() }, text)
-        write([...entries.filter((other) => !same(name, key)(other)), entry])
+      return yield* sealed.change((now) => {
+        const secret = { name, key }
+        const version = (now.find(sameSecret(secret))?.version ?? 0) + 1
+        const entry = { ...secret, version, set_at: new Date().toISOString(), value }
+        return { answer: undefined, next: [...now.filter((other) => !sameSecret(secret)(other)), entry] }
       })
     }),
-    list: attempt(() => {
-      load()
-      return entries.map(({ key, name, set_at }) => ({ name, key, set_at }))
-        .sort((a, b) => compare(a.name, b.name) || compare(a.key, b.key))
+    list: Effect.map(sealed.look, () =>
+      sealed.entries().map(({ key, name, set_at, version }): SecretInfo => {
+        const variable = variableOf({ name, key })
+        return {
+          name,
+          key,
+          set_at,
+          version,
+          source: "stored",
+          ...(environment.has(variable) ? { overrides: variable } : {})
+        }
+      }).sort(bySecret)),
+    variables: Effect.map(sealed.look, () => {
+      const stored = storedVariables()
+      return environment.variables.filter((variable) => !stored.has(variable))
+        .map((variable) => ({ source: "environment", variable }))
     }),
     remove: Effect.fn("SecretsStore.remove")((name, key) =>
-      change(() => {
-        const left = entries.filter((entry) => !same(name, key)(entry))
-        const found = left.length < entries.length
-        if (found) write(left)
-        return found
+      sealed.change((now) => {
+        const left = now.filter((entry) => !sameSecret({ name, key })(entry))
+        return left.length < now.length ? { answer: true, next: left } : { answer: false }
       })
     ),
-    get: Effect.fn("SecretsStore.get")((name, key) =>
-      attempt(() => {
-        load()
-        const found = values.find(same(name, key))
-        if (found === undefined) throw new SecretsError({ detail: missingSecret(name, key) })
-        return found.value
-      })
-    ),
-    missing: (names) =>
-      attempt(() => {
-        load()
-        return names.filter(({ key, name }) => !entries.some(same(name, key)))
+    get: Effect.fn("SecretsStore.get")(function*(name, key) {
+      yield* sealed.look
+      const found = find({ name, key })
+      return found instanceof SecretsError ? yield* found : found
+    }),
+    missing: (names) => Effect.map(sealed.look, () => names.filter((secret) => find(secret) instanceof SecretsError)),
+    values: () => [
+      ...sealed.values(),
+      ...environment.values,
+      ...[...passphrases.values()].map((value) => ({ name: "syris", key: "passphrase", value }))
+    ],
+    revision: sealed.revision,
+    variableWith: (name, key) =>
+      Effect.sync(() => {
+        const variable = variableOf({ name, key })
+        return environment.has(variable) ? variable : undefined
       }),
-    values: () => values,
-    revision: () => revision
-  }
-}
-
-const compare = (a: string, b: string): number => a < b ? -1 : a > b ? 1 : 0
-
-const wrong = (name: string, key: string, value: string): string | undefined => {
-  for (const [what, text] of [["name", name], ["key", key]] as const) {
-    if (!namePattern.test(text)) {
-      return `The ${what} of a secret takes letters, digits, dots, _ and -, at most 100, and starts with a letter or digit.`
-    }
-  }
-  if (value === "") return `The secret ${name} ${key} has no value: give it on standard input.`
-  if (Buffer.byteLength(value) > maximumBytes) return `The secret ${name} ${key} is longer than 64 KiB.`
-  return undefined
-}
-
-const attempt = <A>(body: () => A): Effect.Effect<A, SecretsError> =>
-  Effect.try({
-    try: body,
-    catch: (cause) =>
-      cause instanceof SecretsError
-        ? cause
-        : new SecretsError({ detail: cause instanceof Error ? cause.message : String(cause), cause })
-  })
-
-const stampOf = (file: string): string => {
-  const stat = fs.statSync(file, { bigint: true, throwIfNoEntry: false })
-  return stat === undefined ? "none" : `${stat.ino} ${stat.mtimeNs} ${stat.size}`
-}
-
-/** Waits for another process that is changing the file; takes over the lock of a dead one. */
-const takeLock = (lock: string): Effect.Effect<void, SecretsError> =>
-  attempt(() => {
-    fs.mkdirSync(path.dirname(lock), { recursive: true, mode: 0o700 })
-    try {
-      fs.writeFileSync(lock, String(process.pid), { flag: "wx", mode: 0o600 })
-      return true
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error
-      if (!isHeld(lock)) fs.rmSync(lock, { force: true })
-      return false
-    }
-  }).pipe(
-    Effect.filterOrFail(
-      (taken) => taken,
-      () => new SecretsError({ detail: `Another SYRIS is changing the secrets; if none is, remove ${lock}.` })
-    ),
-    Effect.retry({ schedule: Schedule.spaced("50 millis"), times: 100, while: (error) => error.cause === undefined }),
-    Effect.asVoid
-  )
-
-const isHeld = (lock: string): boolean => {
-  try {
-    const holder = Number(fs.readFileSync(lock, "utf8"))
-    if (holder === process.pid) return Date.now() - fs.statSync(lock).mtimeMs < 10_000
-    if (!Number.isSafeInteger(holder) || holder <= 0) return Date.now() - fs.statSync(lock).mtimeMs < 10_000
-    process.kill(holder, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM"
+    keyPlace: () => {
+      const record = sealed.key()
+      return record === undefined ? undefined : keys.where(record)
+    },
+    rotate: (source) => Effect.map(sealed.rotate(source), keys.where),
+    exported: Effect.map(sealed.look, () => sealed.values().toSorted(bySecret)),
+    imported: Effect.fn("SecretsStore.imported")(function*(secrets, { dry, replace }) {
+      const plan = (now: Parameters<Parameters<typeof sealed.change>[0]>[0]) =>
+        planImport({ now, values: sealed.values(), given: secrets, replace, at: new Date() })
+      if (dry) {
+        yield* sealed.look
+        return plan(sealed.entries()).answer
+      }
+      return yield* sealed.change(plan)
+    }),
+    tidy: sealed.tidy
   }
 }

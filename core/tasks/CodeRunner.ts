@@ -54,8 +54,9 @@ const waitStep = (name: string, input: unknown): NewStep => ({
   retry: { ...defaultRetry, strategy: "none" }
 })
 
-const failure = (error: unknown): ErrorDetail => {
-  const message = error instanceof Error ? error.message || error.name : String(error)
+const failure = (error: unknown, redact: (text: string) => string): ErrorDetail => {
+  // Before it is cut: what is left of a secret would not be known as one.
+  const message = redact(error instanceof Error ? error.message || error.name : String(error))
   return {
     code: error instanceof TaskStepFailed ? error.code : "task.failed",
     message: message.slice(0, 2_000).replaceAll("\0", "␀").toWellFormed(),
@@ -66,6 +67,13 @@ const failure = (error: unknown): ErrorDetail => {
 }
 
 export const makeCode = ({ commit, direct, fork, services }: Engine) => {
+  /** What the code asks for and gives back is stored without known secrets. */
+  const withoutSecrets = <A>({ task }: TaskRun, what: string, given: A): A =>
+    services.redactor.watched(given, services.redactor.redactJson(given), () => ({
+      where: `${what} of the task ${task.definition ?? task.name} gave back`,
+      trace_id: task.trace_id
+    }))
+
   /** Marks a task whose code is about to run, so that nothing takes it for idle. */
   const prepare = (run: TaskRun): void => {
     if (run.code === undefined) run.code = { busy: true, result: undefined, answer: () => {} } satisfies Code
@@ -98,7 +106,7 @@ export const makeCode = ({ commit, direct, fork, services }: Engine) => {
 
     const end = (result: Ended): void => {
       if (run.gone || code.result !== undefined) return
-      code.result = result
+      code.result = withoutSecrets(run, "what the code", result)
       code.busy = false
       fork(commit(run, () => {}))
     }
@@ -199,9 +207,11 @@ export const makeCode = ({ commit, direct, fork, services }: Engine) => {
       taskId: run.task.task_id,
       traceId: run.task.trace_id,
       // The position is taken when the call is made, so that calls made at once keep their order.
-      call:
-        (async (tool: string | ToolDefinition, input: unknown, options: CallOptions = {}) =>
-          await answerOf(tool, await ask(callStep(callOf(tool, input), options)))) as TaskContext["call"],
+      call: (async (tool: string | ToolDefinition, input: unknown, options: CallOptions = {}) =>
+        await answerOf(
+          tool,
+          await ask(withoutSecrets(run, "a call", callStep(callOf(tool, input), options)))
+        )) as TaskContext["call"],
       sleep: async (duration, name = "sleep") => void await ask(waitStep(name, waitOf(duration))),
       sleepUntil: async (at, name = "sleep") => void await ask(waitStep(name, untilOf(at))),
       now: () => new Date(clock),
@@ -218,7 +228,7 @@ export const makeCode = ({ commit, direct, fork, services }: Engine) => {
       onSuccess: (output) =>
         end({ status: "succeeded", output, reply: wordsOf(output) ?? `${run.task.name} is done.` }),
       onFailure: (cause) => {
-        const error = failure(Cause.squash(cause))
+        const error = failure(Cause.squash(cause), services.redactor.redactText)
         end({ status: "failed", error, reply: `${run.task.name} failed: ${error.message}` })
       }
     }))

@@ -11,6 +11,7 @@ import type { Audit } from "../audit/Audit.ts"
 import type { ErrorDetail } from "../contract/ErrorDetail.ts"
 import { absentTool, isLive } from "../plugin/LiveTools.ts"
 import type { Registry } from "../plugin/Registry.ts"
+import type { Redactor } from "../secrets/Redactor.ts"
 import type { Settings } from "../plugin/Settings.ts"
 import { requiredFact } from "../pipeline/Preparation.ts"
 import type { Admission } from "../safety/Admission.ts"
@@ -37,6 +38,7 @@ export interface StepServices {
   readonly control: Control["Service"]
   readonly gates: Gates["Service"]
   readonly planner: CallPlanner["Service"]
+  readonly redactor: Pick<Redactor["Service"], "redactJson" | "redactText" | "watched">
   readonly registry: Registry["Service"]
   readonly settings: Settings["Service"]
   readonly tools: ToolExecutor["Service"]

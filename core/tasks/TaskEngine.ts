@@ -16,6 +16,7 @@ import { HostLease } from "../health/HostLease.ts"
 import { Settlements } from "../pipeline/Settlements.ts"
 import { WorkQueue, type WorkRow } from "../pipeline/WorkQueue.ts"
 import { Registry } from "../plugin/Registry.ts"
+import { Redactor } from "../secrets/Redactor.ts"
 import { Settings } from "../plugin/Settings.ts"
 import { Admission } from "../safety/Admission.ts"
 import { Control } from "../safety/Control.ts"
@@ -84,6 +85,7 @@ export class TaskEngine extends Context.Service<TaskEngine, {
       const planner = yield* CallPlanner
       const queue = yield* WorkQueue
       const recovery = yield* CallRecovery
+      const redactor = yield* Redactor
       const registry = yield* Registry
       const settings = yield* Settings
       const settlements = yield* Settlements
@@ -95,6 +97,7 @@ export class TaskEngine extends Context.Service<TaskEngine, {
         control,
         gates,
         planner,
+        redactor,
         registry,
         settings,
         tools,

@@ -39,6 +39,7 @@ import { Redactor } from "../secrets/Redactor.ts"
 import { SecretsStore } from "../secrets/SecretsStore.ts"
 import { newDatabase } from "../testing/TestDatabase.ts"
 import { Artifacts } from "../tools/Artifacts.ts"
+import { Binding } from "../tools/Binding.ts"
 import { CallPlanner } from "../tools/CallPlanner.ts"
 import { CallRecovery } from "../tools/CallRecovery.ts"
 import { CallSettlement } from "../tools/CallSettlement.ts"
@@ -340,6 +341,7 @@ export const openWorld = async ({ decide, tasks = [], weaken }: WorldOptions = {
     const layer = Layer.mergeAll(TaskEngine.layer, Intake.layer).pipe(
       Layer.provideMerge(CallRecovery.layer),
       Layer.provideMerge(CallPlanner.layer),
+      Layer.provideMerge(Binding.layer),
       Layer.provideMerge([layerExecutor, layerCheckpoints]),
       Layer.provideMerge(layerLedger),
       Layer.provideMerge([

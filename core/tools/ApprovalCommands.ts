@@ -29,6 +29,7 @@ import {
   type Word
 } from "./ApprovalMoves.ts"
 import { CallPlanner } from "./CallPlanner.ts"
+import { Binding, readInput } from "./Binding.ts"
 import { hashOf } from "./InputHash.ts"
 import { idempotencyKey, refusedBy, replyKey, stepKey } from "./ToolCallPlan.ts"
 
@@ -43,18 +44,22 @@ export class ApprovalInputInvalid
   }
 }
 
+/** Who says it, and why; with the connector that brought it where a code did. */
+interface Given {
+  readonly by: string
+  readonly connector_id?: string | undefined
+  readonly reason?: string | undefined
+}
+
 type Decision<A, E = never> = Effect.Effect<A, E | ApprovalNotFound | ApprovalConflict | SqlError.SqlError>
 
 export class ApprovalCommands extends Context.Service<ApprovalCommands, {
   /** `what_hash`: of what the person was shown. */
   readonly approve: (
     approval_id: string,
-    word: { readonly by: string; readonly what_hash?: string | undefined; readonly reason?: string | undefined }
+    word: Given & { readonly what_hash?: string | undefined }
   ) => Decision<Approval>
-  readonly deny: (
-    approval_id: string,
-    word: { readonly by: string; readonly reason?: string | undefined }
-  ) => Decision<Approval>
+  readonly deny: (approval_id: string, word: Given) => Decision<Approval>
   /** Answers the approval that took its place. */
   readonly edit: (
     approval_id: string,
@@ -72,6 +77,7 @@ interface EventColumns {
 }
 
 const make = Effect.gen(function*() {
+  const binding = yield* Binding
   const audit = yield* Audit
   const control = yield* Control
   const log = yield* ApprovalLog
@@ -81,7 +87,7 @@ const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
 
   const word = (
-    given: { readonly by: string; readonly reason?: string | undefined; readonly what_hash?: string | undefined }
+    given: Given & { readonly what_hash?: string | undefined }
   ) =>
     Effect.map(Clock.currentTimeMillis, (now): Word => ({
       ...given,
@@ -111,15 +117,11 @@ const make = Effect.gen(function*() {
     if (tool === undefined || call === null) {
       return yield* conflict(`There is no tool ${approval.tool} any more: deny the approval.`)
     }
-    const json = yield* Effect.try({
+    const given = yield* Effect.try({
       try: () => toPlainJson(input ?? {}),
       catch: (error) =>
         new ApprovalInputInvalid({ detail: `The input ${error instanceof Error ? error.message : String(error)}.` })
     })
-    const decoded: unknown = yield* Effect.mapError(
-      tool.decodeInput(json),
-      (detail) => new ApprovalInputInvalid({ detail })
-    )
     const [event] = yield* sql<EventColumns>`
       select channel, connector_id, actor_id, trust from events where event_id = ${approval.event_id}::uuid`
     if (event === undefined || approval.event_id === null) {
@@ -128,12 +130,17 @@ const make = Effect.gen(function*() {
     const step = approval.task_id === null || approval.step_id === null
       ? undefined
       : { task_id: approval.task_id, step_id: approval.step_id }
+    const identity = { ...event, event_id: approval.event_id, trace_id: approval.trace_id }
+    const { decoded, json } = yield* Effect.mapError(
+      readInput(binding, { tool, event: identity, ...(step === undefined ? {} : { step }) }, given),
+      (detail) => new ApprovalInputInvalid({ detail })
+    )
     const isReply = step === undefined && approval.work_id !== approval.event_id
     const at = new Date(yield* Clock.currentTimeMillis)
     const tool_call_id = newId()
     const ordinal = call.ordinal + 1
     const request = {
-      event: { ...event, event_id: approval.event_id, trace_id: approval.trace_id },
+      event: identity,
       ...(step === undefined ? {} : { step }),
       ...(isReply ? { reply: { id: approval.work_id, to: event.trust, discloses: true } } : {}),
       tool,

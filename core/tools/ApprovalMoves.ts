@@ -36,6 +36,8 @@ export class ApprovalConflict
 export interface Word {
   readonly by: string
   readonly at: Date
+  /** The connector that brought it, with a code. */
+  readonly connector_id?: string | undefined
   readonly reason?: string | undefined
   /** Of what the person was shown. */
   readonly what_hash?: string | undefined
@@ -141,7 +143,7 @@ const refsOf = (approval: LockedApproval) => ({
 export const factOf = (
   type: Fact["type"],
   approval: LockedApproval,
-  word: Pick<Word, "at" | "by" | "reason">,
+  word: Pick<Word, "at" | "by" | "connector_id" | "reason">,
   summary: string,
   data: Record<string, unknown> = {}
 ): Fact => ({
@@ -158,6 +160,7 @@ export const factOf = (
     number: approval.number,
     what_hash: approval.what_hash,
     ...(word.reason === undefined ? {} : { reason: word.reason }),
+    ...(word.connector_id === undefined ? {} : { by: word.by, connector_id: word.connector_id }),
     ...data
   }
 })

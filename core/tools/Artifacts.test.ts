@@ -1,7 +1,7 @@
 /**
  * What a tool keeps besides its output: a whole host, a tool that keeps it, and whoever fetches it over HTTP.
  */
-import { afterAll, assert, beforeAll, describe, it } from "vitest"
+import { afterAll, assert, beforeAll, describe, it, vi } from "vitest"
 import { definePlugin, defineTool, Schema, SecretOption } from "../plugin/index.ts"
 import { testHost, type TestHost } from "../testing/TestHost.ts"
 import { mediaTypeOf } from "./Artifacts.ts"
@@ -97,6 +97,11 @@ describe("an artifact", () => {
     const rows = await host
       .sql`select 1 from artifacts where name like '%hunter2%' or position('hunter2'::bytea in data) > 0`
     assert.lengthOf(rows, 0)
+    await vi.waitFor(async () => {
+      const { items } = await (await get("/alarms?status=open")).json() as { readonly items: ReadonlyArray<any> }
+      const alarm = items.find(({ type }) => type === "audit.secret")
+      assert.match(alarm?.message ?? "", /^A secret was in what was to be kept as an artifact; it was taken out\./)
+    }, 10_000)
   })
 
   it("is bounded: what is too much fails its call with the reason", async () => {

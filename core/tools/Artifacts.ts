@@ -13,7 +13,7 @@ import type { ValueLabels } from "../contract/Approval.ts"
 import type { Artifact } from "../contract/Artifact.ts"
 import { clipped } from "../contract/Visible.ts"
 import { newId } from "../database/Ids.ts"
-import { Redactor } from "../secrets/Redactor.ts"
+import { type Leak, Redactor } from "../secrets/Redactor.ts"
 
 /** Of one, in bytes. */
 export const maximumArtifact = 8_388_608
@@ -91,17 +91,18 @@ const make = Effect.gen(function*() {
   )
 
   /** As it is kept. */
-  const withoutSecrets = (data: Uint8Array | string): Uint8Array => {
-    if (typeof data === "string") return Buffer.from(redactor.redactText(data))
+  const withoutSecrets = (data: Uint8Array | string, leak: () => Leak): Uint8Array => {
+    if (typeof data === "string") return Buffer.from(redactor.watched(data, redactor.redactText(data), leak))
     const text = textOf(data)
     if (text === undefined) return data
-    const shown = redactor.redactText(text)
+    const shown = redactor.watched(text, redactor.redactText(text), leak)
     return shown === text ? data : Buffer.from(shown)
   }
 
   const put: Artifacts["Service"]["put"] = Effect.fnUntraced(function*(given) {
+    const leak = () => ({ where: "what was to be kept as an artifact", trace_id: given.trace_id })
     const size = typeof given.data === "string" ? Buffer.byteLength(given.data) : given.data.byteLength
-    const data = size > maximumArtifact ? undefined : withoutSecrets(given.data)
+    const data = size > maximumArtifact ? undefined : withoutSecrets(given.data, leak)
     if (data === undefined || data.byteLength > maximumArtifact) {
       return yield* new ArtifactRefused({
         detail: `An artifact has at most ${maximumArtifact / mebibyte} MiB, and this one has ${
@@ -109,7 +110,7 @@ const make = Effect.gen(function*() {
         }.`
       })
     }
-    const media_type = mediaTypeOf(given.media_type, typeof given.data === "string")
+    const media_type = mediaTypeOf(redactor.redactText(given.media_type ?? ""), typeof given.data === "string")
     const name = nameOf(redactor.redactText(given.name ?? ""), media_type)
     const sha256 = createHash("sha256").update(data).digest("hex")
     const [row] = yield* sql<ArtifactRow>`

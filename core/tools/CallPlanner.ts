@@ -14,6 +14,7 @@ import { type ApprovalRow, askWords } from "../safety/ApprovalRows.ts"
 import { Control } from "../safety/Control.ts"
 import { type GateAnswer, Gates, hasCooldown, targetOf } from "../safety/Gates.ts"
 import { labelsOf } from "../safety/Provenance.ts"
+import { Binding, readInput } from "./Binding.ts"
 import { hashOf } from "./InputHash.ts"
 import { Previews } from "./Previews.ts"
 import {
@@ -57,6 +58,7 @@ export class CallPlanner extends Context.Service<CallPlanner, {
 }
 
 const make = Effect.gen(function*() {
+  const binding = yield* Binding
   const control = yield* Control
   const gates = yield* Gates
   const previews = yield* Previews
@@ -157,18 +159,18 @@ const make = Effect.gen(function*() {
       try: () => toPlainJson(request.input ?? {}),
       catch: (error) => `The input of ${definition.name} ${error instanceof Error ? error.message : String(error)}.`
     }))
-    const raw = json._tag === "Success" ? json.success : {}
-    const decoded = json._tag === "Failure" ? json : yield* Effect.result(tool.decodeInput(raw))
-    const input: unknown = decoded._tag === "Success" ? decoded.success : undefined
-    const judged = decoded._tag === "Success" ? judge(request, input, raw) : undefined
+    const given = json._tag === "Success" ? json.success : {}
+    const read = json._tag === "Failure" ? json : yield* Effect.result(readInput(binding, request, given))
+    const { decoded: input, json: raw } = read._tag === "Success" ? read.success : { decoded: undefined, json: given }
+    const judged = read._tag === "Success" ? judge(request, input, raw) : undefined
     const gate = judged === undefined || "broken" in judged ? undefined : judged
     const key = request.reply !== undefined
       ? replyKey(request.reply.id, definition.name)
       : step === undefined
       ? idempotencyKey(event.event_id, ordinal, definition.name)
       : stepKey(step, ordinal, definition.name)
-    const refused = decoded._tag === "Failure"
-      ? refusal("tool_call.failed", "tool.input_invalid", decoded.failure, [])
+    const refused = read._tag === "Failure"
+      ? refusal("tool_call.failed", "tool.input_invalid", read.failure, [])
       : gate === undefined
       ? refusal(
         "tool_call.failed",

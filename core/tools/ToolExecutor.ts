@@ -443,7 +443,15 @@ export class ToolExecutor extends Context.Service<ToolExecutor, {
           )
           transaction?.close()
           const { ending, left } = ran
-          const shown = { ...ran, ending: redactor.redactJson(ending), left: redactor.redactJson(left) }
+          const leak = () => ({
+            where: `what ${work.tool.definition.name} gave back`,
+            trace_id: work.event.trace_id
+          })
+          const shown = {
+            ...ran,
+            ending: redactor.watched(ending, redactor.redactJson(ending), leak),
+            left: redactor.watched(left, redactor.redactJson(left), leak)
+          }
           // What it leaves behind is no better than what it had got back.
           const trust = worst(work.trust, calls.heard())
           yield* settle(trust === "untrusted" ? { ...work, trust } : work, shown, lane, transaction)

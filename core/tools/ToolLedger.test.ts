@@ -41,6 +41,7 @@ import { Redactor } from "../secrets/Redactor.ts"
 import { SecretsStore } from "../secrets/SecretsStore.ts"
 import { newDatabase } from "../testing/TestDatabase.ts"
 import { Artifacts } from "./Artifacts.ts"
+import { Binding } from "./Binding.ts"
 import { CallPlanner } from "./CallPlanner.ts"
 import { CallRecovery } from "./CallRecovery.ts"
 import { Previews } from "./Previews.ts"
@@ -655,6 +656,7 @@ describe("after the death of a host, another one", () => {
       Layer.provideMerge(Inbox.layer),
       Layer.provideMerge([Executor.layer, Preparation.layer, CallRecovery.layer]),
       Layer.provideMerge([CallPlanner.layer, Intake.layer, Router.layer]),
+      Layer.provideMerge(Binding.layer),
       Layer.provideMerge([Settlements.layer, ToolExecutor.layer, WorkQueue.layer]),
       Layer.provideMerge([Artifacts.layer, NestedCalls.layer, ToolLedger.layer, Gates.layer, Previews.layer]),
       Layer.provideMerge([Admission.layer({ cooldownMs: 30_000, notificationsPerHour: 20 }), Standing.layer]),

@@ -14,6 +14,8 @@ import { CallOrigin, type Origin } from "../plugin/CallOrigin.ts"
 import type { RegisteredTool } from "../plugin/Registry.ts"
 import type { SecretOption } from "../plugin/Secret.ts"
 import type { KeptArtifact, NewSchedule, ToolContext, TransactionalContext } from "../plugin/Tool.ts"
+import { guardedFetch } from "../safety/GuardedFetch.ts"
+import { publicOnly } from "../safety/Outgoing.ts"
 import {
   type Ending,
   type Kind,
@@ -80,17 +82,6 @@ export interface RunResult {
   readonly latencyMs: number
 }
 
-const refuseScheme = (input: string | URL | Request): void => {
-  const url = new URL(input instanceof Request ? input.url : input)
-  if (url.protocol !== "http:" && url.protocol !== "https:") throw new Error(`${url.protocol} is not http or https.`)
-}
-
-/** `fetch` as plugins get it: http and https only, aborted with `signal`. */
-export const guardedFetch = (signal: AbortSignal): typeof globalThis.fetch => (input, init) => {
-  refuseScheme(input)
-  return globalThis.fetch(input, { ...init, signal: init?.signal ?? signal })
-}
-
 /** A promise that the plugin may leave alone: its failure is no fault of the host. */
 export const seen = <A>(promise: Promise<A>): Promise<A> => {
   promise.catch(() => {})
@@ -126,7 +117,7 @@ export const makeContext = (request: Omit<RunRequest, "origin">, signal: AbortSi
     signal,
     log,
     secret: (first: SecretOption, key?: string) => seen(request.secret(first, key)),
-    fetch: guardedFetch(signal),
+    fetch: guardedFetch(request.tool.outgoing ?? publicOnly, signal),
     emit: (event) => {
       emitted.push(event)
     },

@@ -10,8 +10,10 @@ import { isTooLong, NotPlainJson, toPlainJson } from "../plugin/PlainJson.ts"
 import type { WatcherContext, WatcherEvent } from "../plugin/Plugin.ts"
 import type { RegisteredWatcher } from "../plugin/Registry.ts"
 import type { SecretOption } from "../plugin/Secret.ts"
+import { guardedFetch } from "../safety/GuardedFetch.ts"
+import { publicOnly } from "../safety/Outgoing.ts"
 import { messageOf } from "../tools/Ending.ts"
-import { guardedFetch, seen } from "../tools/ToolRun.ts"
+import { seen } from "../tools/ToolRun.ts"
 
 export interface TickRequest {
   readonly watcher: RegisteredWatcher
@@ -68,7 +70,7 @@ const makeContext = ({ allowance, secret, traceId, watcher }: TickRequest, signa
     log: watcher.log.with({ trace_id: traceId }),
     signal,
     secret: (first: SecretOption, key?: string) => seen(secret(first, key)),
-    fetch: guardedFetch(signal)
+    fetch: guardedFetch(watcher.outgoing ?? publicOnly, signal)
   }
   const close = () => {
     over = true

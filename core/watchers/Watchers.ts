@@ -97,6 +97,8 @@ const make = Effect.gen(function*() {
   const run = Effect.fnUntraced(function*(watcher: RegisteredWatcher, held: Claim) {
     const trace_id = newId()
     const ticked = redacted(
+      watcher.watcher_id,
+      trace_id,
       yield* runTick({
         watcher,
         now: held.now,
@@ -117,7 +119,11 @@ const make = Effect.gen(function*() {
   })
 
   /** What is stored of a tick, without known secrets. */
-  const redacted = (ticked: Ticked): Ticked => ({ ...ticked, ending: redactor.redactJson(ticked.ending) })
+  const redacted = (watcher_id: string, trace_id: string, ticked: Ticked): Ticked => {
+    const given = { ending: ticked.ending, emitted: ticked.emitted }
+    const leak = () => ({ where: `what the watcher ${watcher_id} gave back`, trace_id })
+    return { ...ticked, ...redactor.watched(given, redactor.redactJson(given), leak) }
+  }
 
   const begin = (held: Claim) => {
     const watcher = watchers.get(held.watcher_id)

@@ -13,6 +13,7 @@ import { WorkQueue } from "../pipeline/WorkQueue.ts"
 import { Registry } from "../plugin/Registry.ts"
 import { Settings } from "../plugin/Settings.ts"
 import { ToolRefused } from "../plugin/Tool.ts"
+import { Redactor } from "../secrets/Redactor.ts"
 import { hashOf } from "../tools/InputHash.ts"
 import { childrenTold, eventsEmitted } from "../tools/LedgerStatements.ts"
 import type { HeldJob } from "./HeldJob.ts"
@@ -31,6 +32,7 @@ select event_id from stored`
 export const makeJobEvents = Effect.gen(function*() {
   const audit = yield* Audit
   const queue = yield* WorkQueue
+  const redactor = yield* Redactor
   const registry = yield* Registry
   const { timezone } = yield* Settings
   const sql = yield* SqlClient.SqlClient
@@ -55,7 +57,10 @@ export const makeJobEvents = Effect.gen(function*() {
           againRefs: refs,
           data: () => ({ parent_event_id: job.event_id })
         },
-        raw,
+        redactor.watched(raw, redactor.redactJson(raw), () => ({
+          where: `an event of the job ${job.kind}`,
+          trace_id: job.trace_id
+        })),
         { timezone, trustOf: registry.trustOf, parent: { ...job.event, trust } }
       )
       if ("rejected" in made) {

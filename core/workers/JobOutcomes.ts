@@ -48,8 +48,10 @@ export const makeJobOutcomes = Effect.gen(function*() {
 
   const moveOf = Effect.fnUntraced(function*(job: HeldJob, end: RunEnd, more: Partial<Move>, latencyMs?: number) {
     const at = new Date(yield* Clock.currentTimeMillis)
+    const leak = () => ({ where: `what the job ${job.kind} gave back`, trace_id: job.event.trace_id })
     if (end.is === "done") {
-      return endMove(job, { status: "succeeded", output: redactor.redactJson(end.output) }, at, more, latencyMs)
+      const output = redactor.watched(end.output, redactor.redactJson(end.output), leak)
+      return endMove(job, { status: "succeeded", output }, at, more, latencyMs)
     }
     if (end.is === "stopped") {
       if (end.why === "cancel") return yield* cancelMove(job, more, latencyMs)
@@ -57,7 +59,7 @@ export const makeJobOutcomes = Effect.gen(function*() {
       const rows = [...more.rows ?? [], ...facts.map((fact) => audit.row(fact))]
       return { ...more, status, at, error, reply, rows, ...(status === "queued" ? { dueMs: 0 } : {}) } satisfies Move
     }
-    const error = redactor.redactJson(end.error)
+    const error = redactor.watched(end.error, redactor.redactJson(end.error), leak)
     const delayMs = error.retryable && job.attempt < job.max_attempts
       ? retryDelayMs(job.retry, job.attempt - 1)
       : undefined

@@ -165,11 +165,12 @@ const make = Effect.gen(function*() {
     // Where its plugin runs by now.
     const runtime = registered.runtimes.includes(given.runtime) ? given.runtime : registered.runtime
     const job = { ...given, runtime }
+    const leak = () => ({ where: `what the job ${job.kind} said`, trace_id: job.event.trace_id })
     let trust = (): Trust => typeof code === "string" ? job.labels.trust : madeTrust(job, code)
     const progress = makeProgressWriter((said) =>
       promise(
         Effect.flatMap(now, (at) => {
-          const shown = redactor.redactJson(said)
+          const shown = redactor.watched(said, redactor.redactJson(said), leak)
           return withSql(tellProgress(job, shown, audit.row(progressFact(job, shown, at))))
         }).pipe(Effect.andThen(wake.wake), Effect.ignoreCause)
       )
@@ -182,7 +183,7 @@ const make = Effect.gen(function*() {
         trust = given.trust
         return given.asks
       },
-      redact: redactor
+      redact: { redactText: (text) => redactor.watched(text, redactor.redactText(text), leak) }
     })
     runs.set(job.job_id, run)
     if (lost) run.stop("lost")

@@ -3,7 +3,7 @@
  */
 import { isText, NotPlainJson, toPlainJson } from "../../core/plugin/PlainJson.ts"
 import { isSecretRef, type SecretOption } from "../../core/plugin/Secret.ts"
-import type { KeptArtifact, ToolContext } from "../../core/plugin/Tool.ts"
+import { type KeptArtifact, type ToolContext, ToolRefused } from "../../core/plugin/Tool.ts"
 import { bytesKey, encodeBytes } from "../protocol/Values.ts"
 
 export interface Host {
@@ -69,11 +69,13 @@ export const askArtifact = (host: Host): ToolContext["artifact"] => {
 
 const refuseScheme = (input: string | URL | Request): void => {
   const url = new URL(input instanceof Request ? input.url : input)
-  if (url.protocol !== "http:" && url.protocol !== "https:") throw new Error(`${url.protocol} is not http or https.`)
+  if (url.protocol !== "http:" && url.protocol !== "https:") {
+    throw new ToolRefused(`${url.protocol} is not http or https.`)
+  }
 }
 
-/** `fetch` as plugins get it: http and https only, aborted with the signal, and failing in every runtime with the same words. */
-export const guardedFetch = (signal: AbortSignal): typeof globalThis.fetch => async (input, init) => {
+/** The runtime's own `fetch`: http and https only, aborted with the signal, and failing in every runtime with the same words. */
+export const plainFetch = (signal: AbortSignal): typeof globalThis.fetch => async (input, init) => {
   refuseScheme(input)
   const wanted = init?.signal ?? signal
   try {

@@ -5,20 +5,22 @@ import { answerOf, attemptsOf, callOf, untilOf, waitOf } from "../../core/plugin
 import type { CallOptions, TaskContext } from "../../core/plugin/TaskDefinition.ts"
 import { type Log, type ToolContext, type ToolDefinition, ToolRefused } from "../../core/plugin/Tool.ts"
 import type { TaskAnswer } from "../protocol/Answers.ts"
-import { askArtifact, askSecret, guardedFetch, type Host, seen } from "./Asking.ts"
+import { askArtifact, askSecret, type Host, seen } from "./Asking.ts"
+import { encodeBytes } from "../protocol/Values.ts"
 import { plain } from "./Boundary.ts"
 
 export interface Surroundings {
   readonly host: Host
   readonly signal: AbortSignal
+  readonly fetch: typeof globalThis.fetch
   readonly log: Log
 }
 
-export const basics = ({ host, log, signal }: Surroundings) => ({
+export const basics = ({ fetch, host, log, signal }: Surroundings) => ({
   signal,
   log,
   secret: askSecret(host),
-  fetch: guardedFetch(signal)
+  fetch
 })
 
 const working = (around: Surroundings) => ({
@@ -63,11 +65,36 @@ const emitter = (host: Host): ChannelContext["emit"] => (event) =>
     ChannelContext["emit"]
   >
 
-export const channelContext = (around: Surroundings): ChannelContext => ({
-  emit: emitter(around.host),
-  log: around.log,
-  signal: around.signal,
-  secret: (ref) => askSecret(around.host)(ref)
+/** An event, and what came with it, in one message. */
+const channelEmitter = (host: Host): ChannelContext["emit"] => (event, options = {}) =>
+  seen((async () => {
+    const { attachments = [], doubt, raise } = options
+    if (raise !== undefined) throw new Error("In an isolate no event has more trust than its channel.")
+    const bytes = attachments.reduce((sum, { data }) => sum + data.length, 0)
+    if (bytes > mostAttached) throw new Error("In an isolate an event brings at most 512 KiB of attachments.")
+    const besides = {
+      ...(doubt === undefined ? {} : { doubt }),
+      attachments: attachments.map(({ data, ...about }) => ({
+        ...about,
+        data: typeof data === "string" ? data : encodeBytes(data)
+      }))
+    }
+    return await host.ask("emit", plain("An event that it emitted", event), plain("What comes with an event", besides))
+  })()) as ReturnType<ChannelContext["emit"]>
+
+/** Bytes, or characters. */
+const mostAttached = 524_288
+
+export const channelContext = ({ host, log, signal }: Surroundings): ChannelContext => ({
+  emit: channelEmitter(host),
+  log,
+  signal,
+  secret: (ref) => askSecret(host)(ref),
+  connected: () => host.tell("connected"),
+  recall: () => seen((async () => (await host.ask("recall")) ?? undefined)()),
+  remember: (state) => seen((async () => void await host.ask("remember", plain("What it keeps", state)))()),
+  reject: (refused) => seen((async () => void await host.ask("reject", plain("What it refused", refused)))()),
+  answer: () => Promise.resolve({ outcome: "unknown", message: "In an isolate nothing is asked." })
 })
 
 export const taskContext = (

@@ -45,7 +45,7 @@ export interface GuestParts {
 
 const partKeys = ["tools", "tasks", "intents", "channels", "watchers", "rules", "jobs", "routes", "providers"]
 const noFields = Schema.Struct({})
-const toolFunctions = ["preview", "probe", "compensate", "target", "action", "blastRadius"] as const
+const toolFunctions = ["bind", "preview", "probe", "compensate", "target", "action", "blastRadius"] as const
 
 /** Where one is twice, the first is kept: the host, which gets both, says so. */
 const put = <A>(parts: Map<string, A>, name: string, part: A): void => void (parts.has(name) || parts.set(name, part))
@@ -114,7 +114,14 @@ export const describe = (loaded: Loaded): { readonly described: Described; reado
       const send = channel.send === undefined
         ? {}
         : { send: addTool({ ...channel.send, name: sendName(channel.name, connector) }) }
-      return { ...only(channel, ["name", "connector_id", "trust"]), has, ...send }
+      if (channel.raises !== undefined || channel.operator !== undefined) {
+        refused.push(
+          `its channel ${channel.name} ${
+            channel.raises === undefined ? "asks the operator for approvals" : "raises the trust of events"
+          }, which only a plugin in the host may: list the plugin without isolate()`
+        )
+      }
+      return { ...only(channel, ["name", "connector_id", "trust", "exclusive"]), has, ...send }
     }),
     watchers: list<Watcher>("watchers").map((watcher) => describedWatcher(plugin, watcher, watchers)),
     rules: list("rules").map((rule) => plain("rules", "a rule", rule)),

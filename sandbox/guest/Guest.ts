@@ -2,9 +2,10 @@
  * The program on the other side: loads one plugin when it is told which, says what it brings, and serves what the host invokes
  * of it until it is told to end. One conversation has one plugin. Runs in a thread, a Node process and Deno, so it knows neither.
  */
+import type { NamedHosts } from "../../core/safety/NamedHosts.ts"
 import { code } from "../protocol/Messages.ts"
 import { BadRequest, Peer } from "../protocol/Peer.ts"
-import type { Host } from "./Asking.ts"
+import { type Host, plainFetch } from "./Asking.ts"
 import { describe, type GuestParts } from "./Describe.ts"
 import { makeGuestLog } from "./GuestLog.ts"
 import { loadPlugin, NotUsable, type Wanted } from "./LoadPlugin.ts"
@@ -18,7 +19,12 @@ export interface GuestPort {
   readonly end: () => void
   /** Imports the plugin's module. */
   readonly read: (url: string) => Promise<Readonly<Record<string, unknown>>>
+  /** Makes the `fetch` of each run. Default: the runtime's own, which its permissions hold. */
+  readonly fetch?: (named: NamedHosts) => GuestFetch
 }
+
+/** `fetch`, for as long as the signal is not aborted. */
+export type GuestFetch = (signal: AbortSignal) => typeof globalThis.fetch
 
 export interface Guest {
   readonly receive: (message: unknown) => void
@@ -38,6 +44,7 @@ export const protocolVersion = 1
 
 export const makeGuest = (port: GuestPort): Guest => {
   let parts: GuestParts | undefined
+  let makeFetch: GuestFetch = plainFetch
   let begun = false
   let draining = false
   const running = new Map<number, AbortController>()
@@ -54,6 +61,7 @@ export const makeGuest = (port: GuestPort): Guest => {
     const loaded = await loadPlugin(params as unknown as Wanted, port.read, () => log())
     const made = describe(loaded)
     parts = made.parts
+    makeFetch = port.fetch?.(loaded.named()) ?? plainFetch
     return made.described
   }
 
@@ -78,6 +86,7 @@ export const makeGuest = (port: GuestPort): Guest => {
       return await runPart(parts, params as unknown as GuestInvocation, {
         host,
         signal: controller.signal,
+        fetch: makeFetch(controller.signal),
         log: log(id)
       })
     } finally {

@@ -8,6 +8,7 @@ import { findPlainSecrets, findSecretRefs } from "../../core/plugin/OptionSecret
 import { factorySpec, isPlugin, type PluginParts, type PluginSpec } from "../../core/plugin/Plugin.ts"
 import { secret, type SecretRef } from "../../core/plugin/Secret.ts"
 import type { Log } from "../../core/plugin/Tool.ts"
+import { type NamedHosts, namedHosts } from "../../core/safety/NamedHosts.ts"
 import { decodeOptions } from "../protocol/Values.ts"
 import { awaited } from "./Awaited.ts"
 
@@ -31,6 +32,8 @@ export interface Wanted {
   /** As they crossed. */
   readonly options: unknown
   readonly timezone: string
+  /** The hosts that it was granted. */
+  readonly net?: ReadonlyArray<string>
 }
 
 export interface Loaded {
@@ -40,6 +43,8 @@ export interface Loaded {
   readonly parts: PluginParts
   readonly secrets: ReadonlyArray<SecretRef>
   readonly plainSecrets: ReadonlyArray<string>
+  /** Which hosts the operator named. */
+  readonly named: () => NamedHosts
 }
 
 const specKeys = ["name", "version", "instance", "options", "permissions", "setup"]
@@ -81,15 +86,16 @@ export const loadPlugin = async (
       return ref
     }
   })
+  const plain = spec.options === undefined ? [] : findPlainSecrets(spec.options.ast, options)
+  const { net = [] } = wanted
   return {
     spec,
     name,
     instance,
     parts,
     secrets,
-    plainSecrets: spec.options === undefined
-      ? []
-      : findPlainSecrets(spec.options.ast, options).map(({ option }) => option)
+    plainSecrets: plain.map(({ option }) => option),
+    named: () => namedHosts(options, { net, secrets: plain.map(({ value }) => value) })
   }
 }
 

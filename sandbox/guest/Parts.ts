@@ -105,7 +105,7 @@ const runTool = async (
   around: Surroundings,
   missing: () => never
 ): Promise<unknown> => {
-  const { action, blastRadius, compensate, preview, probe, risk, target } = definition
+  const { action, bind, blastRadius, compensate, preview, probe, risk, target } = definition
   if (member === "read") {
     return read(boundary, args[0], {
       ...(typeof risk === "function" ? { risk } : {}),
@@ -120,6 +120,8 @@ const runTool = async (
   switch (member) {
     case "run":
       return encoded(name, boundary, await awaited(() => definition.run(input, context as never) as never, signal))
+    case "bind":
+      return plain("What it bound", await awaited<unknown>(() => (bind ?? missing())(input, context), signal))
     case "preview":
       return plain(
         "What the preview said",

@@ -6,6 +6,7 @@ import * as fs from "node:fs"
 import { installModuleHooks } from "../../core/plugin/ModuleHooks.ts"
 import { encodeFrame, FrameReader } from "../protocol/Frames.ts"
 import { makeGuest } from "./Guest.ts"
+import { guestFetch } from "./guestFetch.ts"
 
 const { stderr, stdin, stdout } = process
 const exit = process.exit.bind(process)
@@ -30,7 +31,8 @@ installModuleHooks()
 const guest = makeGuest({
   send: (message) => writeAll(encodeFrame(message)),
   end: () => exit(0),
-  read: (url) => import(url) as Promise<Record<string, unknown>>
+  read: (url) => import(url) as Promise<Record<string, unknown>>,
+  fetch: guestFetch
 })
 const reader = new FrameReader()
 stdin.on("data", (chunk: Uint8Array) => {

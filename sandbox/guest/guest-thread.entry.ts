@@ -6,6 +6,7 @@ import type { MessagePort } from "node:worker_threads"
 import { installModuleHooks } from "../../core/plugin/ModuleHooks.ts"
 import { maximumFrame } from "../protocol/Frames.ts"
 import { makeGuest } from "./Guest.ts"
+import { guestFetch } from "./guestFetch.ts"
 
 export interface ThreadTask {
   readonly port: MessagePort
@@ -51,7 +52,8 @@ export default ({ port, taken }: ThreadTask): Promise<void> => {
       port.postMessage(message)
     },
     end: () => port.close(),
-    read: (url) => import(url) as Promise<Record<string, unknown>>
+    read: (url) => import(url) as Promise<Record<string, unknown>>,
+    fetch: guestFetch
   })
   port.on("message", guest.receive)
   port.on("close", () => {

@@ -22,7 +22,7 @@ const ToolShape = {
   timeout_ms: optional(Schema.Finite),
   concurrency: optional(Schema.Int),
   /** Functions that it has besides `run`. */
-  has: List(Schema.Literals(["preview", "probe", "compensate", "target", "action", "blastRadius"]))
+  has: List(Schema.Literals(["bind", "preview", "probe", "compensate", "target", "action", "blastRadius"]))
 }
 
 export const DescribedTool = Schema.Struct(ToolShape)
@@ -65,6 +65,7 @@ export const Described = Schema.Struct({
     name: Name,
     connector_id: optional(Name),
     trust: Trust,
+    exclusive: optional(Schema.Boolean),
     has: List(Schema.Literals(["receive", "webhook", "live"])),
     send: optional(Schema.Struct(ToolShape))
   })),

@@ -9,6 +9,7 @@ import { Registry, type RegisteredTool } from "../../plugin/Registry.ts"
 import { Redactor } from "../../secrets/Redactor.ts"
 import { CallPlanner } from "../../tools/CallPlanner.ts"
 import { hashOf } from "../../tools/InputHash.ts"
+import { Binding, readInput } from "../../tools/Binding.ts"
 import { Previews } from "../../tools/Previews.ts"
 import { idempotencyKey } from "../../tools/ToolCallPlan.ts"
 import { ToolCallLog } from "../../tools/ToolCallLog.ts"
@@ -96,6 +97,7 @@ export const toolsHandlers = (api: Api) =>
     "tools",
     Effect.fnUntraced(function*(handlers) {
       const calls = yield* ToolCallLog
+      const binding = yield* Binding
       const planner = yield* CallPlanner
       const previews = yield* Previews
       const redactor = yield* Redactor
@@ -104,7 +106,7 @@ export const toolsHandlers = (api: Api) =>
 
       const preview = Effect.fnUntraced(function*(
         name: string,
-        { channel = "chat", input, tool_call_id }: typeof PreviewBody.Type
+        { channel = "chat", input: given, tool_call_id }: typeof PreviewBody.Type
       ) {
         const tool = registry.tool(name)
         if (tool === undefined) {
@@ -115,12 +117,15 @@ export const toolsHandlers = (api: Api) =>
         if (tool_call_id !== undefined && call?.tool !== name) {
           return yield* Effect.fail(problem("tool_call.not_found", `No call of ${name} has this id.`))
         }
-        const decoded: unknown = yield* Effect.mapError(tool.decodeInput(input), (detail) =>
-          problem("tool.input", detail))
+        const event_id = newId()
+        const { decoded, json: input } = yield* Effect.mapError(
+          readInput(binding, { tool, event: { event_id } }, given),
+          (detail) => problem("tool.input", detail)
+        )
         const trace_id = call?.trace_id ?? newId()
         const trust = registry.trustOf(channel)
         const request = {
-          event: { event_id: newId(), trace_id, channel, connector_id: channel, actor_id: "operator" },
+          event: { event_id, trace_id, channel, connector_id: channel, actor_id: "operator" },
           tool,
           tool_call_id,
           input,
@@ -147,21 +152,20 @@ export const toolsHandlers = (api: Api) =>
         })
       })
 
-      return handlers.handle("preview", ({ params, payload }) =>
-        preview(params.name, payload)).handle("list", () =>
-          Effect.map(health.ailments, (ailments) => {
-            // A tool is as well as its plugin, unless something was said of the tool itself.
-            const of = (tool: RegisteredTool) =>
-              ailments.find((one) =>
-                one.name === tool.definition.name || one.name === tool.plugin || `mcp.${one.name}` === tool.plugin
-              )?.status ?? "healthy"
-            return answer(ToolList, {
-              items: registry.tools()
-                .map((tool) =>
-                  toRecord(tool, of(tool))
-                )
-                .toSorted((a, b) => a.name < b.name ? -1 : 1)
-            })
-          }))
+      return handlers.handle("preview", ({ params, payload }) => preview(params.name, payload)).handle("list", () =>
+        Effect.map(health.ailments, (ailments) => {
+          // A tool is as well as its plugin, unless something was said of the tool itself.
+          const of = (tool: RegisteredTool) =>
+            ailments.find((one) =>
+              one.name === tool.definition.name || one.name === tool.plugin || `mcp.${one.name}` === tool.plugin
+            )?.status ?? "healthy"
+          return answer(ToolList, {
+            items: registry.tools()
+              .map((tool) =>
+                toRecord(tool, of(tool))
+              )
+              .toSorted((a, b) => a.name < b.name ? -1 : 1)
+          })
+        }))
     })
   )
