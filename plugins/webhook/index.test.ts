@@ -4,7 +4,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
-import { createHmac } from "node:crypto"
+import { createHash, createHmac } from "node:crypto"
 import * as http from "node:http"
 import type { AddressInfo } from "node:net"
 import {
@@ -17,11 +17,11 @@ import {
   WebhookRefused,
   WebhookReply
 } from "syris"
-import { afterAll, beforeAll } from "vitest"
+import { afterAll, beforeAll, vi } from "vitest"
 import { parseBounded } from "./BoundedJson.ts"
 import webhook, { eventOf } from "./index.ts"
-import { isAddress } from "./Send.ts"
-import { isSigned, type Style } from "./Signature.ts"
+import { isAddress, sendTo } from "./Send.ts"
+import { faultIn, signed as sign, type Style, styles } from "./Signature.ts"
 
 const utf8 = (text: string) => new TextEncoder().encode(text)
 const hmac = (key: string | Buffer, text: string, encoding: "hex" | "base64" = "hex") =>
@@ -53,9 +53,8 @@ const headersOf = (style: Style, body: string, secret = secretOf[style], at = se
     }
   }
 }
-const styles: ReadonlyArray<Style> = ["github", "stripe", "slack", "standard"]
 const signed = (style: Style, headers: Record<string, string>, body: string, secrets = [secretOf[style]], at = now) =>
-  isSigned(style, { headers, body: utf8(body) }, secrets, at)
+  faultIn(style, { headers, body: utf8(body) }, secrets, at) === undefined
 
 describe("signatures", () => {
   it("takes GitHub's published example", () => {
@@ -113,13 +112,36 @@ describe("signatures", () => {
   })
 })
 
+describe("what is refused", () => {
+  const fault = (style: Style, headers: Record<string, string>, body = "x") =>
+    faultIn(style, { headers, body: utf8(body) }, [secretOf[style]], now)
+
+  it.each(styles)("%s: is told apart: unsigned, forged, and what is only too old", (style) => {
+    assert.strictEqual(fault(style, {}), "none")
+    assert.strictEqual(fault(style, headersOf(style, "x", "whsec_b3RoZXI=")), "wrong")
+    assert.strictEqual(fault(style, headersOf(style, "x"), "y"), "wrong")
+    const old = headersOf(style, "x", undefined, seconds - 86_400)
+    assert.strictEqual(fault(style, old), style === "github" ? undefined : "old")
+    // A forged one that is old as well says no more than that it is forged.
+    assert.strictEqual(fault(style, headersOf(style, "x", "whsec_b3RoZXI=", 1)), "wrong")
+  })
+
+  it.each(styles)("%s: nothing that goes out is, and no key is no signature", (style) => {
+    fc.assert(fc.property(fc.string({ unit: "grapheme" }), (body) => {
+      const headers = sign(style, secretOf[style], "key-1", now, body)!
+      assert.isTrue(signed(style, headers, body))
+      assert.isFalse(signed(style, headers, `${body} `))
+    }))
+    assert.isUndefined(sign(style, "", "key-1", now, "x"))
+  })
+})
+
 describe("events", () => {
   const event = (style: Style, body: string, headers: Record<string, string> = {}) =>
     eventOf(style, "hook", { headers, body: utf8(body) })
 
   it("takes the sender's delivery id", () => {
     const id = (...args: Parameters<typeof event>) => (event(...args) as { message_id: string }).message_id
-    assert.strictEqual(id("github", "{}", { "x-github-delivery": "d-1" }), "d-1")
     assert.strictEqual(id("standard", "{}", { "webhook-id": "msg_1" }), "msg_1")
     assert.strictEqual(id("stripe", "{\"id\":\"evt_1\"}"), "evt_1")
     assert.strictEqual(id("slack", "{\"event_id\":\"Ev1\"}"), "Ev1")
@@ -127,11 +149,18 @@ describe("events", () => {
     assert.notStrictEqual(id("github", "{\"a\":1}"), id("github", "{\"a\":2}"))
   })
 
+  it("takes no id from GitHub that is not signed: the same body is the same delivery", () => {
+    const id = (body: string, delivery: string) =>
+      (event("github", body, { "x-github-delivery": delivery }) as { message_id: string }).message_id
+    assert.strictEqual(id("{\"a\":1}", "d-1"), id("{\"a\":1}", "d-2"))
+    assert.notStrictEqual(id("{\"a\":1}", "d-1"), id("{\"a\":2}", "d-1"))
+  })
+
   it("carries the body, and text only where somebody wrote it", () => {
     assert.deepStrictEqual(event("github", "{\"text\":\"no\"}", { "x-github-delivery": "d" }), {
       channel: "webhook",
       connector_id: "hook",
-      message_id: "d",
+      message_id: `sha256:${createHash("sha256").update("{\"text\":\"no\"}").digest("hex")}`,
       actor_type: "integration",
       actor_id: "hook",
       structured: { text: "no" }
@@ -185,15 +214,24 @@ describe("webhook", () => {
 
   it("answers the event of a signed body and nothing to another", async () => {
     const { channel } = setUp({ name: "github", secret: ["old", "new-secret"], style: "github" })
-    const ctx = { secret: async (option: unknown) => String(option) } as ChannelContext
+    const refused: Array<unknown> = []
+    const ctx = {
+      secret: async (option: unknown) => String(option),
+      reject: async (one: unknown) => void refused.push(one)
+    } as unknown as ChannelContext
     const body = "{\"action\":\"opened\"}"
     const headers = { "X-Hub-Signature-256": `sha256=${hmac("new-secret", body)}`, "X-GitHub-Delivery": "d-9" }
     assert.deepInclude(await channel.webhook!({ headers, body: utf8(body) }, ctx) as object, {
       connector_id: "github",
-      message_id: "d-9",
       structured: { action: "opened" }
     })
+    assert.deepEqual(refused, [])
     assert.strictEqual(await channel.webhook!({ headers, body: utf8("{}") }, ctx), undefined)
+    assert.strictEqual(await channel.webhook!({ headers: {}, body: utf8(body) }, ctx), undefined)
+    assert.deepEqual(refused, [
+      { code: "hook.signature", message: "none of the secrets of this hook signed it.", data: { why: "wrong" } },
+      { code: "hook.signature", message: "it has no signature.", data: { why: "none" } }
+    ])
   })
 })
 
@@ -261,6 +299,105 @@ describe("webhook out", () => {
     assert.isFalse(signed("standard", given, `${body} `))
     assert.isFalse(signed("standard", given, body, ["whsec_b3RoZXI="]))
     assert.match(String(await refusal({ signingSecret: "whsec_" })), /holds no key/)
+  })
+
+  it.each(styles)("signs it in the style %s", async (signingStyle) => {
+    answer = { status: 200 }
+    await post({ signingSecret: secretOf[signingStyle], signingStyle })
+    const { body, headers } = got.at(-1)!
+    assert.isTrue(signed(signingStyle, headers as Record<string, string>, body))
+  })
+
+  it("tries again what was not taken for certain: it is told when to come back", async () => {
+    const body = JSON.stringify({ text: "hello", in_reply_to: "m-1", trace_id: "trace-1" })
+    for (const [status, options] of [[429, {}], [503, { honoursKey: true }]] as const) {
+      const before = got.length
+      answer = { status, headers: { "retry-after": "0" } }
+      const posted = post(options)
+      await vi.waitUntil(() => got.length > before, { interval: 5 })
+      answer = { status: 200 }
+      assert.deepInclude(await posted, { status: 200 })
+      const tries = got.slice(before)
+      assert.isAtLeast(tries.length, 2)
+      assert.deepEqual([...new Set(tries.map((one) => one.body))], [body])
+      assert.deepEqual([...new Set(tries.map(({ headers }) => headers["idempotency-key"]))], ["key-1"])
+    }
+    // Later than this call can wait.
+    answer = { status: 429, headers: { "retry-after": "3600" } }
+    const before = got.length
+    assert.match(String(await refusal()), /ToolRefused: .*to come back in 3600 s: the message was not taken/)
+    assert.match(
+      String(await refusal({ honoursKey: true })),
+      /ToolUnknown: .*it is sent again later, with the same key/
+    )
+    // Nobody says that a 503 was not taken, and without a key it may not come twice.
+    answer = { status: 503, headers: { "retry-after": "0" } }
+    assert.instanceOf(await refusal(), ToolUnknown)
+    assert.lengthOf(got, before + 3)
+  })
+
+  it("knows that nothing was sent where nobody is there, and tries until somebody is", async () => {
+    const late = http.createServer((request, response) => void took(request, response))
+    await new Promise<void>((resolve) => late.listen(0, "127.0.0.1", resolve))
+    const { port } = late.address() as AddressInfo
+    await new Promise((resolve) => late.close(resolve))
+    const to = (honoursKey: boolean, pauses: ReadonlyArray<number>) =>
+      sendTo({
+        name: "bell",
+        url: `http://127.0.0.1:${port}/in`,
+        signingSecret: undefined,
+        signingStyle: "standard",
+        honoursKey,
+        pauses
+      })
+    const failure = async (honoursKey: boolean) => {
+      try {
+        return await to(honoursKey, [1]).run({ text: "hello" }, ctx as never) as object
+      } catch (error) {
+        return error
+      }
+    }
+    const refused = await failure(false)
+    assert.instanceOf(refused, ToolRefused)
+    assert.match(String(refused), /can't be reached \(ECONNREFUSED\): the message was not taken/)
+    assert.instanceOf(await failure(true), ToolUnknown)
+
+    answer = { status: 200 }
+    const before = got.length
+    const posted = to(false, Array.from({ length: 500 }, () => 20)).run({ text: "hello" }, ctx as never)
+    await new Promise<void>((resolve) => late.listen(port, "127.0.0.1", resolve))
+    assert.deepInclude(await posted as object, { status: 200 })
+    assert.lengthOf(got, before + 1)
+    late.close()
+    late.closeAllConnections()
+  })
+
+  it("says to the doctor what is there, and posts nothing", async () => {
+    const check = async (options: Parameters<typeof webhook>[0]) => {
+      const plugin = webhook(options)
+      const [channel] = (plugin.spec.setup({ options: plugin.options, log: {} } as never) as PluginParts).channels ?? []
+      try {
+        return await channel?.check?.({
+          secret: async (option: unknown) => String(option),
+          signal: new AbortController().signal
+        } as never)
+      } catch (error) {
+        return String(error)
+      }
+    }
+    const { host } = new URL(url)
+    const before = got.length
+    assert.strictEqual(
+      await check({ name: "github", secret: ["a".repeat(16), "b".repeat(16)], style: "github", url }),
+      `listens at POST /hooks/github in the style github, 2 secrets are set; sends to ${host}, which is there`
+    )
+    assert.match(
+      String(await check({ url: url.replace("http:", "https:") })),
+      /can't be reached \(what is there speaks no TLS\): check the url/
+    )
+    assert.match(String(await check({ secret: "whsec_" })), /holds no key: set it again, as in whsec_/)
+    assert.match(String(await check({ secret: "hunter2", style: "github" })), /too short \(7 bytes\).*openssl rand/)
+    assert.lengthOf(got, before)
   })
 
   it.each([400, 401, 404, 410, 422, 301, 302, 307, 308])("%i: it was not done", async (status) => {

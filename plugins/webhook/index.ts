@@ -2,15 +2,17 @@
  * Webhooks: in by `POST /hooks/<name>`, one entry for each sender, off until it has a secret; and out to `url`, where one
  * is given (`Send.ts`): then what came from there is answered there.
  *
- * - A body is parsed only after its signature held; a wrong signature is 401 and leaves nothing.
- * - The sender's own delivery id is the message id, so a repeat is processed once.
+ * - A body is parsed only after its signature held; a wrong one is 401 and leaves a row `event.rejected` that says why.
+ * - The sender's own delivery id is the message id, so a repeat is processed once. GitHub does not sign its id: there the body
+ *   is the id, so that who has recorded a delivery can't have it processed again under another one.
  * - Its events are untrusted, whatever they say.
  */
 import { definePlugin, type RawEvent, Schema, SecretOption, WebhookRefused, WebhookReply } from "syris"
 import { createHash } from "node:crypto"
 import { maximumText, parseBounded } from "./BoundedJson.ts"
 import { isAddress, sendTo } from "./Send.ts"
-import { isSigned, type SignedRequest, type Style, styles } from "./Signature.ts"
+import { checkOf } from "./Check.ts"
+import { type Fault, faultIn, type SignedRequest, type Style, styles } from "./Signature.ts"
 
 const Options = Schema.Struct({
   /** The connector: `github` is served at `/hooks/github`. */
@@ -24,8 +26,10 @@ const Options = Schema.Struct({
   url: Schema.optionalKey(Schema.String.check(
     Schema.makeFilter(isAddress, { expected: "an http or https address without a password in it" })
   )),
-  /** Signs what goes out, in the style `standard`: `whsec_` and base64. */
+  /** Signs what goes out. */
   signingSecret: Schema.optionalKey(SecretOption),
+  /** How it is signed. Default: `standard`, whose secret is `whsec_` and base64. */
+  signingStyle: Schema.optionalKey(Schema.Literals(styles)),
   /** The other side takes a message with the same `idempotency-key` once, so it may be sent again after a crash. */
   honoursKey: Schema.optionalKey(Schema.Boolean)
 })
@@ -35,17 +39,23 @@ export default definePlugin({
   version: "0.1.0",
   options: Options,
   instance: ({ name }) => name,
-  setup: ({ log, options: { honoursKey = false, name = "webhook", secret, signingSecret, style, url } }) => {
+  setup: ({ log, options }) => {
+    const { honoursKey = false, name = "webhook", secret, signingSecret, signingStyle = "standard", style, url } =
+      options
+    const secrets = secret === undefined ? [] : Array.isArray(secret) ? secret : [secret as SecretOption]
+    const destination = url === undefined ? undefined : { name, url, signingSecret, signingStyle, honoursKey }
     const channel = {
       name: "webhook",
       connector_id: name,
       trust: "untrusted" as const,
-      ...(url === undefined ? {} : { send: sendTo({ name, url, signingSecret, honoursKey }) })
+      ...(destination === undefined ? {} : { send: sendTo(destination) }),
+      ...(destination === undefined && secrets.length === 0
+        ? {}
+        : { check: checkOf({ name, style: style ?? "standard", secrets, destination }) })
     }
-    if (url === undefined && (signingSecret !== undefined || honoursKey)) {
+    if (destination === undefined && (signingSecret !== undefined || honoursKey)) {
       log.warn(`The webhook ${name} sends nothing: it has no url.`)
     }
-    const secrets = secret === undefined ? [] : Array.isArray(secret) ? secret : [secret as SecretOption]
     if (secrets.length === 0) {
       if (style !== undefined) log.warn(`The hook /hooks/${name} is off: it has no secret.`)
       return { channels: [channel] }
@@ -56,14 +66,21 @@ export default definePlugin({
         webhook: async (request, ctx) => {
           const values = await Promise.all(secrets.map((one) => ctx.secret(one)))
           const signed = { headers: lowerCase(request.headers), body: request.body }
-          return isSigned(style ?? "standard", signed, values, new Date())
-            ? eventOf(style ?? "standard", name, signed)
-            : undefined
+          const fault = faultIn(style ?? "standard", signed, values, new Date())
+          if (fault === undefined) return eventOf(style ?? "standard", name, signed)
+          await ctx.reject({ code: "hook.signature", message: faults[fault], data: { why: fault } })
+          return undefined
         }
       }]
     }
   }
 })
+
+const faults: Readonly<Record<Fault, string>> = {
+  none: "it has no signature.",
+  wrong: "none of the secrets of this hook signed it.",
+  old: "it was signed more than 5 minutes from now, so it may be a repeat of an old one."
+}
 
 const lowerCase = (headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> =>
   Object.fromEntries(Object.entries(headers).map(([key, value]) => [key.toLowerCase(), value]))
@@ -94,10 +111,10 @@ export const eventOf = (style: Style, connector: string, request: SignedRequest)
   }
 }
 
-/** The sender's id of this delivery; without one, the body itself is the id. */
+/** The sender's id of this delivery, where it is signed; without one, the body itself is the id. */
 const deliveryId = (style: Style, { body, headers }: SignedRequest, structured: Record<string, unknown>): string => {
   const given: unknown = style === "github"
-    ? headers["x-github-delivery"]
+    ? undefined
     : style === "standard"
     ? headers["webhook-id"]
     : structured[style === "stripe" ? "id" : "event_id"]
