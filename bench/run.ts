@@ -6,10 +6,12 @@ import { approvals } from "./approvals.ts"
 import { auditPage } from "./auditPage.ts"
 import { context } from "./context.ts"
 import { gates } from "./gates.ts"
+import { homeAssistant } from "./homeAssistant.ts"
 import { idle } from "./idle.ts"
 import { isolates } from "./isolates.ts"
 import { latency } from "./latency.ts"
 import { loop } from "./loop.ts"
+import { mailbox } from "./mailbox.ts"
 import { mcp } from "./mcp.ts"
 import type { Options } from "./Report.ts"
 import { rules } from "./rules.ts"
@@ -36,7 +38,9 @@ const benches: Readonly<Record<string, (options: Options) => Promise<void>>> = {
   context,
   loop,
   mcp,
-  isolates
+  isolates,
+  homeAssistant,
+  mailbox
 }
 
 const args = process.argv.slice(2)

@@ -89,7 +89,9 @@ export const openHouse = async (place: Place, remote: Remote, code = folder): Pr
     await Effect.runPromise(store.set(key, "key", Redacted.make(`${key}-key-value`)))
   }
   const database = await makeDatabase()
-  const options = { key: secret("same", "key"), plain: "plain words", since: "1970", port: remote.port }
+  const net = [`127.0.0.1:${remote.port}`, `127.0.0.1:${remote.closed}`]
+  // Named in the options for the host's own guard, and in the grant for the isolate.
+  const options = { key: secret("same", "key"), plain: "plain words", since: "1970", port: remote.port, hosts: net }
   const plugin = () =>
     place === "inline"
       ? same(options)
@@ -98,7 +100,7 @@ export const openHouse = async (place: Place, remote: Remote, code = folder): Pr
         options,
         trusted: true,
         allow: {
-          net: [`127.0.0.1:${remote.port}`, `127.0.0.1:${remote.closed}`],
+          net,
           secrets: ["same", "other"],
           tools: ["*"]
         }
@@ -134,7 +136,18 @@ export const openHouse = async (place: Place, remote: Remote, code = folder): Pr
       const { body } = await request("/plugins")
       return body.items.some((plugin: any) => plugin.name === "same" && plugin.state === "running")
     })
+  const restart = async () => {
+    // Nobody waits here for the grace that a stop leaves to what runs.
+    const ticks = setInterval(() => host.clock.advance("5 seconds"), 50)
+    await host.stop().finally(() => clearInterval(ticks))
+    host = await begin()
+    await ready()
+  }
   await ready()
+  // Rules, watchers and routes are taken up at a start. Where the machine is so busy that the isolate came after it, they are
+  // known to the next one.
+  const { body: { items: watchers } } = await request("/watchers?limit=500")
+  if (!watchers.some(({ watcher_id }: any) => watcher_id.startsWith("same."))) await restart()
   const traceOf = (traceId: string) =>
     until(`the end of what was told in ${place}`, async () => {
       const { body } = await request(`/traces/${traceId}`)
@@ -149,13 +162,7 @@ export const openHouse = async (place: Place, remote: Remote, code = folder): Pr
     tell,
     traceOf,
     call: (tool, input = {}) => tell({ channel: "chat", structured: { intent: tool, input: input as never } }),
-    restart: async () => {
-      // Nobody waits here for the grace that a stop leaves to what runs.
-      const ticks = setInterval(() => host.clock.advance("5 seconds"), 50)
-      await host.stop().finally(() => clearInterval(ticks))
-      host = await begin()
-      await ready()
-    },
+    restart,
     end: async () => {
       await host.stop()
       await database.close()

@@ -22,7 +22,7 @@ let houses: ReadonlyArray<RuntimeHouse> = []
 beforeAll(async () => {
   remote = await openRemote()
   houses = await Promise.all(places.map((place) => openHouse(place, remote)))
-}, 40_000)
+}, 120_000)
 afterAll(async () => {
   await Promise.all(houses.map((house) => house.end()))
   remote.close()

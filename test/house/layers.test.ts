@@ -75,10 +75,24 @@ describe("the house", () => {
     assert.lengthOf(goingUp([["sandbox/guest/Guest.ts", "../../core/workers/Workers.ts"]]), 1)
   })
 
+  /** The libraries of each, which nothing else imports. */
+  const libraries: Readonly<Record<string, ReadonlyArray<string>>> = {
+    "email": ["imapflow", "mailparser", "nodemailer"],
+    "home-assistant": ["home-assistant-js-websocket"],
+    "mqtt": ["mqtt"]
+  }
+
+  it("keeps the library of a plugin with it", () => {
+    const names = Object.values(libraries).flat()
+    assert.deepEqual(pairsOf(core).filter(([, specifier]) => names.includes(specifier)), [])
+  })
+
   it("lets plugins import syris, Node and what is their own, and nothing else", () => {
     const wrong = pairsOf(sources("plugins").filter((file) => !isTest(file))).filter(([file, specifier]) => {
       if (specifier === "syris" || specifier === "syris/testing" || specifier.startsWith("node:")) return false
-      const own = path.join("plugins", file.split(path.sep)[1] ?? "")
+      const plugin = file.split(path.sep)[1] ?? ""
+      const own = path.join("plugins", plugin)
+      if (libraries[plugin]?.some((name) => specifier === name || specifier.startsWith(`${name}/`))) return false
       return !(specifier.startsWith(".") && path.join(path.dirname(file), specifier).startsWith(own + path.sep))
     })
     assert.deepEqual(wrong, [])

@@ -94,7 +94,7 @@ describe("a server that is killed", () => {
       }),
       until("the health to say so", async () => (await degraded(host)).includes("files"))
     ])
-    assert.isBelow(performance.now() - killed, 5_000)
+    assert.isBelow(performance.now() - killed, 30_000)
     assert.isString(record.last_error)
     assert.include((await one(host, "files")).tools, "mcp.files.echo", "it is away, and has not lost its tools")
 
@@ -134,7 +134,7 @@ describe("a server that is switched off", () => {
       assert.notStrictEqual(refused.outcome, "succeeded")
       const heard = performance.now()
       assert.deepEqual((await inState(there, "files", "off")).tools, [])
-      assert.isBelow(performance.now() - heard, 5_000)
+      assert.isBelow(performance.now() - heard, 30_000)
       await until("both processes to be gone", () =>
         [...starts("here"), ...starts("there")].every((pid) => {
           try {
@@ -187,7 +187,7 @@ describe("fifty servers of which some hang", () => {
     assert.deepEqual(json.items[0].tools.length > 0, true, "trusted before")
     // What is asked at once waits for its server, and not for the others.
     assert.strictEqual((await called(host, "mcp.files.echo text=hello")).outcome, "succeeded")
-    assert.isBelow(ready, 10_000)
+    assert.isBelow(ready, 20_000)
     assert.deepEqual(await degraded(host), [])
     const stopping = performance.now()
     await host.stop()

@@ -12,7 +12,7 @@ import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { makeDatabase, type OwnDatabase } from "../storms/Databases.ts"
 import { folder } from "../storms/Hosts.ts"
 import { type Proxy, type Side, startProxy } from "../storms/Proxy.ts"
-import { first, long, stride, until } from "../storms/Until.ts"
+import { long, until } from "../storms/Until.ts"
 import { type HostProcess, type Place, startHost } from "./HostProcess.ts"
 import { isAbout } from "./ModelStory.ts"
 
@@ -226,7 +226,8 @@ describe("the plan of a model whose host is killed", () => {
     const when = side === "request" ? "before the database gets it" : "before its answer is heard"
     it(`at every statement that tells of it, ${when}: no decision is asked again once it is stored`, async () => {
       let kills = 0
-      for (let at = first(side);; at += stride) {
+      // The short form takes every second one, on each side the others.
+      for (let at = long || side === "request" ? 1 : 2;; at += long ? 1 : 2) {
         assert.isBelow(at, 20, "the walk has no end")
         const text = `walk-${side}-${at}`
         model.add(...Array.from({ length: 8 }, () => planned))

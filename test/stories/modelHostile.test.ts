@@ -312,13 +312,18 @@ describe("a secret that the model utters", () => {
   const thread = (text: string) => ({ channel: "chat", text, thread_id: "s" })
 
   it("is in no decision, no call, no question, no reply and no row", async () => {
-    const brewed = await story.say(
+    const waits = await story.say(
       "say it loud",
       { call: { tool: "coffee.brew", input: { size: "small", note: `for ${value}` } }, text: `because ${value}` },
       call(value, {}),
       { raw: `{"action":"done","answer":"x","${value}":1}` },
       { text: `The pin is ${value}.` }
     )
+    // Where a secret stood, a person is asked; the tool never gets it.
+    const approval = await story.decide(waits.trace, "approve")
+    assert.include(approval.why, "its input carries a secret")
+    assert.notInclude(JSON.stringify(approval), value)
+    const brewed = await story.reached(waits.trace, "succeeded")
     assert.strictEqual(brewed.reply, "The pin is [secret bank.pin].")
     assert.strictEqual(story.house.done.at(-1), "coffee.brew small for [secret bank.pin]")
     const asked = await story.say(thread("ask it loud"), call("syris.ask", { question: `Is it ${value}?` }))

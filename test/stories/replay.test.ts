@@ -24,7 +24,11 @@ describe("traces of every kind, decided again", () => {
     refused: ({ say }, n) => say(`milk number ${n}`),
     "steps of a plugin": ({ say }, n) => say(`breakfast ${n}`),
     "anti-flap": ({ say }, n) => say(`blind ${n}`),
-    "emitted children": ({ say }, n) => say(`errand ${n}`),
+    "emitted children": async ({ ended, say }, n) => {
+      const trace = await say(`errand ${n}`)
+      await ended(trace)
+      return trace
+    },
     "calls of a tool": ({ say }, n) => say(`scene ${n}`),
     "a call of a tool, approved": async ({ ended, host, word }, n) => {
       // It goes on while the operator is asked.

@@ -82,6 +82,8 @@ const code = defineTask({
 
 const storm = definePlugin({
   name: "storm",
+  // Named by the operator, so that it may be an address of this machine.
+  options: Schema.Struct({ remote: Schema.String }),
   setup: () => ({
     channels: [{ name: "storm", trust: "trusted" }],
     tools: [
@@ -112,7 +114,7 @@ const storm = definePlugin({
       }))
     ]
   })
-})()
+})({ remote })
 
 export default defineConfig({ timezone: "UTC", plugins: [storm], ...${JSON.stringify(settings)} })
 `

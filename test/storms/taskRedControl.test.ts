@@ -68,7 +68,7 @@ describe("the same storm under a naive runner of tasks", () => {
             }, 60_000)
           }
         })
-        for (let kill = 0; kill < (long ? 8 : 3); kill++) {
+        for (let kill = 0; kill < (long ? 8 : 2); kill++) {
           await starting.ready
           const before = load.acknowledged.length
           await until("some tasks", () => load.acknowledged.length > before + 12)

@@ -15,7 +15,8 @@ export default definePlugin({
     key: SecretOption,
     plain: SecretOption,
     since: Schema.FiniteFromString,
-    port: Schema.Int
+    port: Schema.Int,
+    hosts: Schema.Array(Schema.String)
   }),
   permissions: { net: ["api.example.org:443"], secrets: ["other.key"] },
   setup: ({ log, name, options, secret, timezone }) => {
