@@ -98,6 +98,8 @@ const latency = async (folder: string, postgres: Postgres, { quick, verbose }: O
       const own = { rule: [] as Array<number>, commits: [] as Array<number> }
       for (let i = 0; i < each; i++) {
         own.rule.push(await once(ha))
+        // The call looks whether the light has followed: it is left on until then.
+        await atRest(database)
         ha.setState("light.kitchen_counter", "off")
         ha.setState("binary_sensor.hall_motion", "off")
         await atRest(database)
