@@ -27,7 +27,9 @@ describe("two hosts on one database", () => {
     await database.query(outsideTable)
     remote = await startRemote({ random, slow: { share: 0.2, maximumMs: 100 } })
     const [first, second] = await Promise.all(
-      homes.map((home) => startHost({ home, config: writeStorm(home, remote.url), databaseUrl: database.url }))
+      homes.map((home) =>
+        startHost({ home, config: writeStorm(home, remote.url, "10 seconds"), databaseUrl: database.url })
+      )
     )
     if (first === undefined || second === undefined) throw new Error("two hosts were asked for")
     one = first

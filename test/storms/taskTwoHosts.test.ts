@@ -28,7 +28,9 @@ const withTwoHosts = async (
   try {
     await database.query(outsideTable)
     const [one, two] = await Promise.all(
-      homes.map((home) => startHost({ home, config: writeStorm(home, remote.url), databaseUrl: database.url }))
+      homes.map((home) =>
+        startHost({ home, config: writeStorm(home, remote.url, "5 seconds"), databaseUrl: database.url })
+      )
     )
     if (one === undefined || two === undefined) throw new Error("two hosts were asked for")
     await use([one, two], database, remote)
