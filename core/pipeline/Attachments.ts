@@ -11,14 +11,10 @@ import { newId } from "../database/Ids.ts"
 import type { Attachment } from "../plugin/Plugin.ts"
 import type { RegisteredChannel } from "../plugin/Registry.ts"
 import { worst } from "../safety/Provenance.ts"
-import { type ArtifactRefused, Artifacts } from "../tools/Artifacts.ts"
+import { type ArtifactRefused, Artifacts, maximumArtifactBytes, maximumArtifacts } from "../tools/Artifacts.ts"
 import { dedupeKey } from "./Normaliser.ts"
 import { type Accepted, Pipeline } from "./Pipeline.ts"
 import type { Arrival, EventNotAccepted, EventRejected } from "./Submission.ts"
-
-/** Of one event. */
-const mostAttachments = 32
-const mostBytes = 16_777_216
 
 export class Attachments extends Context.Service<Attachments, {
   /** As `Pipeline.submit`. */
@@ -45,9 +41,9 @@ export class Attachments extends Context.Service<Attachments, {
 
       const submit: Attachments["Service"]["submit"] = Effect.fnUntraced(function*(from, event, arrival, attachments) {
         const bytes = attachments.reduce((sum, { data }) => sum + Buffer.byteLength(data), 0)
-        if (attachments.length > mostAttachments || bytes > mostBytes) {
+        if (attachments.length > maximumArtifacts || bytes > maximumArtifactBytes) {
           return yield* Effect.fail(
-            new Error(`An event brings at most ${mostAttachments} attachments, and 16 MiB of them together.`)
+            new Error(`An event brings at most ${maximumArtifacts} attachments, and 16 MiB of them together.`)
           )
         }
         const { trust } = from.channel

@@ -60,7 +60,7 @@ const make = Effect.gen(function*() {
       data: {
         channel,
         connector_id,
-        ...(others === undefined ? bounded(data) : { others }),
+        ...(others === undefined ? bounded(redactor.redactJson(data)) : { others }),
         error: { code, message: said, retryable: false }
       }
     }).pipe(

@@ -12,7 +12,7 @@
  */
 import { Cause, Context, Effect, Exit, Layer, Redacted, Schema } from "effect"
 import { namedHosts } from "../safety/NamedHosts.ts"
-import { loadClient, makeOutgoing } from "../safety/Outgoing.ts"
+import { makeOutgoing } from "../safety/Outgoing.ts"
 import { Redactor } from "../secrets/Redactor.ts"
 import { missingSecret, SecretsStore } from "../secrets/SecretsStore.ts"
 import { fromPlugin } from "./Awaiting.ts"
@@ -94,7 +94,6 @@ export const layer = Layer.effect(
         more: []
       })
     }
-    if (settings.plugins.length > 0) yield* Effect.promise(loadClient)
     return Registry.of(withLive(registry, yield* LiveTools))
   })
 ).pipe(Layer.provideMerge(LiveTools.layer))

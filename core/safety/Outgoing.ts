@@ -8,7 +8,7 @@
  */
 import type * as dns from "node:dns"
 import * as net from "node:net"
-import type { Agent, buildConnector, Dispatcher } from "undici"
+import type { buildConnector, Dispatcher } from "undici"
 import { type NamedHosts, namedHosts, plainHost } from "./NamedHosts.ts"
 import { isPublic, lookUp, type Lookup } from "./PublicAddress.ts"
 
@@ -49,16 +49,12 @@ const pinned = (addresses: ReadonlyArray<dns.LookupAddress>): net.LookupFunction
   else done(null, first?.address ?? "", first?.family)
 }
 
-type Client = [{ readonly default: typeof Agent }, { readonly default: typeof buildConnector }]
-let client: Promise<Client> | undefined
-
-/** Loads the client, which takes a moment: a host does it while it starts, so that no tool waits for it in its own time. */
-export const loadClient = (): Promise<Client> =>
-  client ??= Promise.all([import("undici/lib/dispatcher/agent.js"), import("undici/lib/core/connect.js")])
-
 export const makeOutgoing = (named: NamedHosts, lookup: Lookup = lookUp): Outgoing => {
   const make = async (): Promise<Dispatcher> => {
-    const [{ default: Agent }, { default: connector }] = await loadClient()
+    const [{ default: Agent }, { default: connector }] = await Promise.all([
+      import("undici/lib/dispatcher/agent.js"),
+      import("undici/lib/core/connect.js")
+    ])
     const connect = (options: buildConnector.Options, done: buildConnector.Callback): void => {
       const port = Number(options.port) || (options.protocol === "https:" ? 443 : 80)
       allowed(plainHost(options.hostname), port, named, lookup).then(

@@ -17,6 +17,9 @@ import { type Leak, Redactor } from "../secrets/Redactor.ts"
 
 /** Of one, in bytes. */
 export const maximumArtifact = 8_388_608
+/** Of one call, or of one event. */
+export const maximumArtifacts = 32
+export const maximumArtifactBytes = 16_777_216
 const mebibyte = 1_048_576
 
 /** It is not kept; `detail` is a sentence. */

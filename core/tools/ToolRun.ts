@@ -16,6 +16,7 @@ import type { SecretOption } from "../plugin/Secret.ts"
 import type { KeptArtifact, NewSchedule, ToolContext, TransactionalContext } from "../plugin/Tool.ts"
 import { guardedFetch } from "../safety/GuardedFetch.ts"
 import { publicOnly } from "../safety/Outgoing.ts"
+import { maximumArtifactBytes, maximumArtifacts } from "./Artifacts.ts"
 import {
   type Ending,
   type Kind,
@@ -68,10 +69,6 @@ export interface ArtifactMeta {
   readonly name?: string
   readonly mediaType?: string
 }
-
-/** Of one call. */
-const maximumArtifacts = 32
-const maximumArtifactBytes = 16_777_216
 
 /** Characters of what the operator is told when a schedule is due; the chat takes no more in one message. */
 const longestNotice = 8_000

@@ -5,7 +5,7 @@
 import { ImapFlow } from "imapflow"
 import type { SecretOption } from "syris"
 import type { Account } from "./Account.ts"
-import { whyUnreachable } from "./Unreachable.ts"
+import { certificateProblem, whyUnreachable } from "./Unreachable.ts"
 
 /** What opens a connection: the run of a tool, a channel, a check. */
 export interface Opening {
@@ -41,9 +41,8 @@ export const imapProblem = ({ imap }: Account, error: unknown): string => {
       error.responseText === undefined ? "" : ` ("${error.responseText.slice(0, 200)}")`
     }: check the user and the password (many providers want an app password).`
   }
-  if (/certificate|self-signed|altname/i.test(`${error.code} ${error.message}`)) {
-    return `${where} shows a certificate that can't be checked (${error.message}): give Node its authority by NODE_EXTRA_CA_CERTS.`
-  }
+  const untrusted = certificateProblem(where, `${error.code} ${error.message}`, error.message)
+  if (untrusted !== undefined) return untrusted
   return `The mailbox at ${where} can't be reached: ${whyUnreachable(error.code, error.responseText ?? error.message)}.`
 }
 

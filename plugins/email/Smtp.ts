@@ -7,7 +7,7 @@ import SMTPConnection from "nodemailer/lib/smtp-connection"
 import { ToolRefused, ToolUnknown } from "syris"
 import type { Account } from "./Account.ts"
 import type { Opening } from "./Imap.ts"
-import { whyUnreachable } from "./Unreachable.ts"
+import { certificateProblem, whyUnreachable } from "./Unreachable.ts"
 
 /** The server took it. */
 export interface Taken {
@@ -55,9 +55,8 @@ export const smtpProblem = ({ smtp }: Account, error: unknown): string => {
   if (problem.code === "EAUTH") {
     return `${where} does not let ${smtp.user ?? ""} in ("${words(problem)}"): check the user and the password.`
   }
-  if (/certificate|self-signed|altname/i.test(problem.message)) {
-    return `${where} shows a certificate that can't be checked (${problem.message}): give Node its authority by NODE_EXTRA_CA_CERTS.`
-  }
+  const untrusted = certificateProblem(where, problem.message, problem.message)
+  if (untrusted !== undefined) return untrusted
   return `The server that sends, ${where}, can't be reached: ${
     whyUnreachable(problem.code, problem.response ?? problem.message)
   }.`

@@ -24,6 +24,12 @@ const advice: ReadonlyArray<readonly [RegExp, string]> = [
   ]
 ]
 
+/** A sentence where it is the certificate, by what is `said` of it. */
+export const certificateProblem = (where: string, said: string, message: string): string | undefined =>
+  /certificate|self-signed|altname/i.test(said)
+    ? `${where} shows a certificate that can't be checked (${message}): give Node its authority by NODE_EXTRA_CA_CERTS.`
+    : undefined
+
 export const whyUnreachable = (code: string | undefined, message: string): string => {
   const words = message.replaceAll(/\s+/g, " ").trim().slice(0, 300)
   const [, why] = advice.find(([sign]) => sign.test(`${code ?? ""} ${words}`)) ?? []
