@@ -27,13 +27,19 @@ const ofTrace = `
          'tool_call', 'tool_call.attempted', 'info', 'A step of a long task.', '{}', 'noop.run', 'low', 'A2', '{"attempt": 1}'
   from generate_series(1, 100) n`
 
-const fill = async (database: PgWire, rows: number, trace: string, { verbose }: Options): Promise<void> => {
+/** Fills the audit, and spreads 10 000 rows of a trace among the others where one is named. */
+export const fillAudit = async (
+  database: PgWire,
+  rows: number,
+  { verbose }: Options,
+  trace?: string
+): Promise<void> => {
   await database.query("set synchronous_commit = off")
   const parts = 100
   for (let part = 0; part < parts; part++) {
     const size = Math.ceil(rows / parts)
     await database.query(others, [String(part * size), String((part + 1) * size - 1), String(rows)])
-    await database.query(ofTrace, [trace, String((part + 1) / parts)])
+    if (trace !== undefined) await database.query(ofTrace, [trace, String((part + 1) / parts)])
     if (verbose && part % 20 === 19) say(`${((part + 1) * size).toLocaleString("en")} rows are there`)
   }
   await database.query("vacuum analyze audit_events")
@@ -49,7 +55,7 @@ export const auditPage = async (options: Options): Promise<void> => {
   const database = await postgres.connect("host")
   const trace = randomUUID()
   const began = performance.now()
-  await fill(database, rows, trace, options)
+  await fillAudit(database, rows, options, trace)
   say(`The rows took ${((performance.now() - began) / 1_000).toFixed(0)} s to make.`)
 
   await using host = await startHost(path.join(folder.path, "home"), postgres.url("host"))

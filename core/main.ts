@@ -25,6 +25,7 @@ import { HostLease } from "./health/HostLease.ts"
 import { HostLife } from "./health/HostLife.ts"
 import { version } from "./health/Version.ts"
 import { HttpAddress, layerHttpServer } from "./http/HttpServer.ts"
+import { Sessions } from "./http/Sessions.ts"
 import { Token } from "./http/Token.ts"
 import { PluginGrants } from "./isolates/PluginGrants.ts"
 import * as IsolateHost from "./isolates/IsolateHost.ts"
@@ -292,12 +293,17 @@ const writeBanner = Effect.fnUntraced(function*(place: Place, url: string) {
   const settings = yield* Settings
   const own = new Set((yield* PluginHost.HostPlugins).map(({ spec }) => spec.name))
   const registry = yield* Registry
+  const page = registry.page() === undefined
+    ? {}
+    // The code is for whoever sits there, and for no log.
+    : { page: process.stdout.isTTY ? { login: (yield* Sessions).makeCode().url } : { url } }
   const plugins = registry.plugins().filter(({ name }) => !own.has(name))
   const ruled = unknownPolicyTools(settings.policy, registry.tools().map(({ definition }) => definition.name))
   const { embedded } = place
   const banner = formatBanner({
     version,
     url,
+    ...page,
     token: path.join(home, "token"),
     autonomy,
     paused,

@@ -1,9 +1,12 @@
 /**
  * Reads the audit: pages, and a live stream that misses nothing (see `CommitOrder.ts`).
  *
+ * What has no index is searched for in bounded pages (`Search.ts`), between the transactions of its times
+ * (`TransactionTime.ts`).
+ *
  * A transactional tool that keeps its transaction open holds the stream back, never longer than its time-out.
  */
-import { Context, Effect, Layer, type Stream } from "effect"
+import { Context, Effect, Layer, Semaphore, type Stream } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import type { AuditEvent } from "../contract/AuditEvent.ts"
 import { isUuid } from "../database/Ids.ts"
@@ -17,7 +20,9 @@ import {
   readPosition,
   sealPosition
 } from "./CommitOrder.ts"
-import { type CursorInvalid, type Page, pageOf, type PageRequest, present } from "./Page.ts"
+import { type CursorInvalid, pageOf, type PageRequest, present } from "./Page.ts"
+import { contains, inStep, type Looked, makePace, mayBeId, search, type SearchPage, type Step } from "./Search.ts"
+import { slack, transactionAt } from "./TransactionTime.ts"
 
 export interface AuditFilter {
   readonly trace_id?: string
@@ -28,16 +33,25 @@ export interface AuditFilter {
   readonly task_id?: string
   readonly since?: Date
   readonly until?: Date
+  /** Stands in the row's own words, in any case of its letters. */
+  readonly text?: string
+  readonly risk?: string
+  /** Who did it, as the row has it. */
+  readonly actor_id?: string
+  /** Of the event that the row is about; where it names none, of one in its trace. */
+  readonly channel?: string
+  readonly connector_id?: string
 }
 
 export class AuditLog extends Context.Service<AuditLog, {
   /**
-   * Newest first; with `trace_id` oldest first. `limit` 1 to 500.
+   * Newest first; with `trace_id` oldest first, unless `newestFirst` says otherwise. `limit` 1 to 500. With one of the filters
+   * `text`, `risk`, `actor_id`, `channel` and `connector_id` a page may have fewer rows, even none, and yet a cursor.
    */
   readonly page: (
     filter: AuditFilter,
-    page: PageRequest
-  ) => Effect.Effect<Page<AuditEvent>, CursorInvalid | SqlError.SqlError>
+    page: PageRequest & { readonly newestFirst?: boolean }
+  ) => Effect.Effect<SearchPage<AuditEvent>, CursorInvalid | SqlError.SqlError>
   /**
    * Live rows in commit order, without a gap, from after `after` (an opaque id of an earlier row) or from now on.
    * A database that is away delays the stream, it does not end it.
@@ -54,6 +68,7 @@ export class AuditLog extends Context.Service<AuditLog, {
 interface Row extends Committed, Nullable<Omit<AuditEvent, "seq" | "timestamp">> {
   readonly timestamp: Date
 }
+type Found = Row & Looked
 type Nullable<A> = { readonly [K in keyof A]-?: undefined extends A[K] ? Exclude<A[K], undefined> | null : A[K] }
 
 /** The types of which there are several for each event and step; the index by type leaves them out (migrations/0002). */
@@ -87,6 +102,10 @@ const toEvent = (row: Row): AuditEvent => ({
   data: row.data
 })
 
+/** Whether it asks for something that may be rare and has no index. */
+const isSearch = ({ actor_id, channel, connector_id, risk, text }: AuditFilter): boolean =>
+  [actor_id, channel, connector_id, risk, text].some((one) => one !== undefined)
+
 /** Whether this is an id that a stream gives out. */
 export const isStreamId = (id: string): boolean => openPosition("row", id) !== undefined
 
@@ -94,28 +113,67 @@ const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const audit = yield* AuditWake
 
+  const looking = yield* Semaphore.make(2)
+
   const columns = sql.literal(`
     a.xid::text as commit, a.seq, a.audit_id, a.timestamp, a.trace_id, a.stage, a.type, a.outcome, a.summary, a.refs,
     a.actor, a.tool, a.risk, a.autonomy, a.latency_ms, a.data`)
 
-  const where = (filter: AuditFilter) => [
-    ...(filter.trace_id === undefined ? [] : [sql`a.trace_id  =  ${filter.trace_id}::uuid`]),
-    ...(filter.type === undefined ? [] : [sql`a.type      =  ${filter.type}`]),
+  /** What has an index. */
+  const indexed = (filter: AuditFilter) => [
+    ...(filter.trace_id === undefined ? [] : [sql`a.trace_id = ${filter.trace_id}::uuid`]),
     // Lets the planner take the index of the rarer types. The commonest are found by reading the newest rows.
-    ...(filter.type === undefined || commonTypes.includes(filter.type) ? [] : [sql.literal(`a.${rarerTypes}`)]),
-    ...(filter.stage === undefined ? [] : [sql`a.stage     =  ${filter.stage}`]),
-    ...(filter.outcome === undefined ? [] : [sql`a.outcome   =  ${filter.outcome}`]),
-    ...(filter.tool === undefined ? [] : [sql`a.tool      =  ${filter.tool}`]),
+    ...(filter.type === undefined || commonTypes.includes(filter.type)
+      ? []
+      : [sql`a.type = ${filter.type}`, sql.literal(`a.${rarerTypes}`)]),
+    ...(filter.tool === undefined ? [] : [sql`a.tool = ${filter.tool}`]),
     // All of a task is in its trace, which has an index.
     ...(filter.task_id === undefined ? [] : isUuid(filter.task_id) ?
-      [
-        sql`a.trace_id = (select t.trace_id from tasks t where t.task_id = ${filter.task_id}::uuid)`,
-        sql`a.refs->>'task_id' = ${filter.task_id.toLowerCase()}`
-      ] :
-      [sql`false`]),
-    ...(filter.since === undefined ? [] : [sql`a.timestamp >= ${filter.since}`]),
-    ...(filter.until === undefined ? [] : [sql`a.timestamp <  ${filter.until}`])
+      [sql`a.trace_id = (select t.trace_id from tasks t where t.task_id = ${filter.task_id}::uuid)`] :
+      [sql`false`])
   ]
+
+  /** Of the row's event; where it names none, of one in its trace. */
+  const ofEvent = (filter: AuditFilter, row: string) => {
+    const wanted = [
+      ...(filter.channel === undefined ? [] : [sql`e.channel = ${filter.channel}`]),
+      ...(filter.connector_id === undefined ? [] : [sql`e.connector_id = ${filter.connector_id}`])
+    ]
+    if (wanted.length === 0) return []
+    const one = (which: string) =>
+      sql`exists (select 1 from events e where ${sql.literal(which)} and ${sql.and(wanted)})`
+    return [
+      sql`case when ${sql.literal(`${row}.refs->>'event_id'`)} is not null
+        then ${one(`e.event_id = (${row}.refs->>'event_id')::uuid`)}
+        else ${one(`e.trace_id = ${row}.trace_id`)} end`
+    ]
+  }
+
+  /** What has none, over a row that is called `row`: the cheapest first, a text late. */
+  const others = (filter: AuditFilter, row: string) => {
+    const is = (column: string, value: string | undefined) =>
+      value === undefined ? [] : [sql`${sql.literal(`${row}.${column}`)} = ${value}`]
+    return [
+      ...(filter.type !== undefined && commonTypes.includes(filter.type) ? is("type", filter.type) : []),
+      ...is("stage", filter.stage),
+      ...is("outcome", filter.outcome),
+      ...is("risk", filter.risk),
+      ...is("actor", filter.actor_id),
+      ...(filter.task_id === undefined ? [] : is("refs->>'task_id'", filter.task_id.toLowerCase())),
+      ...(filter.since === undefined ? [] : [sql`${sql.literal(row)}.timestamp >= ${filter.since}`]),
+      ...(filter.until === undefined ? [] : [sql`${sql.literal(row)}.timestamp <  ${filter.until}`]),
+      ...(filter.text === undefined ? [] : [contains(
+        sql,
+        filter.text,
+        ["summary", "type", "tool", "actor", ...(mayBeId(filter.text) ? ["trace_id::text", "audit_id::text"] : [])]
+          .map((column) => `${row}.${column}`),
+        [`${row}.refs`, `${row}.data`]
+      )]),
+      ...ofEvent(filter, row)
+    ]
+  }
+
+  const where = (filter: AuditFilter) => [...indexed(filter), ...others(filter, "a")]
 
   const oldestFirst = (filter: AuditFilter, limit: number, after: Position | undefined) =>
     sql<Row>`
@@ -142,25 +200,101 @@ const make = Effect.gen(function*() {
     left join lateral (
       select ${columns}
       from audit_events a
-      where ${sql.and([...where(filter), sql`(a.xid, a.seq) > (${after.xid}::xid8, ${after.seq}::bigint)`])}
+      where ${sql.and([...indexed(filter), sql`(a.xid, a.seq) > (${after.xid}::xid8, ${after.seq}::bigint)`])}
         and a.xid < h.horizon
       order by a.xid, a.seq
       limit ${limit}
     ) r on true`
 
-  const page = Effect.fnUntraced(function*(filter: AuditFilter, { cursor, limit }: PageRequest) {
-    const kind = filter.trace_id === undefined ? "audit" : "trace"
-    const position = cursor === undefined ? undefined : yield* readPosition(kind, cursor)
-    const rows = yield* (kind === "trace" ? oldestFirst : newestFirst)(filter, limit, position)
-    return pageOf(rows, limit, toEvent, (last) => sealPosition(kind, last))
+  /**
+   * The same, for what has no index: a bounded number of rows is looked at, at most two streams at once. A stream that is far
+   * behind takes neither the connections nor the processors from the work of the host.
+   */
+  const lookingAfter = (filter: AuditFilter) => {
+    const pace = makePace()
+    return (after: Position, limit: number) =>
+      looking.withPermits(1)(pace((rows) => {
+        const next = sql`
+      select ${columns}
+      from audit_events a
+      where ${sql.and([...indexed(filter), sql`(a.xid, a.seq) > (${after.xid}::xid8, ${after.seq}::bigint)`])}
+        and a.xid < h.horizon
+      order by a.xid, a.seq
+      limit ${rows}`
+        const step: Step<Found> = { after: undefined, rows, hits: limit - 1 }
+        return Effect.map(
+          sql<Final<Found>>`
+      select h.horizon::text, r.*
+      from (select audit_horizon() as horizon) h
+      left join lateral (${inStep(sql, step, next, others(filter, "r"))}) r on true`,
+          (found) => found.map((row) => ({ ...row, cut: row.looked === rows }))
+        )
+      }))
+  }
+
+  /** The transactions that a search is kept to. After a first page, it is behind those that are too late. */
+  const within = Effect.fnUntraced(function*({ since, until }: AuditFilter, begun: boolean) {
+    const from = since === undefined ? undefined : yield* transactionAt(sql, new Date(since.getTime() - slack))
+    const to = until === undefined || begun ? undefined : yield* transactionAt(sql, new Date(until.getTime() + slack))
+    return [
+      ...(from === undefined ? [] : [sql`a.xid >= ${from}::xid8`]),
+      ...(to === undefined ? [] : [sql`a.xid < ${to}::xid8`])
+    ]
   })
+
+  const found = Effect.fnUntraced(
+    function*(filter: AuditFilter, kind: "audit" | "trace", limit: number, position: Position | undefined) {
+      const bounds = kind === "trace" ? [] : yield* within(filter, position !== undefined)
+      const fixed = [...indexed(filter), ...bounds]
+      const read = (step: Step<Found>) => {
+        const from: Position | undefined = step.after === undefined
+          ? position
+          : { xid: step.after.commit, seq: String(step.after.seq) }
+        const rows = kind === "trace"
+          ? sql`
+          select ${columns}
+          from audit_events a
+          where ${sql.and([...fixed, ...(from === undefined ? [] : [sql`a.seq > ${from.seq}::bigint`])])}
+          order by a.seq
+          limit ${step.rows}`
+          : sql`
+          select ${columns}
+          from audit_events a
+          where ${
+            sql.and([
+              ...fixed,
+              ...(from === undefined ? [] : [sql`(a.xid, a.seq) < (${from.xid}::xid8, ${from.seq}::bigint)`])
+            ])
+          }
+          order by a.xid desc, a.seq desc
+          limit ${step.rows}`
+        return inStep(sql, step, rows, others(filter, "r"))
+      }
+      return yield* search(
+        { read, toRecord: toEvent, toCursor: (row) => sealPosition(kind, row), timeOf: (row) => row.timestamp },
+        limit
+      )
+    }
+  )
+
+  const page = Effect.fnUntraced(
+    function*(filter: AuditFilter, { cursor, limit, newestFirst: newest }: PageRequest & { newestFirst?: boolean }) {
+      const kind = filter.trace_id === undefined || newest === true ? "audit" : "trace"
+      const position = cursor === undefined ? undefined : yield* readPosition(kind, cursor)
+      if (isSearch(filter)) return yield* found(filter, kind, limit, position)
+      const rows = yield* (kind === "trace" ? oldestFirst : newestFirst)(filter, limit, position)
+      return pageOf(rows, limit, toEvent, (last) => sealPosition(kind, last))
+    }
+  )
 
   const stream = (filter: AuditFilter, after?: string) =>
     inCommitOrder({
       sql,
       kind: "row",
       listen: audit.listen,
-      finalAfter: (position, limit) => finalAfter(filter, position, limit),
+      finalAfter: others(filter, "r").length > 0
+        ? lookingAfter(filter)
+        : (position, limit) => finalAfter(filter, position, limit),
       show: (row: Row, id) => ({ id, event: toEvent(row) })
     }, after)
 

@@ -25,7 +25,13 @@ export interface Committed {
 type Nulls<A> = { readonly [K in keyof A]: null }
 
 /** A final row with the horizon below which every row is final; only the horizon where there is none. */
-export type Final<Row> = (Row | Nulls<Row>) & { readonly horizon: string }
+export type Final<Row> = (Row | Nulls<Row>) & {
+  readonly horizon: string
+  /** Whether it is what was asked for; it is where nothing is said. */
+  readonly hit?: boolean | null
+  /** Whether the read ended with it before the horizon: the next one begins behind it. */
+  readonly cut?: boolean
+}
 
 /** What is streamed. */
 export interface Source<Row extends Committed, A> {
@@ -91,18 +97,20 @@ export const inCommitOrder = <Row extends Committed, A>(
         next = performance.now() + readInterval
         const rows = yield* patiently(finalAfter(position, batch))
         const shown: Array<A> = []
+        let cut = false
         for (const row of rows) {
+          cut = rows.length === batch || row.cut === true
           // What was not asked for is passed over for good: the next read begins at the horizon.
-          if (rows.length < batch) position = { xid: row.horizon, seq: "0" }
+          if (!cut) position = { xid: row.horizon, seq: "0" }
           if (!isRow(row)) continue
-          if (rows.length === batch) position = { xid: row.commit, seq: String(row.seq) }
-          shown.push(show(row, sealPosition(kind, row)))
+          if (cut) position = { xid: row.commit, seq: String(row.seq) }
+          if (row.hit !== false) shown.push(show(row, sealPosition(kind, row)))
         }
         if (shown.length > 0) {
           if (rows.length === batch) next = 0
           return [shown, Option.some(position)] as const
         }
-        yield* Effect.timeoutOption(woken, pollInterval)
+        if (!cut) yield* Effect.timeoutOption(woken, pollInterval)
       }
     })
     return Stream.paginate(start, read)

@@ -1,6 +1,7 @@
 /**
  * What a started host says of itself. Pure; a password in an address is never in it.
  */
+import { withoutPassword } from "../database/WithoutPassword.ts"
 import { autonomyInWords } from "../safety/AutonomyWords.ts"
 import { paints } from "./layout.ts"
 import { visible } from "../contract/Visible.ts"
@@ -10,8 +11,8 @@ export interface BannerInfo {
   readonly url: string
   /** The file of the token. */
   readonly token: string
-  /** A link that logs a browser in once, where the host made one. */
-  readonly login?: string
+  /** Where there is a page: a link that logs a browser in once, or, where others may read this, the page's address. */
+  readonly page?: { readonly login: string } | { readonly url: string }
   readonly autonomy: string
   readonly paused?: boolean
   readonly database:
@@ -30,7 +31,7 @@ export const formatBanner = (info: BannerInfo, options: BannerOptions = {}): str
   const paint = paints(options.colour ?? wantsColour())
   const rows: Array<readonly [string, string]> = [
     ["address", paint.bold(visible(info.url))],
-    ...(info.login === undefined ? [] : [["page", visible(info.login)] as const]),
+    ...(info.page === undefined ? [] : [["page", page(info.page, paint)] as const]),
     ["token", visible(info.token)],
     [
       "autonomy",
@@ -54,6 +55,11 @@ export const formatBanner = (info: BannerInfo, options: BannerOptions = {}): str
 
 const autonomies: Readonly<Record<string, string>> = autonomyInWords
 
+const page = (given: NonNullable<BannerInfo["page"]>, { bold, dim }: ReturnType<typeof paints>): string =>
+  "login" in given
+    ? `${bold(visible(given.login))} ${dim("(good once, for 5 minutes)")}`
+    : `${visible(given.url)}/ ${dim("(npm run syris open prints a link that logs a browser in)")}`
+
 const plugin = ({ name, version }: BannerInfo["plugins"][number]) =>
   version === undefined ? visible(name) : `${visible(name)} ${visible(version)}`
 
@@ -63,17 +69,6 @@ const database = (given: BannerInfo["database"]) =>
     : `${given.version === undefined ? "" : `PostgreSQL ${visible(given.version)} at `}${
       visible(withoutPassword(given.url))
     }`
-
-/** A database address that may be shown: user and host stay, the password (in the query too) does not. */
-export const withoutPassword = (address: string): string => {
-  const url = URL.parse(address)
-  if (url === null) return "the given address"
-  if (url.password !== "") url.password = "***"
-  for (const key of Array.from(url.searchParams.keys())) {
-    if (/pass|secret|key/i.test(key)) url.searchParams.set(key, "***")
-  }
-  return url.href
-}
 
 const wantsColour = () =>
   process.stdout.isTTY === true && (process.env.NO_COLOR ?? "") === "" && process.env.TERM !== "dumb"

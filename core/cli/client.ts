@@ -40,11 +40,12 @@ export interface Answer {
 export class Client extends Context.Service<Client, {
   readonly url: string
   readonly request: (path: string, request?: Request) => Effect.Effect<Answer, RequestFailed>
-  /** Server-sent events: the answer's body once its head has arrived; `signal` closes it. */
+  /** Server-sent events, or another media type: the answer's body once its head has arrived; `signal` closes it. */
   readonly stream: (
     path: string,
     headers: Record<string, string>,
-    signal: AbortSignal
+    signal: AbortSignal,
+    mediaType?: string
   ) => Effect.Effect<ReadableStream<Uint8Array>, RequestFailed>
   /** For what speaks another protocol at the same address: with the token, without redirects. Rejects with `RequestFailed`. */
   readonly fetch: (path: string, init?: RequestInit) => Promise<Response>
@@ -83,15 +84,20 @@ export class Client extends Context.Service<Client, {
       })
 
       const stream = Effect.fn("Client.stream")(
-        function*(to: string, headers: Record<string, string>, signal: AbortSignal) {
+        function*(
+          to: string,
+          headers: Record<string, string>,
+          signal: AbortSignal,
+          mediaType = "text/event-stream"
+        ) {
           return yield* Effect.tryPromise({
             try: async () => {
               const response = await send(
                 `${url}${to}`,
-                { headers: { ...headers, accept: "text/event-stream" } },
+                { headers: { ...headers, accept: mediaType } },
                 signal
               )
-              const streams = response.headers.get("content-type")?.startsWith("text/event-stream") === true
+              const streams = response.headers.get("content-type")?.startsWith(mediaType) === true
               if (!response.ok || !streams || response.body === null) {
                 answerOf(response, await response.text(), url, home)
                 throw notSyris(url, response.status)

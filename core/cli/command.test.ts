@@ -2,7 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import { formatBanner, withoutPassword } from "./banner.ts"
+import { withoutPassword } from "../database/WithoutPassword.ts"
+import { type BannerInfo, formatBanner } from "./banner.ts"
 import { recordedHost, run, runChild, temporaryHome } from "./RecordedHost.ts"
 import { settledPaths } from "./workingFolder.ts"
 
@@ -14,7 +15,19 @@ describe("syris", () => {
       const help = yield* run({}, ["--help"])
       assert.strictEqual(help.code, 0)
       for (
-        const command of ["up", "send", "chat", "trace", "tasks", "task", "settle", "audit", "secrets", "doctor"]
+        const command of [
+          "up",
+          "open",
+          "send",
+          "chat",
+          "trace",
+          "tasks",
+          "task",
+          "settle",
+          "audit",
+          "secrets",
+          "doctor"
+        ]
           .concat(
             ["approvals", "approve", "deny", "edit", "autonomy", "pause", "resume"]
           )
@@ -171,6 +184,27 @@ describe("the banner", () => {
     npm run syris send "set a timer for 5 minutes"
 `
     )
+  })
+
+  it("shows the link that logs a browser in, where there is a page", () => {
+    const url = "http://127.0.0.1:4747"
+    const banner = (page: NonNullable<BannerInfo["page"]>) =>
+      formatBanner({
+        version: "0.1.0",
+        url,
+        page,
+        token: "/srv/.syris/token",
+        autonomy: "A2",
+        database: { kind: "embedded", path: "/srv/.syris/postgres", version: "18.1" },
+        plugins: [],
+        notes: []
+      }, { colour: false })
+    assert.match(
+      banner({ login: `${url}/#k3m9x2` }),
+      /^ {2}page {6}http:\/\/127\.0\.0\.1:4747\/#k3m9x2 \(good once, for 5 minutes\)$/m
+    )
+    // In a log it is none.
+    assert.match(banner({ url }), /^ {2}page {6}http:\/\/127\.0\.0\.1:4747\/ \(npm run syris open prints a link/m)
   })
 
   it("shows nothing of an address that it can't read", () => {

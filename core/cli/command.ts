@@ -14,10 +14,12 @@ import { CommandFailed } from "./CommandFailed.ts"
 import { autonomy, pause, resume } from "./controls.ts"
 import { costs } from "./costs.ts"
 import { doctor } from "./doctor.ts"
+import { exportRecords } from "./export.ts"
 import { integrations } from "./integrations.ts"
 import { jobs } from "./jobs.ts"
 import { mcp } from "./mcpServe.ts"
 import { memory } from "./memory.ts"
+import { open } from "./open.ts"
 import { plugins } from "./plugins.ts"
 import { policy } from "./policy.ts"
 import { replay } from "./replay.ts"
@@ -46,6 +48,7 @@ export const syris = Command.make("syris").pipe(
   ]),
   Command.withSubcommands([
     up,
+    open,
     send,
     chat,
     trace,
@@ -56,6 +59,7 @@ export const syris = Command.make("syris").pipe(
     jobs,
     settle,
     audit,
+    exportRecords,
     approvals,
     approve,
     deny,

@@ -54,6 +54,7 @@ describe("syris send", () => {
     [{ settled: true, outcome: "unhandled" }, 2, /Nothing matched.*Try: syris send .*\n.*add a plugin/],
     [{ settled: true, outcome: "dropped" }, 2, /dropped/],
     [{ settled: false }, 0, /not finished after 10 s/],
+    [{ settled: false, paused: true }, 0, /Everything is paused; it goes on after: syris resume/],
     [{ deduped: true, conflict: true, settled: true, outcome: "succeeded" }, 0, /with another text/],
     [{ settled: true, outcome: "succeeded", reply: "\u001b[2J\u202eok" }, 0, /^<U\+001B>\[2J<U\+202E>ok\n/]
   ]

@@ -68,7 +68,8 @@ export const send = Command.make(
       const { canColor } = yield* TerminalCapabilities.TerminalCapabilities
       const paint = paints(canColor)
       const say = yield* spell
-      for (const line of inWords(sent, wait, say)) yield* Console.log(line)
+      const isPaused = wait > 0 && sent.outcome === undefined && sent.deduped !== true && (yield* pausedNow)
+      for (const line of inWords(sent, wait, say, isPaused)) yield* Console.log(line)
       yield* Console.log(
         paint.dim(`Trace ${visible(sent.trace_id)}. See what happened: ${say("trace", visible(sent.trace_id))}`)
       )
@@ -88,11 +89,17 @@ export const send = Command.make(
   ])
 )
 
+const pausedNow = Effect.gen(function*() {
+  const { body } = yield* (yield* Client).request("/state")
+  return (body as { readonly paused: boolean }).paused
+}).pipe(Effect.orElseSucceed(() => false))
+
 /** What came of it, for a person. */
 export const inWords = (
   sent: Sent,
   wait: number,
-  say: (...args: ReadonlyArray<string>) => string
+  say: (...args: ReadonlyArray<string>) => string,
+  isPaused = false
 ): ReadonlyArray<string> => {
   const lines: Array<string> = []
   if (sent.deduped === true) {
@@ -127,7 +134,13 @@ export const inWords = (
       break
     case undefined:
       if (sent.deduped !== true) {
-        lines.push(wait === 0 ? "Taken in." : `Taken in, and not finished after ${wait} s; it goes on by itself.`)
+        lines.push(
+          wait === 0
+            ? "Taken in."
+            : isPaused
+            ? `Taken in. Everything is paused; it goes on after: ${say("resume")}`
+            : `Taken in, and not finished after ${wait} s; it goes on by itself.`
+        )
       }
       break
     default:

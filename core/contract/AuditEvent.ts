@@ -84,6 +84,8 @@ export const auditTypes = {
   "operator.policy_revoked": ["operator", "success"],
   "operator.quiet_hours_changed": ["operator", "success"],
   "operator.plugin_granted": ["operator", "success"],
+  "operator.logged_in": ["operator", "success"],
+  "operator.logged_out": ["operator", "success"],
   "worker.job_queued": ["worker", "info"],
   "worker.job_started": ["worker", "info"],
   "worker.job_progress": ["worker", "info"],

@@ -79,3 +79,14 @@ export const Task = Schema.Struct({
   updated_at: Schema.String
 })
 export type Task = typeof Task.Type
+
+/** As it is alone. */
+export const TaskWithSteps = Task.pipe(Schema.fieldsAssign({ steps: Schema.Array(Step) }))
+export type TaskWithSteps = typeof TaskWithSteps.Type
+
+/** As it is in a list. */
+export const ListedTask = Task.pipe(Schema.fieldsAssign({
+  /** Steps that succeeded, all that there are so far, and the first that is neither done nor skipped. */
+  progress: Schema.Struct({ done: Schema.Int, steps: Schema.Int, step: Schema.optionalKey(Schema.String) })
+}))
+export type ListedTask = typeof ListedTask.Type

@@ -17,11 +17,13 @@ import { ControlsGroup } from "./groups/Controls.ts"
 import { CostsGroup } from "./groups/Costs.ts"
 import { DocumentationGroup } from "./groups/Documentation.ts"
 import { EventsGroup } from "./groups/Events.ts"
+import { ExportGroup } from "./groups/Export.ts"
 import { HooksGroup } from "./groups/Hooks.ts"
 import { IntakeGroup } from "./groups/Intake.ts"
 import { IntegrationsGroup } from "./groups/Integrations.ts"
 import { JobsGroup } from "./groups/Jobs.ts"
 import { LlmGroup } from "./groups/Llm.ts"
+import { LoginGroup } from "./groups/Login.ts"
 import { McpGroup } from "./groups/Mcp.ts"
 import { MemoryGroup } from "./groups/Memory.ts"
 import { PluginsGroup } from "./groups/Plugins.ts"
@@ -30,6 +32,7 @@ import { QuestionsGroup } from "./groups/Questions.ts"
 import { QuietHoursGroup } from "./groups/QuietHours.ts"
 import { RulesGroup } from "./groups/Rules.ts"
 import { SchedulesGroup } from "./groups/Schedules.ts"
+import { SettingsGroup } from "./groups/Settings.ts"
 import { SystemGroup } from "./groups/System.ts"
 import { TasksGroup } from "./groups/Tasks.ts"
 import { ToolCallsGroup } from "./groups/ToolCalls.ts"
@@ -49,6 +52,8 @@ export const Api = HttpApi.make("syris")
   .add(JobsGroup)
   .add(QuestionsGroup)
   .add(IntegrationsGroup)
+  .add(ExportGroup, SettingsGroup)
+  .add(LoginGroup)
   .middleware(Checked)
   .annotate(HttpApi.ParseOptions, { onExcessProperty: "error", errors: "all" })
   .annotate(HttpApi.HeadersParseOptions, {})
@@ -56,8 +61,11 @@ export const Api = HttpApi.make("syris")
   .annotate(HttpApi.ErrorParseOptions, {})
 export type Api = typeof Api
 
-/** Addresses that need no token. */
-const open = new Set(["GET /health", "GET /docs", "POST /hooks/{connector_id}"])
+/** Addresses that need neither token nor session. */
+const open = new Set(["GET /health", "GET /docs", "POST /login", "POST /hooks/{connector_id}"])
+
+/** Addresses that take the token only. */
+const tokenOnly = /^(\/mcp|\/login\/codes)$/
 
 interface Operation {
   security?: ReadonlyArray<Record<string, ReadonlyArray<string>>>
@@ -69,15 +77,26 @@ export const Document = Api
     title: "SYRIS",
     version,
     description:
-      "The automation host of one operator. Every address but a few takes the bearer token from $SYRIS_HOME/token.",
+      "The automation host of one operator. Every address but a few takes the bearer token from $SYRIS_HOME/token, or the " +
+      "session of a browser that is logged in.",
     transform: (document) => {
-      document["components"].securitySchemes = { bearer: { type: "http", scheme: "bearer" } }
-      document["security"] = [{ bearer: [] }]
+      document["components"].securitySchemes = {
+        bearer: { type: "http", scheme: "bearer" },
+        cookie: {
+          type: "apiKey",
+          in: "cookie",
+          name: "syris_session_4747",
+          description:
+            "Set by POST /login; its name ends in the port of the host. Requests that may change something need the host's Origin."
+        }
+      }
+      document["security"] = [{ bearer: [] }, { cookie: [] }]
       for (const [path, item] of Object.entries<Record<string, Operation>>(document["paths"])) {
         for (const [method, operation] of Object.entries(item)) {
           // What the groups say is nothing; the rule is one for all.
           delete operation.security
           if (open.has(`${method.toUpperCase()} ${path}`)) operation.security = []
+          else if (tokenOnly.test(path)) operation.security = [{ bearer: [] }]
         }
       }
       return document

@@ -420,16 +420,16 @@ layer(layerTestServer(), live)("an address", (it) => {
   it.effect("/openapi.json describes every address, /docs shows it without asking anybody, /metrics counts", () =>
     Effect.gen(function*() {
       const document = (yield* send("/openapi.json")).json
+      const by = (security: unknown) =>
+        security === undefined ? "" : JSON.stringify(security) === "[]" ? " open" : ` ${JSON.stringify(security)}`
       assert.match(document.openapi, /^3\.1/)
       const operations = Object.entries<Record<string, { security?: unknown }>>(document.paths).flatMap((
         [where, item]
       ) =>
-        Object.entries(item).map(([method, operation]) =>
-          `${method.toUpperCase()} ${where}${operation.security === undefined ? "" : " open"}`
-        )
+        Object.entries(item).map(([method, operation]) => `${method.toUpperCase()} ${where}${by(operation.security)}`)
       ).sort()
       assert.deepEqual(operations, [
-        "DELETE /mcp",
+        "DELETE /mcp [{\"bearer\":[]}]",
         "DELETE /memory/{id}",
         "DELETE /policy/{id}",
         "DELETE /rules/{id}",
@@ -448,13 +448,14 @@ layer(layerTestServer(), live)("an address", (it) => {
         "GET /docs open",
         "GET /events",
         "GET /events/{id}",
+        "GET /export",
         "GET /health open",
         "GET /integrations",
         "GET /integrations/{id}",
         "GET /jobs",
         "GET /jobs/{id}",
         "GET /llm/context",
-        "GET /mcp",
+        "GET /mcp [{\"bearer\":[]}]",
         "GET /memory",
         "GET /metrics",
         "GET /openapi.json",
@@ -469,6 +470,7 @@ layer(layerTestServer(), live)("an address", (it) => {
         "GET /schedules",
         "GET /schedules/{id}",
         "GET /schedules/{id}/occurrences",
+        "GET /settings",
         "GET /state",
         "GET /tasks",
         "GET /tasks/{id}",
@@ -495,7 +497,10 @@ layer(layerTestServer(), live)("an address", (it) => {
         "POST /integrations/{id}/tools/{tool}/trust",
         "POST /jobs",
         "POST /jobs/{id}/cancel",
-        "POST /mcp",
+        "POST /login open",
+        "POST /login/codes [{\"bearer\":[]}]",
+        "POST /logout",
+        "POST /mcp [{\"bearer\":[]}]",
         "POST /plugins/{name}/grant",
         "POST /policy",
         "POST /questions/{id}/answer",
@@ -513,10 +518,13 @@ layer(layerTestServer(), live)("an address", (it) => {
         "POST /tools/{name}/preview",
         "PUT /quiet-hours/{id}"
       ])
+      assert.deepEqual(document.security, [{ bearer: [] }, { cookie: [] }])
+      assert.deepInclude(document.components.securitySchemes.cookie, { type: "apiKey", in: "cookie" })
       assert.property(document.components.securitySchemes, "bearer")
       const docs = yield* send("/docs", { token: false })
       assert.match(docs.headers["content-type"] ?? "", /^text\/html/)
       assert.match(String(docs.headers["content-security-policy"]), /default-src 'none'/)
+      assert.strictEqual(docs.headers["cross-origin-opener-policy"], "same-origin")
       assert.notMatch(docs.text, /<(script|link|img)[^>]+(src|href)="https?:/)
       assert.match(docs.text, /"withDefaultFonts":\s*false/)
       yield* send("/events", { body: event })
@@ -551,6 +559,7 @@ layer(
           undefined :
           hook(({ body, headers }) => {
             if (headers["x-signature"] !== "good") return undefined
+            if ("cookie" in headers) throw new Error("A session is none of its business.")
             const text = Buffer.from(body).toString()
             if (text === "refuse") throw new WebhookRefused("The body has no action.")
             if (text === "throw") throw new Error("secret internals")
@@ -589,7 +598,7 @@ layer(
       const answer = yield* send("/hooks/github", {
         token: false,
         body,
-        headers: { ...signed, "sec-fetch-site": "cross-site" }
+        headers: { ...signed, "sec-fetch-site": "cross-site", cookie: "syris_session_4747=x" }
       })
       assert.strictEqual(answer.status, 202)
       assert.deepEqual(answer.json, { ...ids, deduped: false })

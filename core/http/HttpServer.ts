@@ -27,6 +27,7 @@ import { Stopping } from "./Prefer.ts"
 import { problem, problemBody, type ProblemCode, problemType } from "./Problem.ts"
 import { application } from "./Routes.ts"
 import { makeSignInCallback } from "./SignInCallback.ts"
+import { Sessions } from "./Sessions.ts"
 import { Token } from "./Token.ts"
 import { Traffic } from "./Traffic.ts"
 import { makeWebhooks } from "./Webhooks.ts"
@@ -47,6 +48,19 @@ export class HttpAddress extends Context.Service<HttpAddress, {
 }>()("syris/http/HttpAddress") {}
 
 const finishWithin = "5 seconds"
+
+/**
+ * What an answer says unless it says otherwise: it is kept nowhere, and where a browser shows it as a page it is one that
+ * can do nothing. All addresses are of one origin with the page of the operator, who may be logged in.
+ */
+const defaultHeaders = Object.entries({
+  "cache-control": "no-store",
+  "content-security-policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
+  "cross-origin-resource-policy": "same-origin",
+  "referrer-policy": "no-referrer",
+  "x-content-type-options": "nosniff",
+  "x-frame-options": "DENY"
+})
 
 const isLoopback = (host: string): boolean =>
   host === "localhost" || host === "::1" || /^127\.(\d{1,3}\.){2}\d{1,3}$/.test(host)
@@ -135,6 +149,7 @@ const listenAll = Effect.fnUntraced(function*(host: string, port: number) {
 const make = Effect.gen(function*() {
   const { host, port } = yield* Environment
   const token = yield* Token
+  const sessions = yield* Sessions
   const traffic = yield* Traffic
   const streams = yield* EventStreams
   if (!isLoopback(host)) {
@@ -165,21 +180,25 @@ const make = Effect.gen(function*() {
         yield* close(servers)
       })
   )
-  const door = makeFrontDoor({ host, port: bound, token })
+  const shown = host.includes(":") ? `[${host}]` : host
+  const url = `http://${shown}:${bound}`
+  sessions.listening({ url, port: bound })
+  signIns.listening(url)
+  const door = makeFrontDoor({ host, port: bound, token, sessions, isOpenRoute: pluginRoutes.isOpen })
 
   const listener = (request: http.IncomingMessage, response: http.ServerResponse): void => {
     const path = pathOf(request.url ?? "")
-    const refused = door.refuse(request, path)
+    const { refused, session } = door.admit(request, path)
     if (refused !== undefined) {
       traffic.refusal(refused.code)
       return writeProblem(response, refused)
     }
+    if (session !== undefined) sessions.hold(session, response)
     if (path === "/events" && request.method === "POST") {
       traffic.request("events")
       return intake(request, response)
     }
-    response.setHeader("x-content-type-options", "nosniff")
-    response.setHeader("cache-control", "no-store")
+    for (const [name, value] of defaultHeaders) response.setHeader(name, value)
     if (isHook(path)) {
       traffic.request("hooks")
       return webhooks(request, response)
@@ -194,17 +213,22 @@ const make = Effect.gen(function*() {
     }
     if (path.startsWith("/plugins/") && !isGrant(path)) {
       traffic.request("plugins")
-      return pluginRoutes(request, response)
+      return pluginRoutes.serve(request, response)
     }
-    if (path === "/docs") response.setHeader("content-security-policy", docsPolicy)
+    if (path === "/") {
+      traffic.request("api")
+      return pluginRoutes.home(request, response)
+    }
+    if (path === "/docs") {
+      response.setHeader("content-security-policy", docsPolicy)
+      // Its scripts may do what a session may: whoever opened it from elsewhere has no hand in it.
+      response.setHeader("cross-origin-opener-policy", "same-origin")
+    }
     traffic.request("api")
     routed(request, response)
   }
   for (const server of servers) server.on("request", listener)
 
-  const shown = host.includes(":") ? `[${host}]` : host
-  const url = `http://${shown}:${bound}`
-  signIns.listening(url)
   return HttpAddress.of({ host, port: bound, url })
 })
 
@@ -212,6 +236,7 @@ const make = Effect.gen(function*() {
 export const layerHttpServer = Layer.effect(HttpAddress, make).pipe(
   Layer.provide([ChatLog.layer, JobLog.layer, SystemState.layer, TaskLog.layer, ToolCallLog.layer]),
   Layer.provide(EventStreams.layer),
+  Layer.provideMerge(Sessions.layer),
   Layer.provide(Traffic.layer),
   Layer.provide(NodeHttpServer.layerHttpServices)
 )

@@ -7,6 +7,7 @@ describe("limits", () => {
     const limit = makeWrongCredentials()
     for (let i = 0; i < 10; i++) assert.strictEqual(limit.wrong("a", 0), 0)
     assert.strictEqual(limit.wrong("a", 1_000), 300)
+    assert.deepEqual([limit.closed("a", 2_000), limit.closed("b", 2_000), limit.closed("a", 301_000)], [299, 0, 0])
     assert.strictEqual(limit.wrong("b", 1_000), 0)
     assert.strictEqual(limit.wrong("a", 300_000), 1)
     assert.strictEqual(limit.wrong("a", 301_001), 0)

@@ -15,6 +15,8 @@ const makeRoom = (map: Map<string, unknown>): void => {
 export interface WrongCredentials {
   /** Counts one wrong try; answers the seconds to wait, or 0. */
   readonly wrong: (source: string, now: number) => number
+  /** Counts nothing; answers the seconds that a source is closed for, or 0. */
+  readonly closed: (source: string, now: number) => number
 }
 
 /** Ten wrong tries in a minute close a source for five minutes; a hundred from everywhere close all wrong tries. */
@@ -40,6 +42,10 @@ export const makeWrongCredentials = (
     return lock
   }
   return {
+    closed: (source, now) => {
+      const until = Math.max(sources.get(source)?.until ?? 0, everybody.until)
+      return Math.ceil(Math.max(0, until - now) / 1000)
+    },
     wrong: (source, now) => {
       let tries = sources.get(source)
       if (tries === undefined) {

@@ -1,6 +1,7 @@
 /**
- * `/plugins/<name>/…`: the routes that plugins bring, with web `Request` and `Response`, behind the front door.
- * What a plugin throws is a problem and a line in the log, never a broken connection.
+ * `/plugins/<name>/…`: the routes that plugins bring, with web `Request` and `Response`, behind the front door, but for those
+ * that a plugin declared open. `GET /` leads to the page that one of them gives. What a plugin throws is a problem and a line
+ * in the log, never a broken connection.
  */
 import { Effect } from "effect"
 import type { IncomingMessage, ServerResponse } from "node:http"
@@ -10,7 +11,7 @@ import { fromPlugin } from "../plugin/Awaiting.ts"
 import { type RegisteredRoute, Registry } from "../plugin/Registry.ts"
 import { writeProblem } from "./Answer.ts"
 import { maximumBody, tooLarge } from "./Checked.ts"
-import { pathOf } from "./FrontDoor.ts"
+import { isReading, pathOf } from "./FrontDoor.ts"
 import { problem } from "./Problem.ts"
 import { readBody } from "./RequestBody.ts"
 
@@ -27,7 +28,7 @@ interface Served {
 const toWeb = (request: IncomingMessage, body: Buffer): Request => {
   const headers = new Headers()
   for (const [name, value] of Object.entries(request.headers)) {
-    // The token is the host's; a plugin has no use for it.
+    // Token and session are the host's; a plugin has no use for them.
     if (name === "authorization" || name === "cookie" || value === undefined) continue
     headers.set(name, typeof value === "string" ? value : value.join(", "))
   }
@@ -45,10 +46,24 @@ const hopByHop = new Set(["connection", "keep-alive", "transfer-encoding", "upgr
 
 const write = async (web: Response, response: ServerResponse, withBody: boolean): Promise<void> => {
   response.statusCode = web.status
-  for (const [name, value] of web.headers) if (!hopByHop.has(name)) response.appendHeader(name, value)
+  for (const [name, value] of web.headers) {
+    if (hopByHop.has(name)) continue
+    // What the host sets by default is replaced; only cookies come one by one.
+    if (name === "set-cookie") response.appendHeader(name, value)
+    else response.setHeader(name, value)
+  }
   if (web.body === null || !withBody) response.end()
   else await pipe(Readable.fromWeb(web.body as import("node:stream/web").ReadableStream), response)
 }
+
+/** Where nobody gives a page. */
+export const noPage = problem(
+  "page.not_found",
+  "No plugin gives a page. Add dashboard(), from ./plugins/dashboard/index.ts, to the plugins in syris.config.ts, and start SYRIS again."
+)
+
+/** What a method of a route answers to besides. */
+const methodsOf = ({ method }: RegisteredRoute): ReadonlyArray<string> => method === "GET" ? ["GET", "HEAD"] : [method]
 
 export const makePluginRoutes = Effect.gen(function*() {
   const registry = yield* Registry
@@ -57,7 +72,11 @@ export const makePluginRoutes = Effect.gen(function*() {
     route,
     pattern: new URLPattern({ pathname: `/plugins/${route.plugin}${route.path}` })
   }))
-  const find = (path: string): ReadonlyArray<Served> => served.filter(({ pattern }) => pattern.test({ pathname: path }))
+  /** By the path that the plugin is handed: a pattern alone does not see that `..\` leads out of a folder. */
+  const find = (path: string): ReadonlyArray<Served> => {
+    const { pathname } = new URL(path, "http://localhost")
+    return served.filter(({ pattern }) => pattern.test({ pathname }))
+  }
 
   const handle = ({ route }: Served, request: IncomingMessage, response: ServerResponse, body: Buffer) =>
     fromPlugin(() => route.handle(toWeb(request, body))).pipe(
@@ -80,22 +99,41 @@ export const makePluginRoutes = Effect.gen(function*() {
       )
     )
 
-  return (request: IncomingMessage, response: ServerResponse): void => {
+  const wrongMethod = (request: IncomingMessage, response: ServerResponse, methods: ReadonlyArray<string>): void => {
+    const allow = [...new Set(methods), "OPTIONS"].join(", ")
+    if (request.method === "OPTIONS") return void response.writeHead(204, { allow }).end()
+    writeProblem(response, problem("request.method", `This address answers ${allow}.`, { allow }))
+  }
+
+  /** The one that answers, of those with this path. */
+  const chosen = (candidates: ReadonlyArray<Served>, method: string | undefined): Served | undefined =>
+    candidates.find(({ route }) => route.method === (method === "HEAD" ? "GET" : method))
+
+  const serve = (request: IncomingMessage, response: ServerResponse): void => {
     const candidates = find(pathOf(request.url ?? ""))
     if (candidates.length === 0) {
       return writeProblem(response, problem("request.not_found", "No plugin has an address with this path."))
     }
-    const method = request.method === "HEAD" ? "GET" : request.method
-    const found = candidates.find(({ route }) => route.method === method)
-    if (found === undefined) {
-      const allow = [...new Set(candidates.map(({ route }) => route.method)), "OPTIONS"].join(", ")
-      if (method === "OPTIONS") return void response.writeHead(204, { allow }).end()
-      return writeProblem(response, problem("request.method", `This address answers ${allow}.`, { allow }))
-    }
+    const found = chosen(candidates, request.method)
+    if (found === undefined) return wrongMethod(request, response, candidates.flatMap(({ route }) => methodsOf(route)))
     readBody(request, maximumBody, (body) => {
       if (body === undefined) return writeProblem(response, tooLarge(maximumBody))
       const fiber = run(handle(found, request, response, body))
       response.on("close", () => fiber.interruptUnsafe())
     })
   }
+
+  /** `GET /`: to the page. What stands behind the `#` goes along, as browsers have it. */
+  const home = (request: IncomingMessage, response: ServerResponse): void => {
+    if (!isReading(request)) return wrongMethod(request, response, ["GET", "HEAD"])
+    const page = registry.page()
+    if (page === undefined) return writeProblem(response, noPage)
+    response.writeHead(302, { location: page }).end()
+  }
+
+  /** Whether whoever reads here is answered without token and session. */
+  const isOpen = (path: string): boolean =>
+    path.startsWith("/plugins/") && !isGrant(path) && chosen(find(path), "GET")?.route.open === true
+
+  return { serve, home, isOpen }
 })

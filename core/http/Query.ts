@@ -2,6 +2,7 @@
  * Query parameters: each one known, each one once, each refusal by name. Shared shapes of the list filters.
  */
 import { Schema, SchemaGetter } from "effect"
+import { SearchText } from "../audit/Search.ts"
 import { isUuid } from "../database/Ids.ts"
 import { problem, type Problem } from "./Problem.ts"
 
@@ -29,6 +30,10 @@ export const readQuery = (
       if (value.includes("\0")) {
         return { problem: problem("request.parameter", `The parameter ${shown} holds a NUL character.`) }
       }
+      // What is no UTF-8 (half of a character too) becomes this one; who means this one writes it as it is written.
+      if (value.includes("\uFFFD") && !/%EF%BF%BD/i.test(target)) {
+        return { problem: problem("request.parameter", `The parameter ${shown} is not text in UTF-8.`) }
+      }
       values.set(name, value)
     }
   }
@@ -39,13 +44,28 @@ const text = Schema.String.pipe(Schema.check(Schema.isMinLength(1), Schema.isMax
 
 export const Text = Schema.optionalKey(text)
 
+export const SearchQuery = Schema.optionalKey(
+  SearchText.annotate({
+    description: "Found in any case of its letters, anywhere in a row; nothing in it is a wildcard."
+  })
+)
+
+/** What the page of a search has besides its items and its cursor. */
+export const searchedUntil = {
+  searched_until: Schema.optionalKey(
+    Schema.String.annotate({ description: "How far back the search has come, where there is more to look at." })
+  )
+}
+
+export const defaultLimit = 50
+export const maximumLimit = 500
+
 const Limit = Schema.optionalKey(
   Schema.FiniteFromString.pipe(Schema.check(
     Schema.isInt({ message: "Expected a whole number from 1 to 500" }),
-    Schema.isBetween({ minimum: 1, maximum: 500 }, { message: "Expected a whole number from 1 to 500" })
+    Schema.isBetween({ minimum: 1, maximum: maximumLimit }, { message: "Expected a whole number from 1 to 500" })
   )).annotate({ description: "1 to 500, 50 without it." })
 )
-export const defaultLimit = 50
 
 const Cursor = Schema.optionalKey(
   Schema.String.pipe(Schema.check(Schema.isMaxLength(200))).annotate({

@@ -16,9 +16,11 @@ import { controlsHandlers } from "./groups/Controls.ts"
 import { costsHandlers } from "./groups/Costs.ts"
 import { documentationRoutes } from "./groups/Documentation.ts"
 import { eventsHandlers } from "./groups/Events.ts"
+import { exportHandlers } from "./groups/Export.ts"
 import { integrationsHandlers } from "./groups/Integrations.ts"
 import { jobsHandlers } from "./groups/Jobs.ts"
 import { llmHandlers } from "./groups/Llm.ts"
+import { loginHandlers } from "./groups/Login.ts"
 import { memoryHandlers } from "./groups/Memory.ts"
 import { pluginsHandlers } from "./groups/Plugins.ts"
 import { policyHandlers } from "./groups/Policy.ts"
@@ -26,6 +28,7 @@ import { questionsHandlers } from "./groups/Questions.ts"
 import { quietHoursHandlers } from "./groups/QuietHours.ts"
 import { rulesHandlers } from "./groups/Rules.ts"
 import { schedulesHandlers } from "./groups/Schedules.ts"
+import { settingsHandlers } from "./groups/Settings.ts"
 import { systemHandlers } from "./groups/System.ts"
 import { tasksHandlers } from "./groups/Tasks.ts"
 import { toolCallsHandlers } from "./groups/ToolCalls.ts"
@@ -37,10 +40,13 @@ import { problem } from "./Problem.ts"
 const handlers = Layer.mergeAll(
   systemHandlers(Api),
   eventsHandlers(Api),
+  exportHandlers(Api),
+  settingsHandlers(Api),
   approvalsHandlers(Api),
   chatHandlers(Api),
   policyHandlers(Api),
   controlsHandlers(Api),
+  loginHandlers(Api),
   memoryHandlers(Api),
   llmHandlers(Api),
   costsHandlers(Api),

@@ -9,6 +9,7 @@ import * as fs from "node:fs"
 import * as http from "node:http"
 import * as os from "node:os"
 import * as path from "node:path"
+import { Audit } from "../audit/Audit.ts"
 import { AuditLog } from "../audit/AuditLog.ts"
 import { AuditWake } from "../audit/AuditWake.ts"
 import type { ErrorDetail } from "../contract/ErrorDetail.ts"
@@ -143,6 +144,7 @@ const emptyRegistry: Registry["Service"] = {
   connector: () => undefined,
   sendOf: () => undefined,
   routes: () => [],
+  page: () => undefined,
   job: () => undefined,
   jobs: () => [],
   rules: () => [],
@@ -184,6 +186,7 @@ export const layerTestServer = (options: TestServerOptions = {}) =>
     Layer.provideMerge([ApprovalLog.layer, LiveReplies.layer]),
     Layer.provideMerge(Redactor.layerEmpty),
     Layer.provideMerge(Layer.mergeAll(
+      Audit.layer.pipe(Layer.provide(Redactor.layerEmpty)),
       AuditLog.layer,
       EventLog.layer,
       Health.layer,
@@ -209,6 +212,7 @@ export const layerTestServer = (options: TestServerOptions = {}) =>
       Layer.mock(Memories)({}),
       Artifacts.layer.pipe(Layer.provide(Redactor.layerEmpty)),
       Layer.mock(AskedCalls)({}),
+      Settings.layerOf({ timezone: "Europe/Berlin", ...options.configuration }),
       CompletionLog.layer.pipe(
         Layer.provide(Settings.layerOf({ timezone: "Europe/Berlin", ...options.configuration }))
       ),

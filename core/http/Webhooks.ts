@@ -26,7 +26,8 @@ const perSecond = 20
 const flatHeaders = (request: IncomingMessage): Record<string, string> => {
   const headers: Record<string, string> = {}
   for (const [name, value] of Object.entries(request.headers)) {
-    if (value !== undefined) headers[name] = typeof value === "string" ? value : value.join(", ")
+    // A browser's session is the host's; a channel has no use for it.
+    if (name !== "cookie" && value !== undefined) headers[name] = typeof value === "string" ? value : value.join(", ")
   }
   return headers
 }

@@ -1,9 +1,10 @@
 /**
- * Reads the events that were accepted, newest first.
+ * Reads the events that were accepted, newest first. What has no index is searched for in bounded pages (`Search.ts`).
  */
 import { Context, Effect, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
-import { CursorInvalid, openCursor, type Page, pageOf, type PageRequest, present, sealCursor } from "../audit/Page.ts"
+import { CursorInvalid, openCursor, pageOf, type PageRequest, present, sealCursor } from "../audit/Page.ts"
+import { contains, inStep, type Looked, mayBeId, search, type SearchPage, type Step } from "../audit/Search.ts"
 import type { MessageEvent } from "../contract/Event.ts"
 import type { EventRow } from "../contract/Rows.ts"
 import { isUuid } from "../database/Ids.ts"
@@ -14,13 +15,21 @@ export interface EventFilter {
   readonly thread_id?: string
   readonly since?: Date
   readonly until?: Date
+  /** Stands in what it says or who sent it, in any case of its letters. */
+  readonly text?: string
+  readonly connector_id?: string
+  readonly actor_id?: string
 }
 
 export class EventLog extends Context.Service<EventLog, {
+  /**
+   * `limit` 1 to 500. With one of the filters `text`, `connector_id` and `actor_id` a page may have fewer events, even none,
+   * and yet a cursor.
+   */
   readonly page: (
     filter: EventFilter,
     page: PageRequest
-  ) => Effect.Effect<Page<MessageEvent>, CursorInvalid | SqlError.SqlError>
+  ) => Effect.Effect<SearchPage<MessageEvent>, CursorInvalid | SqlError.SqlError>
   readonly byId: (event_id: string) => Effect.Effect<MessageEvent | undefined, SqlError.SqlError>
 }>()("syris/pipeline/EventLog") {
   static readonly layer = Layer.effect(EventLog, Effect.suspend(() => make))
@@ -65,35 +74,78 @@ export const toMessageEvent = (row: SelectedEvent): MessageEvent => ({
   security: { sensitivity: row.sensitivity, trust: row.trust, redaction_policy_id: row.redaction_policy_id }
 })
 
+/** The columns of a person's and a channel's own words. */
+const words = ["text", "channel", "connector_id", "actor_id", "thread_id", "message_id"]
+
+/** Whether it asks for something that may be rare and has no index. */
+const isSearch = ({ actor_id, connector_id, text }: EventFilter): boolean =>
+  [actor_id, connector_id, text].some((one) => one !== undefined)
+
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const columns = sql.literal(eventColumns)
 
   // The id begins with the time: it finds the partition. A minute covers clocks that differ.
-  const where = (filter: EventFilter) => [
-    ...(filter.channel === undefined ? [] : [sql`e.channel     =  ${filter.channel}`]),
+  const indexed = (filter: EventFilter, before: string | undefined) => [
     ...(filter.trace_id === undefined ? [] : [sql`e.trace_id    =  ${filter.trace_id}::uuid`]),
     ...(filter.thread_id === undefined ? [] : [sql`e.thread_id   =  ${filter.thread_id}`]),
     ...(filter.since === undefined ? [] : [
-      sql`e.ingested_at >= ${filter.since}`,
       sql`e.event_id    >= uuid_floor(${filter.since}::timestamptz - interval '1 minute')`
     ]),
     ...(filter.until === undefined ? [] : [
-      sql`e.ingested_at <  ${filter.until}`,
       sql`e.event_id    <  uuid_floor(${filter.until}::timestamptz + interval '1 minute')`
-    ])
+    ]),
+    ...(before === undefined ? [] : [sql`e.event_id < ${before}::uuid`])
   ]
+
+  /** Over a row that is called `row`. */
+  const others = (filter: EventFilter, row: string) => {
+    const is = (column: string, value: string | undefined) =>
+      value === undefined ? [] : [sql`${sql.literal(`${row}.${column}`)} = ${value}`]
+    return [
+      ...is("channel", filter.channel),
+      ...is("connector_id", filter.connector_id),
+      ...is("actor_id", filter.actor_id),
+      ...(filter.since === undefined ? [] : [sql`${sql.literal(row)}.ingested_at >= ${filter.since}`]),
+      ...(filter.until === undefined ? [] : [sql`${sql.literal(row)}.ingested_at <  ${filter.until}`]),
+      ...(filter.text === undefined ? [] : [contains(
+        sql,
+        filter.text,
+        [...words, ...(mayBeId(filter.text) ? ["event_id::text", "trace_id::text"] : [])].map((column) =>
+          `${row}.${column}`
+        ),
+        [`${row}.structured`, `${row}.links`]
+      )])
+    ]
+  }
 
   const page = Effect.fnUntraced(function*(filter: EventFilter, { cursor, limit }: PageRequest) {
     const [before] = cursor === undefined ? [] : openCursor("event", cursor) ?? [""]
     if (before !== undefined && !isUuid(before)) return yield* new CursorInvalid()
+    const seal = (last: SelectedEvent) => sealCursor("event", last.event_id)
+    if (isSearch(filter)) {
+      const read = (step: Step<SelectedEvent & Looked>) =>
+        inStep<SelectedEvent & Looked>(
+          sql,
+          step,
+          sql`
+          select ${columns}
+          from events e
+          where ${sql.and(indexed(filter, step.after?.event_id ?? before))}
+          order by e.event_id desc
+          limit ${step.rows}`,
+          others(filter, "r")
+        )
+      const timeOf = (row: SelectedEvent) => new Date(row.ingested_at)
+      return yield* search({ read, toRecord: toMessageEvent, toCursor: seal, timeOf }, limit)
+    }
     const rows = yield* sql<SelectedEvent>`
     select ${columns}
     from events e
-    where ${sql.and([...where(filter), ...(before === undefined ? [] : [sql`e.event_id < ${before}::uuid`])])}
+    where ${sql.and([...indexed(filter, before), ...others(filter, "e")])}
     order by e.event_id desc
     limit ${limit + 1}`
-    return pageOf(rows, limit, toMessageEvent, (last) => sealCursor("event", last.event_id))
+    return pageOf(rows, limit, toMessageEvent, seal)
   })
 
   const byId = (event_id: string) =>

@@ -21,6 +21,9 @@ export interface Normalised {
   readonly body_hash: string
 }
 
+/** Of an event that names none. */
+export const defaultLocale = "en"
+
 /** How many events may lead to one another before the chain is cut. */
 export const maximumDepth = 8
 
@@ -133,7 +136,7 @@ export const normalise = Effect.fnUntraced(function*(
     attachment_refs,
     links: body.links ?? [],
     timezone,
-    locale: body.locale ?? "en",
+    locale: body.locale ?? defaultLocale,
     device_id: body.device_id,
     dedupe_key: body.message_id === undefined ? undefined : dedupeKey(body.channel, connector_id, body.message_id),
     sensitivity: body.sensitivity ?? "low",

@@ -14,6 +14,7 @@ import type { ModelProvider } from "./ModelProvider.ts"
 import {
   checkChannel,
   checkIntent,
+  checkPage,
   checkProvider,
   checkRoute,
   type Mistake,
@@ -78,7 +79,7 @@ export const makeRegistry = (
   }
 }
 
-const partKeys = ["tools", "tasks", "intents", "channels", "watchers", "rules", "jobs", "routes", "providers"]
+const partKeys = ["tools", "tasks", "intents", "channels", "watchers", "rules", "jobs", "routes", "page", "providers"]
 
 const collect = (
   plugins: ReadonlyArray<NamedParts>,
@@ -97,6 +98,7 @@ const collect = (
   const rules = new Map<string, RegisteredRule>()
   const jobs = new Map<string, RegisteredJob>()
   const providers = new Map<string, RegisteredProvider>()
+  const pages = new Map<string, { readonly plugin: string; readonly path: string }>()
 
   const claimOrder = plugins.toSorted((a, b) => rankOf(a) - rankOf(b))
   /** In the order of the configuration, the host's own at the end. */
@@ -171,6 +173,10 @@ const collect = (
         `route ${route.method} ${route.path}`
       )
     }
+    if (parts.page !== undefined) {
+      const path = checkPage(name, parts.page, listed<Route>("routes"))
+      claim(pages, "page", { path, plugin: name }, name, "page", "page")
+    }
     for (const [index, given] of listed<unknown>("rules").entries()) {
       const read = readRule(given, { style: "code", at: `rules[${index}]`, timezone })
       if (!read.ok) throw new Refused(name, "rules", read.mistakes.join("; "))
@@ -236,6 +242,7 @@ const collect = (
       return of(connector_id) ?? of(channel)
     },
     routes: () => lists.routes,
+    page: () => pages.get("page")?.path,
     watchers: () => lists.watchers,
     rules: () => lists.rules,
     job: (kind) => jobs.get(kind),

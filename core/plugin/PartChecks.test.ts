@@ -1,4 +1,4 @@
-/** What is said of a plugin's provider, and of its channel, that can't be used. */
+/** What is said of a plugin's provider, its channel, its routes and its page, that can't be used. */
 import { assert, describe, it } from "vitest"
 import { makeRegistry, type NamedParts } from "./CollectParts.ts"
 import type { PluginParts } from "./Plugin.ts"
@@ -68,5 +68,56 @@ describe("a plugin's channel", () => {
       })
     }
     assert.notProperty(registry(withChannel("workers")), "mistake")
+  })
+})
+
+const handle = () => new Response("")
+const file = { method: "GET", path: "/*", open: true, handle } as const
+const withPage = (name: string, routes: ReadonlyArray<unknown>, page?: unknown): NamedParts => ({
+  ...named(name, undefined),
+  parts: { routes, ...(page === undefined ? {} : { page }) } as PluginParts
+})
+
+describe("a plugin's page", () => {
+  it("is where the host leads to, under the plugin's name", () => {
+    const made = registry(withPage("a", [{ ...file, open: false }]), withPage("board.two", [file], "/start"))
+    if ("mistake" in made) return assert.fail(made.mistake)
+    assert.strictEqual(made.page(), "/plugins/board.two/start")
+    assert.deepEqual(made.routes().map(({ open }) => open), [false, true])
+    const none = registry(withPage("a", [file]))
+    assert.isUndefined("mistake" in none ? none.mistake : none.page())
+  })
+
+  it.each<readonly [routes: ReadonlyArray<unknown>, page: unknown, mistake: string]>([
+    [[file], "start", "its page must be a path that begins with /, of letters, digits, and _ - . ~ /"],
+    [[file], "/a b", "its page must be a path that begins with /, of letters, digits, and _ - . ~ /"],
+    [[{ ...file, path: "/a" }], "/", "its page is /, and no GET route of it has this path: add one"],
+    [[{ ...file, method: "POST", open: false }], "/", "its page is /, and no GET route of it has this path: add one"],
+    [
+      [{ ...file, path: "/", open: false }, file],
+      "/",
+      "the route / of its page / needs open: true, or no browser could log in there"
+    ]
+  ])("%j with %j is refused", (routes, page, mistake) => {
+    assert.deepInclude(registry(withPage("a", routes, page)), { plugin: "a", mistake })
+  })
+
+  it("is one in a host", () => {
+    assert.deepInclude(registry(withPage("a", [file], "/"), withPage("b", [file], "/")), {
+      plugin: "b",
+      phase: "page",
+      mistake: "the page is provided by plugin a already: remove one of the two"
+    })
+  })
+
+  it("comes by routes that are open for reading only", () => {
+    assert.deepInclude(registry(withPage("a", [{ ...file, method: "POST" }])), {
+      phase: "routes",
+      mistake: "route /* is open and answers POST: only GET may be open"
+    })
+    assert.deepInclude(registry(withPage("a", [{ ...file, open: "yes" }])), {
+      phase: "routes",
+      mistake: "route /* needs open: true or false"
+    })
   })
 })

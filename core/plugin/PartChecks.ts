@@ -1,5 +1,5 @@
 /**
- * What an intent, a channel, a route and a provider must be. A mistake ends the start with a sentence that names the plugin.
+ * What an intent, a channel, a route, a page and a provider must be. A mistake ends the start with a sentence that names the plugin.
  */
 import { Schema } from "effect"
 import { Trust } from "../contract/Enums.ts"
@@ -18,6 +18,7 @@ export const Phase = Schema.Literals([
   "intents",
   "channels",
   "routes",
+  "page",
   "rules",
   "watchers",
   "jobs",
@@ -140,7 +141,13 @@ export const checkRoute = (plugin: string, route: Route): Route => {
   ) {
     throw new Refused(plugin, "routes", "a route needs a method, a path that begins with /, and a handle function")
   }
-  onlyKeys(plugin, "routes", `route ${route.path}`, route, ["method", "path", "handle"])
+  onlyKeys(plugin, "routes", `route ${route.path}`, route, ["method", "path", "open", "handle"])
+  if (route.open !== undefined && typeof route.open !== "boolean") {
+    throw new Refused(plugin, "routes", `route ${route.path} needs open: true or false`)
+  }
+  if (route.open === true && route.method !== "GET") {
+    throw new Refused(plugin, "routes", `route ${route.path} is open and answers ${route.method}: only GET may be open`)
+  }
   if (/^\/grant\/?$/.test(route.path)) {
     throw new Refused(plugin, "routes", `route ${route.path} is the host's own address: give it another path`)
   }
@@ -154,6 +161,25 @@ export const checkRoute = (plugin: string, route: Route): Route => {
     )
   }
   return route
+}
+
+/** The path of a page, as the host serves it. */
+export const checkPage = (plugin: string, page: string, routes: ReadonlyArray<Route>): string => {
+  const refuse = (mistake: string): never => {
+    throw new Refused(plugin, "page", mistake)
+  }
+  if (typeof page !== "string" || !/^\/[\w./~-]*$/.test(page)) {
+    return refuse("its page must be a path that begins with /, of letters, digits, and _ - . ~ /")
+  }
+  const pathname = `/plugins/${plugin}${page}`
+  const route = routes.find(({ method, path }) =>
+    method === "GET" && new URLPattern({ pathname: `/plugins/${plugin}${path}` }).test({ pathname })
+  )
+  if (route === undefined) return refuse(`its page is ${page}, and no GET route of it has this path: add one`)
+  if (route.open !== true) {
+    return refuse(`the route ${route.path} of its page ${page} needs open: true, or no browser could log in there`)
+  }
+  return pathname
 }
 
 export const checkProvider = (plugin: string, provider: ModelProvider): ModelProvider => {

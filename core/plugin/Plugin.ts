@@ -238,10 +238,21 @@ export interface Watcher {
   readonly tick: (now: Date, state: unknown, ctx: WatcherContext) => Awaitable<unknown>
 }
 
-/** An HTTP route under `/plugins/<name>/`, behind the host's authentication. */
+/**
+ * An HTTP route under `/plugins/<name>/`, behind the host's authentication: the token, or the session of a browser that is
+ * logged in. `handle` sees neither. Headers of its `Response` replace those that the host sets by default: `cache-control`
+ * (`no-store`), `content-security-policy` (nothing may be loaded and no script runs), and the like. A page that a browser
+ * shows from here can do what the operator can.
+ */
 export interface Route {
   readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE"
+  /** A pathname of `URLPattern`: `/rooms/:name`. */
   readonly path: `/${string}`
+  /**
+   * Answers without token or session: for the files of a page, which hold nothing of the operator's. `GET` only, and not in an
+   * isolate. Default: it does not.
+   */
+  readonly open?: boolean
   readonly handle: (request: Request) => Awaitable<Response>
 }
 
@@ -310,6 +321,11 @@ export interface PluginParts {
   readonly rules?: ReadonlyArray<RuleConfiguration>
   readonly jobs?: ReadonlyArray<JobKind>
   readonly routes?: ReadonlyArray<Route>
+  /**
+   * The path of an open route of its own where the operator's page begins: `GET /` and the link that logs a browser in lead
+   * to `/plugins/<name><page>`. One plugin of a host at most gives it; not in an isolate.
+   */
+  readonly page?: `/${string}`
   /** Ways to a language model, for `llm.provider`. */
   readonly providers?: ReadonlyArray<ModelProvider>
 }

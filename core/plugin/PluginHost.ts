@@ -181,6 +181,7 @@ const live = (of: () => Registry["Service"]): Registry["Service"] => ({
   connector: (connectorId) => of().connector(connectorId),
   sendOf: (source) => of().sendOf(source),
   routes: () => of().routes(),
+  page: () => of().page(),
   watchers: () => of().watchers(),
   rules: () => of().rules(),
   job: (kind) => of().job(kind),

@@ -168,6 +168,8 @@ export class Registry extends Context.Service<Registry, {
   /** The tool that answers where an event came from: that of its connector, else of the channel as a whole. */
   readonly sendOf: (source: { readonly channel: string; readonly connector_id: string }) => RegisteredTool | undefined
   readonly routes: () => ReadonlyArray<RegisteredRoute>
+  /** The path of the operator's page, where a plugin gives one. */
+  readonly page: () => string | undefined
   /** Those of plugins; the host's own are not among them. */
   readonly watchers: () => ReadonlyArray<RegisteredWatcher>
   readonly rules: () => ReadonlyArray<RegisteredRule>

@@ -51,6 +51,7 @@ export interface SafetySettings {
 export interface SettingsData {
   /** The file that it came from, for sentences. */
   readonly file: string
+  readonly loadedAt: Date
   readonly timezone: string
   readonly autonomy: Autonomy
   readonly plugins: ReadonlyArray<Plugin>
@@ -138,6 +139,7 @@ export const readConfiguration = Effect.fnUntraced(function*(configuration: unkn
   }
   return {
     file,
+    loadedAt: new Date(),
     timezone,
     autonomy: config.autonomy ?? "A2",
     plugins: plugins.filter(isPlugin),

@@ -154,7 +154,7 @@ describe("rules by word of mouth", () => {
     assert.strictEqual(
       asked.preview,
       "would make the rule all of it: on every event, it says \"Hi.\" on chat, with urgency high; it claims the event: no rule " +
-        "after it, no intent and no model sees it; with priority 9; at most once in 1 s; the same \"content.text\" once in " +
+        "after it, no intent and no model sees it; with priority 9; at most once in 1 s; the same \"content.text\" at most once in " +
         "2 s; not from 22:00 to 07:00 UTC (beginning on mon). At its worst it is of risk high (it says something on chat: " +
         "risk low; it can claim what the operator says in the chat, so that nothing else understands it: risk high)"
     )

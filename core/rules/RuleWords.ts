@@ -27,7 +27,13 @@ const actionInWords = (action: RuleAction): string => {
     (Object.keys(more).length === 0 ? "" : ` with ${quoted(more)}`)
 }
 
-const seconds = (ms: number): string => `${ms / 1_000} s`
+const units = [[86_400_000, "d"], [3_600_000, "h"], [60_000, "min"]] as const
+
+/** In the largest unit that says all of it. */
+const lengthOf = (ms: number): string => {
+  const [size, name] = units.find(([size]) => ms > 0 && ms % size === 0) ?? [1_000, "s"]
+  return `${ms / size} ${name}`
+}
 
 const quietInWords = (choice: Exclude<QuietChoice, false>): string => {
   if (typeof choice === "boolean") return "not in quiet hours"
@@ -45,16 +51,20 @@ const whereInWords = (when: unknown): string => {
 /** `where content.text is "dark", it calls lamp.on with {}; at most once in 10 s`. All that decides what it does is in it. */
 export const ruleInWords = (definition: RuleDefinition): string => {
   const { debounce_ms = 0, dedupe, held_for_ms, per, priority = 0, quiet_hours = false, stop, then, when } = definition
-  const held = held_for_ms === undefined ? "" : ` for ${seconds(held_for_ms)}`
+  const held = held_for_ms === undefined ? "" : ` for ${lengthOf(held_for_ms)}`
   return [
     `${whereInWords(when)}${held}, it ${then.map(actionInWords).join(", and ")}`,
     ...(stop === true ? ["it claims the event: no rule after it, no intent and no model sees it"] : []),
     ...(priority === 0 ? [] : [`with priority ${priority}`]),
     ...(per === undefined ? [] : [`for each ${per}`]),
-    ...(debounce_ms > 0 ? [`at most once in ${seconds(debounce_ms)}`] : []),
+    ...(debounce_ms > 0 ? [`at most once in ${lengthOf(debounce_ms)}`] : []),
     ...(dedupe === undefined
       ? []
-      : [`the same${dedupe.key === undefined ? "" : ` ${quoted(dedupe.key)}`} once in ${seconds(dedupe.window_ms)}`]),
+      : [
+        `the same${dedupe.key === undefined ? "" : ` ${quoted(dedupe.key)}`} at most once in ${
+          lengthOf(dedupe.window_ms)
+        }`
+      ]),
     ...(quiet_hours === false ? [] : [quietInWords(quiet_hours)])
   ].join("; ")
 }

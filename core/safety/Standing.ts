@@ -10,6 +10,7 @@ import { SqlClient, type SqlError } from "effect/sql"
 import { Audit } from "../audit/Audit.ts"
 import { CursorInvalid, openCursor, type Page, pageOf, type PageRequest, sealCursor } from "../audit/Page.ts"
 import type { Risk } from "../contract/Enums.ts"
+import type { StandingRule } from "../contract/StandingRule.ts"
 import { isUuid, newId } from "../database/Ids.ts"
 import { keepFresh, Notifications } from "../database/Notifications.ts"
 import type { Condition } from "../plugin/Configuration.ts"
@@ -17,24 +18,6 @@ import { withStop } from "../plugin/Explain.ts"
 import { Settings } from "../plugin/Settings.ts"
 import { controlChannel } from "./Control.ts"
 import { compilePolicyCondition, makePolicy, policyHash, type PolicyRule } from "./Policy.ts"
-
-/** A standing rule as it is on the wire. */
-export const StandingRule = Schema.Struct({
-  policy_id: Schema.String,
-  tool: Schema.String,
-  /** A condition over the call: `input.…`, `source.…`, `security.trust`, `state.…`. */
-  when: Schema.Unknown,
-  /** The highest, after all that makes a call riskier, for which it holds. */
-  risk: Schema.Literals(["low", "medium", "high"]),
-  reason: Schema.optionalKey(Schema.String),
-  /** That it was made from. */
-  approval_id: Schema.optionalKey(Schema.String),
-  created_by: Schema.String,
-  created_at: Schema.String,
-  expires_at: Schema.String,
-  revoked_at: Schema.optionalKey(Schema.String)
-})
-export type StandingRule = typeof StandingRule.Type
 
 /** The rule can't be made as it was asked for; `detail` says what to change. */
 export class StandingRefused

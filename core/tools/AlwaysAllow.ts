@@ -4,12 +4,13 @@
  */
 import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
+import type { StandingRule } from "../contract/StandingRule.ts"
 import type { Risk, Trust } from "../contract/Enums.ts"
 import type { Condition } from "../plugin/Configuration.ts"
 import { asSentences, unknownKey } from "../plugin/Explain.ts"
 import { closedFieldsOf } from "../plugin/InputFields.ts"
 import { Registry } from "../plugin/Registry.ts"
-import { Standing, type StandingRule, StandingRefused } from "../safety/Standing.ts"
+import { Standing, StandingRefused } from "../safety/Standing.ts"
 import { isUuid } from "../database/Ids.ts"
 
 export class AlwaysAllowRefused

@@ -43,7 +43,7 @@ export interface GuestParts {
   readonly intents: ReadonlyMap<string, Intent>
 }
 
-const partKeys = ["tools", "tasks", "intents", "channels", "watchers", "rules", "jobs", "routes", "providers"]
+const partKeys = ["tools", "tasks", "intents", "channels", "watchers", "rules", "jobs", "routes", "page", "providers"]
 const noFields = Schema.Struct({})
 const toolFunctions = ["bind", "preview", "probe", "compensate", "target", "action", "blastRadius"] as const
 
@@ -132,6 +132,11 @@ export const describe = (loaded: Loaded): { readonly described: Described; reado
         throw new NotUsable("routes", ["a route needs a method, a path that begins with /, and a handle function"])
       }
       put(routes, `${route.method} ${route.path}`, route)
+      if (route.open === true) {
+        refused.push(
+          `its route ${route.path} answers without token or session, which only a plugin in the host may: list the plugin without isolate()`
+        )
+      }
       return { method: route.method, path: route.path }
     }),
     ...(loaded.plainSecrets.length === 0 ? {} : { plain_secrets: loaded.plainSecrets }),
@@ -139,6 +144,11 @@ export const describe = (loaded: Loaded): { readonly described: Described; reado
   }
   if (list("providers").length > 0) {
     refused.push("it brings a way to a language model, which works in the host only: list the plugin without isolate()")
+  }
+  if (parts.page !== undefined) {
+    refused.push(
+      "it brings the operator's page, which only a plugin in the host may: list the plugin without isolate()"
+    )
   }
   return {
     described: {

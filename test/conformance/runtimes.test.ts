@@ -91,7 +91,7 @@ describe("the same plugin in the host, in a thread, in a process and in Deno", (
     assert.deepEqual(trust, [["trusted", "trust me"], apart, apart, apart])
   }, 40_000)
 
-  it("a transaction and a way to a model can't leave the host, which says so", async () => {
+  it("a transaction, a way to a model and the operator's page can't leave the host, which says so", async () => {
     const { request } = houses[places.indexOf("thread")]!
     const why = await until("the word on the plugin", async () => {
       const { body: { items } } = await request("/plugins")
@@ -99,6 +99,8 @@ describe("the same plugin in the host, in a thread, in a process and in Deno", (
     })
     assert.include(why, "its tool bound.note is transactional, and a transaction can't leave the host")
     assert.include(why, "it brings a way to a language model, which works in the host only")
+    assert.include(why, "its route / answers without token or session, which only a plugin in the host may")
+    assert.include(why, "it brings the operator's page, which only a plugin in the host may")
   }, 40_000)
 
   it("ends in the same ways", async () => {

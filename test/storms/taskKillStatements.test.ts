@@ -204,7 +204,8 @@ describe("kill -9 at every statement of a task", () => {
     assert.strictEqual(reckoned.settled, acknowledged.length)
     assert.strictEqual(duplicates, 0)
     assert.deepEqual(reckoned.failed_tasks, {})
-    assert.isAbove(kills, 6)
+    // Every walk has one at least; how many statements there are is for others to bound.
+    assert.isAtLeast(kills, sides.length * Object.keys(lists).length)
     await settleUnknown(host, remote, database)
     assert.deepEqual((await reckonTasks(database, remote, acknowledged)).unknown, {})
   }, 180_000)

@@ -1,25 +1,50 @@
 /** `GET /audit`, `GET /audit/stream`. */
 import { Effect, Schema, Stream } from "effect"
 import { HttpServerRequest } from "effect/http"
-import { HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
+import { HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { AuditLog, isStreamId } from "../../audit/AuditLog.ts"
 import { AuditEvent } from "../../contract/AuditEvent.ts"
+import { Risk } from "../../contract/Enums.ts"
 import type { Api } from "../Api.ts"
 import { answer, reading } from "../Checked.ts"
 import { EventStreams } from "../EventStreams.ts"
 import { problem } from "../Problem.ts"
-import { defaultLimit, Instant, pageQuery, Text, Uuid } from "../Query.ts"
+import { defaultLimit, Instant, pageQuery, searchedUntil, SearchQuery, Text, Uuid } from "../Query.ts"
 
 const Row = AuditEvent.annotate({ identifier: "AuditEvent" })
-const AuditPage = Schema.Struct({ items: Schema.Array(Row), next_cursor: Schema.optionalKey(Schema.String) })
+const AuditPage = Schema.Struct({
+  items: Schema.Array(Row),
+  next_cursor: Schema.optionalKey(Schema.String),
+  ...searchedUntil
+})
 
-const filters = { trace_id: Uuid, type: Text, stage: Text, outcome: Text, tool: Text, task_id: Uuid }
+const filters = {
+  trace_id: Uuid,
+  type: Text,
+  stage: Text,
+  outcome: Text,
+  tool: Text,
+  task_id: Uuid,
+  text: SearchQuery,
+  risk: Schema.optionalKey(Risk),
+  channel: Text,
+  connector_id: Text,
+  actor_id: Text
+}
+
+/** Of `GET /audit`, besides the cursor and the limit. */
+export const auditFilters = { ...filters, since: Instant, until: Instant }
 
 export class AuditGroup extends HttpApiGroup.make("audit").add(
   HttpApiEndpoint.get("list", "/audit", {
-    query: { ...filters, since: Instant, until: Instant, ...pageQuery },
+    query: { ...auditFilters, ...pageQuery },
     success: AuditPage
-  }),
+  }).annotateMerge(OpenApi.annotations({
+    summary: "The audit, newest row first; of a trace oldest first",
+    description:
+      "With `text`, `risk`, `channel`, `connector_id` or `actor_id` a page looks at a bounded number of rows: it may " +
+      "have fewer than asked for, even none, and a `next_cursor` to go on with."
+  })),
   HttpApiEndpoint.get("stream", "/audit/stream", {
     query: filters,
     headers: { "last-event-id": Schema.optionalKey(Schema.String) },

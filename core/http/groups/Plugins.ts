@@ -5,6 +5,7 @@
 import { Effect, Schema } from "effect"
 import type { HttpServerRequest } from "effect/http"
 import { HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
+import { PluginRecord } from "../../contract/PluginRecord.ts"
 import { type PluginGrant, PluginGrants, PluginNotFound } from "../../isolates/PluginGrants.ts"
 import { check } from "../../plugin/Explain.ts"
 import { IsolateHost, type IsolateRecord } from "../../plugin/IsolateHost.ts"
@@ -14,46 +15,9 @@ import type { Api } from "../Api.ts"
 import { answer, optionalBody, reading } from "../Checked.ts"
 import { problem, problemResponse } from "../Problem.ts"
 
-const optional = Schema.optionalKey
-const names = Schema.Array(Schema.String)
-const permissions = Schema.Record(Schema.String, names)
+const Plugin = PluginRecord.annotate({ identifier: "Plugin" })
 
-const PluginRecord = Schema.Struct({
-  name: Schema.String,
-  version: Schema.String,
-  /** `inline`: in the host itself. */
-  runtime: Schema.String,
-  /** `held`: its code changed and waits for a grant; what was granted may run all the same. */
-  state: Schema.Literals(["starting", "running", "held", "failed", "stopping"]),
-  last_error: optional(Schema.String),
-  /** What the plugin says that it needs. */
-  permissions,
-  provides: Schema.Struct({
-    tools: names,
-    tasks: names,
-    intents: names,
-    channels: names,
-    watchers: names,
-    rules: Schema.Int,
-    jobs: names,
-    routes: names
-  }),
-  /** What it asks for; only in an isolate, and once it was loaded. */
-  asked: optional(permissions),
-  /** What it may do, and nothing else; only in an isolate. */
-  granted: optional(permissions),
-  /** The code that was granted. */
-  code: optional(Schema.Struct({ hash: Schema.String, files: Schema.Int, bytes: Schema.Int })),
-  /** What it is now, where that was not granted. `cut`: not all of it can be shown, and it is granted by its hash alone. */
-  held: optional(
-    Schema.Struct({ hash: Schema.String, since: Schema.String, diff: Schema.String, cut: Schema.Boolean })
-  ),
-  /** How often it was started again since the host started. */
-  restarts: optional(Schema.Int)
-}).annotate({ identifier: "Plugin" })
-type PluginRecord = typeof PluginRecord.Type
-
-const PluginList = Schema.Struct({ items: Schema.Array(PluginRecord) })
+const PluginList = Schema.Struct({ items: Schema.Array(Plugin) })
 
 const name = Schema.String.check(
   Schema.isPattern(/^[a-z][a-z0-9_-]{0,63}(?:\.[a-z0-9][a-z0-9_-]{0,63})?$/, {
@@ -63,7 +27,7 @@ const name = Schema.String.check(
 
 const GrantBody = Schema.Struct({
   /** Of what was shown in `held`: it is refused where the code is something else by now. */
-  hash: optional(
+  hash: Schema.optionalKey(
     Schema.String.check(Schema.isPattern(/^[0-9a-f]{64}$/, { expected: "the hash that GET /plugins shows" }))
   )
 }).annotate({ identifier: "GrantPlugin" })
@@ -74,7 +38,7 @@ export class PluginsGroup extends HttpApiGroup.make("plugins").add(
   HttpApiEndpoint.post("grant", "/plugins/:name/grant", {
     params: { name },
     payload: [GrantBody, Schema.Null],
-    success: PluginRecord,
+    success: Plugin,
     error: [problemResponse(404), problemResponse(409)]
   }).annotateMerge(OpenApi.annotations({
     summary: "Grants the code of an isolated plugin as it is now",
@@ -198,7 +162,7 @@ export const pluginsHandlers = (api: Api) =>
           Effect.flatMap(readHash(request), (hash) =>
             reading(
               records.grant(params.name, hash).pipe(
-                Effect.map((record) => answer(PluginRecord, record)),
+                Effect.map((record) => answer(Plugin, record)),
                 Effect.catchTags({
                   PluginNotFound: (error) => Effect.fail(problem("plugin.not_found", error.message)),
                   PluginNotHeld: (error) => Effect.fail(problem("plugin.state", error.message))

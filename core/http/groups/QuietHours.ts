@@ -2,6 +2,7 @@
 import { Effect, Schema } from "effect"
 import { HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
 import { CursorInvalid, openCursor, pageOf, sealCursor } from "../../audit/Page.ts"
+import { QuietHoursRecord } from "../../contract/QuietHours.ts"
 import { Timezone } from "../../plugin/TimeWindowSetting.ts"
 import { days, QuietHours } from "../../safety/QuietHours.ts"
 import type { Api } from "../Api.ts"
@@ -28,15 +29,10 @@ const window = {
   days: Schema.optionalKey(Days)
 }
 
-const QuietHoursRecord = Schema.Struct({
-  quiet_hours_id: Schema.String,
-  ...window,
-  enabled: Schema.Boolean,
-  origin: Schema.Literals(["config", "api"])
-}).annotate({ identifier: "QuietHours" })
+const Hours = QuietHoursRecord.annotate({ identifier: "QuietHours" })
 
 const QuietHoursPage = Schema.Struct({
-  items: Schema.Array(QuietHoursRecord),
+  items: Schema.Array(Hours),
   next_cursor: Schema.optionalKey(Schema.String)
 })
 
@@ -52,7 +48,7 @@ export class QuietHoursGroup extends HttpApiGroup.make("quiet_hours").add(
   HttpApiEndpoint.put("put", "/quiet-hours/:id", {
     params: { id: QuietHoursId },
     payload: QuietHoursBody,
-    success: QuietHoursRecord,
+    success: Hours,
     error: problemResponse(409)
   }).annotateMerge(OpenApi.annotations({
     summary: "Makes quiet hours or changes them",
@@ -81,7 +77,7 @@ export const quietHoursHandlers = (api: Api) =>
         .handle("put", ({ params, payload: { enabled = true, ...window } }) =>
           reading(
             quietHours.put(params.id, { ...window, enabled }).pipe(
-              Effect.map((record) => answer(QuietHoursRecord, record)),
+              Effect.map((record) => answer(Hours, record)),
               Effect.catchTag("QuietHoursReadOnly", (error) =>
                 Effect.fail(problem("quiet_hours.read_only", error.message)))
             )

@@ -4,6 +4,7 @@ import { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { CursorInvalid, openCursor, pageOf, sealCursor } from "../../audit/Page.ts"
 import { Rule, RuleDefinition } from "../../contract/Rule.ts"
+import { RuleExplanation, RuleLeaf, RuleTrial } from "../../contract/RuleExplanation.ts"
 import { asSentences, check } from "../../plugin/Explain.ts"
 import { RuleExplain } from "../../rules/RuleExplain.ts"
 import { RuleStore } from "../../rules/RuleStore.ts"
@@ -16,30 +17,10 @@ import { defaultLimit, pageQuery, toDate, UuidText } from "../Query.ts"
 const RuleRecord = Rule.annotate({ identifier: "Rule" })
 const RulePage = Schema.Struct({ items: Schema.Array(RuleRecord), next_cursor: Schema.optionalKey(Schema.String) })
 
-const Leaf = Schema.Struct({
-  path: Schema.String,
-  op: Schema.String,
-  value: Schema.optionalKey(Schema.Unknown),
-  /** What was there; left out where nothing was. */
-  actual: Schema.optionalKey(Schema.Unknown),
-  matched: Schema.Boolean
-}).annotate({ identifier: "RuleLeaf" })
+const Leaf = RuleLeaf.annotate({ identifier: "RuleLeaf" })
 
-const Explained = Schema.Struct({
-  rule_id: Schema.String,
-  name: Schema.String,
-  event_id: Schema.String,
-  enabled: Schema.Boolean,
-  /** Whether the condition holds, as far as it can be told today. */
-  matched: Schema.Boolean,
-  leaves: Schema.Array(Leaf),
-  /** What happened then. */
-  outcome: Schema.Literals(["triggered", "suppressed", "not_matched", "waiting", "not_asked"]),
-  reason: Schema.optionalKey(Schema.String),
-  /** The event that `changed` compares with. */
-  previous_event_id: Schema.optionalKey(Schema.String),
-  said: Schema.String
-}).annotate({ identifier: "RuleExplanation" })
+const Explained = RuleExplanation.pipe(Schema.fieldsAssign({ leaves: Schema.Array(Leaf) }))
+  .annotate({ identifier: "RuleExplanation" })
 
 const TestBody = Schema.Struct({
   /** The id of a rule, or a rule as in `POST /rules`. */
@@ -54,15 +35,7 @@ const TestBody = Schema.Struct({
 const checkTest = check(TestBody, "field")
 
 const Tested = Schema.Struct({
-  items: Schema.Array(Schema.Struct({
-    event_id: Schema.optionalKey(Schema.String),
-    matched: Schema.Boolean,
-    /** It would have fired. */
-    fires: Schema.Boolean,
-    /** Why not, although its condition holds. */
-    reason: Schema.optionalKey(Schema.String),
-    leaves: Schema.Array(Leaf)
-  }))
+  items: Schema.Array(RuleTrial.pipe(Schema.fieldsAssign({ leaves: Schema.Array(Leaf) })))
 }).annotate({ identifier: "RuleTested" })
 
 /** Those of the configuration have names with spaces. */

@@ -1,36 +1,15 @@
 /** `GET /health`, `GET /state`. */
-import { Effect, Schema } from "effect"
+import { Effect } from "effect"
 import { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
-import { Autonomy } from "../../contract/Enums.ts"
+import { State } from "../../contract/State.ts"
 import { SystemHealth } from "../../contract/SystemHealth.ts"
 import { Health } from "../../health/Health.ts"
 import { SystemState } from "../../health/SystemState.ts"
 import type { Api } from "../Api.ts"
 import { answer, reading } from "../Checked.ts"
 
-const StateRecord = Schema.Struct({
-  autonomy: Autonomy,
-  paused: Schema.Boolean,
-  counts: Schema.Struct({
-    tasks: Schema.Int,
-    schedules: Schema.Int,
-    watchers: Schema.Int,
-    approvals: Schema.Int,
-    alarms: Schema.Int,
-    jobs: Schema.Int
-  }),
-  queue_depth: Schema.Int,
-  unknown: Schema.Int,
-  versions: Schema.Struct({ syris: Schema.String, node: Schema.String, postgres: Schema.String, schema: Schema.Int }),
-  hosts: Schema.Array(Schema.Struct({
-    host_id: Schema.String,
-    version: Schema.String,
-    started_at: Schema.String,
-    beat_at: Schema.String,
-    lease_until: Schema.String
-  }))
-}).annotate({ identifier: "State" })
+const StateRecord = State.annotate({ identifier: "State" })
 
 export class SystemGroup extends HttpApiGroup.make("system").add(
   HttpApiEndpoint.get("health", "/health", {

@@ -4,7 +4,7 @@ import { type HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import type { SqlError } from "effect/sql"
 import { TaskStatus } from "../../contract/Enums.ts"
-import { Step, Task } from "../../contract/Task.ts"
+import { ListedTask, Step, TaskWithSteps } from "../../contract/Task.ts"
 import { Pipeline } from "../../pipeline/Pipeline.ts"
 import { asSentences, check } from "../../plugin/Explain.ts"
 import { Registry } from "../../plugin/Registry.ts"
@@ -19,16 +19,13 @@ import { problem, problemResponse } from "../Problem.ts"
 import { defaultLimit, Instant, pageQuery, Text, Uuid, UuidText } from "../Query.ts"
 
 /** A task as it is alone: with its steps. */
-export const TaskRecord = Task.pipe(
+export const TaskRecord = TaskWithSteps.pipe(
   Schema.fieldsAssign({ steps: Schema.Array(Step.annotate({ identifier: "Step" })) })
 ).annotate({ identifier: "TaskWithSteps" })
 
-const ListedTask = Task.pipe(Schema.fieldsAssign({
-  /** Steps that succeeded, all that there are so far, and the first that is neither done nor skipped. */
-  progress: Schema.Struct({ done: Schema.Int, steps: Schema.Int, step: Schema.optionalKey(Schema.String) })
-})).annotate({ identifier: "Task" })
+const TaskItem = ListedTask.annotate({ identifier: "Task" })
 
-const TaskPage = Schema.Struct({ items: Schema.Array(ListedTask), next_cursor: Schema.optionalKey(Schema.String) })
+const TaskPage = Schema.Struct({ items: Schema.Array(TaskItem), next_cursor: Schema.optionalKey(Schema.String) })
 
 const CancelBody = Schema.Struct({ reason: Schema.optionalKey(Schema.String.check(Schema.isMaxLength(1_000))) })
 const checkCancel = check(CancelBody, "field")

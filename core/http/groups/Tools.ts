@@ -1,7 +1,8 @@
 /** `GET /tools`, `POST /tools/{name}/preview`. */
 import { Clock, Effect, Schema } from "effect"
 import { HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
-import { Guarantee, Health as HealthStatus, Risk, ToolEffect, Trust, Verdict } from "../../contract/Enums.ts"
+import type { Health as HealthStatus } from "../../contract/Enums.ts"
+import { ToolPreview, ToolRecord } from "../../contract/ToolRecord.ts"
 import { newId } from "../../database/Ids.ts"
 import { Health } from "../../health/Health.ts"
 import { asSentences, unknownKey } from "../../plugin/Explain.ts"
@@ -18,25 +19,9 @@ import { answer, reading } from "../Checked.ts"
 import { problem, problemResponse } from "../Problem.ts"
 import { UuidText } from "../Query.ts"
 
-const ToolRecord = Schema.Struct({
-  name: Schema.String,
-  plugin: Schema.String,
-  description: Schema.String,
-  effect: ToolEffect,
-  /** `null` where it depends on the input. */
-  risk: Schema.NullOr(Risk),
-  guarantee: Guarantee,
-  trust: Trust,
-  scopes: Schema.Array(Schema.String),
-  timeout_ms: Schema.Finite,
-  concurrency: Schema.Int,
-  pin: Schema.String,
-  input_schema: Schema.Unknown,
-  output_schema: Schema.optionalKey(Schema.Unknown),
-  health: HealthStatus
-}).annotate({ identifier: "Tool" })
+const Tool = ToolRecord.annotate({ identifier: "Tool" })
 
-const ToolList = Schema.Struct({ items: Schema.Array(ToolRecord) })
+const ToolList = Schema.Struct({ items: Schema.Array(Tool) })
 
 const PreviewBody = Schema.Struct({
   input: Schema.Record(Schema.String, Schema.Json),
@@ -46,20 +31,7 @@ const PreviewBody = Schema.Struct({
   tool_call_id: Schema.optionalKey(UuidText)
 }).annotate({ identifier: "PreviewRequest" })
 
-const Preview = Schema.Struct({
-  tool: Schema.String,
-  input: Schema.Unknown,
-  input_hash: Schema.String,
-  idempotency_key: Schema.String,
-  /** What the gates would say now. */
-  verdict: Verdict,
-  risk: Risk,
-  reasons: Schema.Array(Schema.String),
-  /** In the tool's words. */
-  preview: Schema.optionalKey(Schema.String),
-  /** What can't be foreseen, as a sentence. */
-  note: Schema.optionalKey(Schema.String)
-}).annotate({ identifier: "Preview" })
+const Preview = ToolPreview.annotate({ identifier: "Preview" })
 
 export class ToolsGroup extends HttpApiGroup.make("tools").add(
   HttpApiEndpoint.get("list", "/tools", { success: ToolList }),
@@ -74,7 +46,7 @@ export class ToolsGroup extends HttpApiGroup.make("tools").add(
   }))
 ) {}
 
-const toRecord = (tool: RegisteredTool, health: HealthStatus): typeof ToolRecord.Type => ({
+const toRecord = (tool: RegisteredTool, health: HealthStatus): ToolRecord => ({
   name: tool.definition.name,
   plugin: tool.plugin,
   description: tool.definition.description,

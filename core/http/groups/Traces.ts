@@ -3,10 +3,10 @@ import { Effect, Schema } from "effect"
 import { HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
 import { AuditEvent } from "../../contract/AuditEvent.ts"
 import { TraceCosts } from "../../contract/Completion.ts"
-import { TraceOutcome } from "../../contract/Enums.ts"
 import { MessageEvent } from "../../contract/Event.ts"
 import { RoutingDecision } from "../../contract/RoutingDecision.ts"
 import { ToolCall } from "../../contract/ToolCall.ts"
+import { Trace } from "../../contract/Trace.ts"
 import { Traces } from "../../pipeline/Traces.ts"
 import type { Api } from "../Api.ts"
 import { answer, reading } from "../Checked.ts"
@@ -16,32 +16,16 @@ import { ApprovalRecord } from "./Approvals.ts"
 import { JobRecord } from "./Jobs.ts"
 import { TaskRecord } from "./Tasks.ts"
 
-const TraceRecord = Schema.Struct({
-  trace_id: Schema.String,
-  settled: Schema.Boolean,
-  outcome: Schema.optionalKey(TraceOutcome),
+const TraceRecord = Trace.pipe(Schema.fieldsAssign({
   events: Schema.Array(MessageEvent.annotate({ identifier: "MessageEvent" })),
   decisions: Schema.Array(RoutingDecision.annotate({ identifier: "RoutingDecision" })),
   tool_calls: Schema.Array(ToolCall.annotate({ identifier: "ToolCall" })),
   approvals: Schema.Array(ApprovalRecord),
   tasks: Schema.Array(TaskRecord),
   jobs: Schema.Array(JobRecord),
-  replies: Schema.Array(Schema.Struct({
-    event_id: Schema.String,
-    channel: Schema.String,
-    thread_id: Schema.optionalKey(Schema.String),
-    text: Schema.String,
-    at: Schema.String,
-    /** Nothing where the channel can't send. `owed`: it is still to be sent, or waits for the operator. */
-    status: Schema.optionalKey(Schema.Literals(["sent", "owed", "not_sent", "unknown"])),
-    /** The call that brings it, on channels with a `send`. */
-    tool_call_id: Schema.optionalKey(Schema.String)
-  })),
   audit: Schema.Array(AuditEvent.annotate({ identifier: "AuditEvent" })),
-  /** Of questions to models. */
-  costs: Schema.optionalKey(TraceCosts.annotate({ identifier: "TraceCosts" })),
-  truncated: Schema.optionalKey(Schema.Array(Schema.String))
-}).annotate({ identifier: "Trace" })
+  costs: Schema.optionalKey(TraceCosts.annotate({ identifier: "TraceCosts" }))
+})).annotate({ identifier: "Trace" })
 
 export class TracesGroup extends HttpApiGroup.make("traces").add(
   HttpApiEndpoint.get("get", "/traces/:trace_id", {

@@ -1,4 +1,4 @@
-/** A plugin that has what can't leave the host: a tool within its transaction, and a way to a language model. */
+/** A plugin that has what can't leave the host: a tool within its transaction, a way to a language model, the operator's page. */
 import { definePlugin, defineTool, Schema } from "syris"
 
 export default definePlugin({
@@ -16,6 +16,8 @@ export default definePlugin({
         run: () => "noted"
       })
     ],
+    routes: [{ method: "GET", path: "/", open: true, handle: () => new Response("a page") }],
+    page: "/",
     providers: [{ name: "bound", ask: () => "nothing" } as never]
   })
 })
