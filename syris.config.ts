@@ -1,6 +1,7 @@
 // What this SYRIS does. Every plugin is a line; the README of a plugin names its options.
 import { defineConfig } from "syris"
 // import { secret } from "syris"
+import dashboard from "./plugins/dashboard/index.ts"
 // import email from "./plugins/email/index.ts"
 // import homeAssistant from "./plugins/home-assistant/index.ts"
 // import mqtt from "./plugins/mqtt/index.ts"
@@ -22,6 +23,7 @@ export default defineConfig({
   plugins: [
     timers(), // "set a timer for 5 minutes", "remind me in 2 hours to call Sam"
     noop(), // "noop": does nothing, and shows that everything works
+    dashboard(), // the page: npm start prints the link, and so does npm run syris open
 
     // Below, take the // away from what you have, and from its import above; then: npm run syris doctor
 

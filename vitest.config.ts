@@ -25,7 +25,10 @@ const apart = [
 
 /** What takes longest is begun first, so that neither process waits for the other at the end; the longest first. */
 const longest = [
+  "test/browser/pages",
   "test/stories/email",
+  "test/browser/hostile",
+  "test/browser/operator",
   "core/tasks/Tasks.property",
   "test/storms/taskRedControl",
   "test/storms/killStatements",
@@ -83,6 +86,8 @@ export default defineConfig({
     alias: [
       { find: /^syris$/, replacement: here("core/plugin/index.ts") },
       { find: /^syris\/testing$/, replacement: here("core/testing/index.ts") },
+      { find: /^syris\/records$/, replacement: here("core/contract/Records.ts") },
+      { find: /^syris\/visible$/, replacement: here("core/contract/Visible.ts") },
       { find: /^syris\/plugins\/([^/]+)$/, replacement: here("plugins/$1/index.ts") }
     ]
   },

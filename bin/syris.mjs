@@ -7,11 +7,13 @@ import * as module from "node:module"
 import * as path from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
 import { currentBundle } from "./build.mjs"
+import { isPageCurrent } from "./build-page.mjs"
 import { ensureSetup, pinnedNode, requiredNode, root, SetupError } from "./setup.mjs"
 
 const main = async () => {
   ensureSetup()
   if (Number(process.versions.node.split(".")[0]) < requiredNode) return runUnder(pinnedNode())
+  if (process.argv[2] === "up" && !isPageCurrent()) built("build-page.mjs", "said")
   const bundle = process.env.SYRIS_NO_BUNDLE === "1" ? undefined : bundled()
   if (bundle === undefined) return await import(pathToFileURL(path.join(root, "core", "cli", "main.ts")).href)
   module.enableCompileCache(path.join(bundle, ".cache"))
@@ -22,16 +24,17 @@ const main = async () => {
   setTimeout(() => module.flushCompileCache(), 3_000).unref()
 }
 
-// Built in a process of its own: the bundler's memory is not the host's.
-const bundled = () => {
-  const current = currentBundle()
-  if (current !== undefined) return current
-  const built = spawnSync(process.execPath, [fileURLToPath(new URL("build.mjs", import.meta.url))], {
+const bundled = () => currentBundle() ?? built("build.mjs")
+
+// Built in a process of its own: the bundler's memory is not the host's. A host runs without what can't be built; where
+// that is because nothing can be written there, in silence if it is only slower then.
+const built = (script, unwritable = "in silence") => {
+  const made = spawnSync(process.execPath, [fileURLToPath(new URL(script, import.meta.url))], {
     encoding: "utf8",
     stdio: ["ignore", "pipe", "pipe"]
   })
-  if (built.status === 0) return built.stdout.trim()
-  if (built.status !== 3) process.stderr.write(built.stderr)
+  if (made.status === 0) return made.stdout.trim()
+  if (made.status !== 3 || unwritable === "said") process.stderr.write(made.stderr)
   return undefined
 }
 

@@ -8,10 +8,11 @@ import process from "node:process"
 const { attempts } = await import(process.argv[2])
 const say = process.stdout.write.bind(process.stdout)
 
-process.on("uncaughtException", (error) => process.stderr.write(`${error}\n`))
-process.on("unhandledRejection", (error) => process.stderr.write(`${error}\n`))
+process.on("uncaughtException", (error) => process.stderr.write(`${String(error)}\n`))
+process.on("unhandledRejection", (error) => process.stderr.write(`${String(error)}\n`))
 say(`${JSON.stringify({ ready: true })}\n`)
-createInterface({ input: process.stdin }).on("line", async (line) => {
+
+const attempt = async (line) => {
   const { id, name, world } = JSON.parse(line)
   let told
   try {
@@ -20,4 +21,5 @@ createInterface({ input: process.stdin }).on("line", async (line) => {
     told = { proof: null, denied: `${error?.code ?? error?.name}: ${error?.message ?? error}` }
   }
   say(`${JSON.stringify({ id, ...told })}\n`)
-}).on("close", () => process.exit(0))
+}
+createInterface({ input: process.stdin }).on("line", (line) => void attempt(line)).on("close", () => process.exit(0))

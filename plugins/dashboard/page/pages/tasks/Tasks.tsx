@@ -1,0 +1,242 @@
+/** Tasks: the open ones, then those that have ended. */
+import { Link } from "@tanstack/react-router"
+import { type ReactNode, useState } from "react"
+import type { ListedTask, TaskStatus } from "syris/records"
+import { useTasks } from "../../api/queries.ts"
+import { Button } from "../../parts/Action.tsx"
+import { Answered } from "../../parts/Answer.tsx"
+import { StatusBadge } from "../../parts/Badge.tsx"
+import { Field } from "../../parts/Field.tsx"
+import { Card, Nothing, Page } from "../../parts/Page.tsx"
+import { columnsOf, More, Table } from "../../parts/Table.tsx"
+import { Relative } from "../../parts/Time.tsx"
+import { short, Words } from "../../parts/Words.tsx"
+import { NewTask } from "./NewTask.tsx"
+import { hasEnded, labelsOf, progressInWords, sinceOf, type Span, spans } from "./taskWords.ts"
+import { WaitsFor } from "./WaitsFor.tsx"
+import "./tasks.css"
+
+const statuses: Readonly<Record<TaskStatus, string>> = {
+  pending: "Pending: its turn has not come",
+  running: "Running",
+  waiting: "Waiting",
+  paused: "Paused",
+  succeeded: "Succeeded",
+  failed: "Failed",
+  canceled: "Canceled"
+}
+
+const columns = columnsOf<ListedTask>()((column) => [
+  column.display({
+    id: "name",
+    header: "Task",
+    cell: ({ row: { original: task } }) => (
+      <div>
+        <Link to="/tasks/$id" params={{ id: task.task_id }}>
+          <bdi>{short(task.name)}</bdi>
+        </Link>
+        {labelsOf(task).length > 0 && (
+          <div className="tags">
+            {labelsOf(task).map((label) => (
+              <span key={label} className="tag">
+                <bdi>{short(label, 40)}</bdi>
+              </span>
+            ))}
+          </div>
+        )}
+      </div>
+    )
+  }),
+  column.display({ id: "status", header: "Status", cell: ({ row }) => <StatusBadge status={row.original.status} /> }),
+  column.display({
+    id: "progress",
+    header: "Progress",
+    cell: ({ row: { original: task } }) => (
+      <div>
+        {task.kind === "steps" && task.progress.steps > 0 && (
+          <progress aria-hidden="true" max={task.progress.steps} value={task.progress.done} />
+        )}
+        <div>
+          <Words text={progressInWords(task)} most={120} />
+        </div>
+        {task.error !== undefined && (
+          <div className="error-words">
+            <Words text={task.error.message} most={160} />
+          </div>
+        )}
+        {task.cancel_reason !== undefined && (
+          <div className="faint">
+            <Words text={task.cancel_reason} most={160} />
+          </div>
+        )}
+      </div>
+    )
+  }),
+  column.display({ id: "waits", header: "Waits", cell: ({ row }) => <WaitsFor task={row.original} /> }),
+  column.display({
+    id: "updated_at",
+    header: "Last change",
+    cell: ({ row }) => <Relative at={row.original.updated_at} />
+  }),
+  column.display({
+    id: "trace",
+    header: "Trace",
+    cell: ({ row: { original: task } }) => (
+      <Link to="/trace/$traceId" params={{ traceId: task.trace_id }} aria-label={`The trace of ${short(task.name)}`}>
+        Trace
+      </Link>
+    )
+  })
+])
+
+const endedColumns = columns.filter(({ id }) => id !== "waits")
+
+interface Asked {
+  readonly label: string
+  readonly since: string | undefined
+}
+
+export const Tasks = () => {
+  const [making, setMaking] = useState(false)
+  const [status, setStatus] = useState<TaskStatus | "">("")
+  const [typed, setTyped] = useState("")
+  const [span, setSpan] = useState<Span>("any")
+  const [asked, setAsked] = useState<Asked>({ label: "", since: undefined })
+  const query = { label: asked.label.trim(), since: asked.since }
+  const isFiltered = query.label !== "" || query.since !== undefined
+  return (
+    <Page title="Tasks" actions={<Button tone="main" onClick={() => setMaking(true)}>Make a task</Button>}>
+      {making && <NewTask onClose={() => setMaking(false)} />}
+      <form
+        className="filter-row"
+        role="search"
+        aria-label="Tasks"
+        onSubmit={(event) => {
+          event.preventDefault()
+          setAsked({ ...asked, label: typed })
+        }}
+      >
+        <Field label="Status">
+          {(parts) => (
+            <select
+              {...parts}
+              value={status}
+              onChange={(event) => setStatus(event.target.value as TaskStatus | "")}
+            >
+              <option value="">Any: open ones first</option>
+              {Object.entries(statuses).map(([value, words]) => <option key={value} value={value}>{words}</option>)}
+            </select>
+          )}
+        </Field>
+        <Field label="Label">
+          {(parts) => (
+            <input
+              {...parts}
+              value={typed}
+              maxLength={200}
+              autoComplete="off"
+              onChange={(event) => setTyped(event.target.value)}
+              onBlur={() => setAsked({ ...asked, label: typed })}
+            />
+          )}
+        </Field>
+        <Field label="Made">
+          {(parts) => (
+            <select
+              {...parts}
+              value={span}
+              onChange={(event) => {
+                const next = event.target.value as Span
+                setSpan(next)
+                setAsked({ ...asked, since: sinceOf(next, Date.now()) })
+              }}
+            >
+              {Object.entries(spans).map(([value, words]) => <option key={value} value={value}>{words}</option>)}
+            </select>
+          )}
+        </Field>
+        <button type="submit" className="button">Filter</button>
+      </form>
+      <div className="stack">
+        {status === ""
+          ? (
+            <>
+              <Open query={query} isFiltered={isFiltered} />
+              <Ended query={query} isFiltered={isFiltered} />
+            </>
+          )
+          : <OfStatus key={status} query={{ ...query, status }} status={status} />}
+      </div>
+    </Page>
+  )
+}
+
+interface PartProps {
+  readonly query: { readonly label: string; readonly since: string | undefined }
+  readonly isFiltered: boolean
+}
+
+const Open = ({ isFiltered, query }: PartProps) => {
+  const list = useTasks({ ...query, status: "open" })
+  return (
+    <Listed title="Open" list={list} tasks={list.items}>
+      {isFiltered
+        ? "No open task fits. Choose less above to see more."
+        : "Nothing is open. A task is work of several steps: it begins when you ask for one in the chat, when a rule or a schedule does, or here with “Make a task”."}
+    </Listed>
+  )
+}
+
+const Ended = ({ isFiltered, query }: PartProps) => {
+  const list = useTasks(query)
+  return (
+    <Listed title="Ended" list={list} tasks={list.items.filter(({ status }) => hasEnded(status))}>
+      {list.isMore
+        ? "None of the newest tasks has ended yet."
+        : isFiltered
+        ? "No task that has ended fits."
+        : "No task has ended yet."}
+    </Listed>
+  )
+}
+
+const OfStatus = (
+  { query, status }: {
+    readonly query: PartProps["query"] & { readonly status: TaskStatus }
+    readonly status: TaskStatus
+  }
+) => {
+  const list = useTasks(query)
+  return (
+    <Listed title={statuses[status].replace(/:.*/, "")} list={list} tasks={list.items}>
+      No task is {status} now, as far as the rest that you chose above fits.
+    </Listed>
+  )
+}
+
+interface ListedProps {
+  readonly title: string
+  readonly list: ReturnType<typeof useTasks>
+  readonly tasks: ReadonlyArray<ListedTask>
+  /** What is said where there is none. */
+  readonly children: ReactNode
+}
+
+const Listed = ({ children, list, tasks, title }: ListedProps) => (
+  <Card title={title}>
+    <Answered answer={list}>
+      {() =>
+        tasks.length === 0 ? <Nothing>{children}</Nothing> : (
+          <Table
+            caption={`Tasks: ${title}`}
+            columns={tasks.every(({ status }) => hasEnded(status))
+              ? endedColumns
+              : columns}
+            rows={tasks}
+            idOf={(task) => task.task_id}
+          />
+        )}
+    </Answered>
+    <More list={list} />
+  </Card>
+)

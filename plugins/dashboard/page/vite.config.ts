@@ -1,0 +1,19 @@
+/** How the page is built: one entry, a file for each screen, nothing inline, nothing from elsewhere. */
+import react from "@vitejs/plugin-react"
+import * as path from "node:path"
+import { defineConfig } from "vite"
+
+export default defineConfig({
+  base: "/plugins/dashboard/",
+  plugins: [react()],
+  resolve: {
+    alias: { "syris/visible": path.join(import.meta.dirname, "../../../core/contract/Visible.ts") }
+  },
+  build: {
+    target: "es2024",
+    // What is inlined as `data:` the security policy would refuse.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    reportCompressedSize: false
+  }
+})
