@@ -13,9 +13,11 @@ import { latency } from "./latency.ts"
 import { loop } from "./loop.ts"
 import { mailbox } from "./mailbox.ts"
 import { mcp } from "./mcp.ts"
+import { page } from "./page.ts"
 import type { Options } from "./Report.ts"
 import { rules } from "./rules.ts"
 import { schedules } from "./schedules.ts"
+import { search } from "./search.ts"
 import { start } from "./start.ts"
 import { taskLatency } from "./taskLatency.ts"
 import { tasks } from "./tasks.ts"
@@ -28,6 +30,7 @@ const benches: Readonly<Record<string, (options: Options) => Promise<void>>> = {
   start,
   idle,
   auditPage,
+  search,
   tasks,
   taskLatency,
   waiting,
@@ -40,7 +43,8 @@ const benches: Readonly<Record<string, (options: Options) => Promise<void>>> = {
   mcp,
   isolates,
   homeAssistant,
-  mailbox
+  mailbox,
+  page
 }
 
 const args = process.argv.slice(2)
