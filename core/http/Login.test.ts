@@ -305,7 +305,7 @@ layer(layerTestServer({ registry }), live)("what a plugin serves", (it) => {
           ["GET", "/plugins/board/files/../mine"],
           ["GET", "/plugins/board/files/..\\mine"],
           ["GET", "/plugins/board/files/%2e%2e/mine"],
-          ["GET", "/plugins/board"],
+          ["POST", "/plugins/board"],
           ["POST", "/"],
           ["GET", "/plugins/board/grant"]
         ] as const
@@ -318,6 +318,10 @@ layer(layerTestServer({ registry }), live)("what a plugin serves", (it) => {
       assert.deepEqual([wrong.status, wrong.headers.allow], [405, "GET, HEAD, OPTIONS"])
       assert.strictEqual((yield* send("/", { method: "OPTIONS" })).status, 204)
       assert.strictEqual((yield* send("/", { method: "HEAD", token: false })).status, 302)
+      // As people type it.
+      const typed = yield* send("/plugins/board", { token: false })
+      assert.deepEqual([typed.status, typed.headers.location], [302, "/plugins/board/"])
+      assert.strictEqual((yield* send("/plugins/boar", { token: false })).status, 401)
     }))
 
   it.effect("never sees cookie or token", () =>

@@ -109,8 +109,21 @@ export const makePluginRoutes = Effect.gen(function*() {
   const chosen = (candidates: ReadonlyArray<Served>, method: string | undefined): Served | undefined =>
     candidates.find(({ route }) => route.method === (method === "HEAD" ? "GET" : method))
 
+  /** `GET /`: to the page. What stands behind the `#` goes along, as browsers have it. */
+  const home = (request: IncomingMessage, response: ServerResponse): void => {
+    if (!isReading(request)) return wrongMethod(request, response, ["GET", "HEAD"])
+    const page = registry.page()
+    if (page === undefined) return writeProblem(response, noPage)
+    response.writeHead(302, { location: page }).end()
+  }
+
+  /** The page without its last slash, as people type it. */
+  const isAlmostPage = (path: string): boolean => registry.page() === `${path}/`
+
   const serve = (request: IncomingMessage, response: ServerResponse): void => {
-    const candidates = find(pathOf(request.url ?? ""))
+    const path = pathOf(request.url ?? "")
+    if (isAlmostPage(path)) return home(request, response)
+    const candidates = find(path)
     if (candidates.length === 0) {
       return writeProblem(response, problem("request.not_found", "No plugin has an address with this path."))
     }
@@ -123,17 +136,10 @@ export const makePluginRoutes = Effect.gen(function*() {
     })
   }
 
-  /** `GET /`: to the page. What stands behind the `#` goes along, as browsers have it. */
-  const home = (request: IncomingMessage, response: ServerResponse): void => {
-    if (!isReading(request)) return wrongMethod(request, response, ["GET", "HEAD"])
-    const page = registry.page()
-    if (page === undefined) return writeProblem(response, noPage)
-    response.writeHead(302, { location: page }).end()
-  }
-
   /** Whether whoever reads here is answered without token and session. */
   const isOpen = (path: string): boolean =>
-    path.startsWith("/plugins/") && !isGrant(path) && chosen(find(path), "GET")?.route.open === true
+    path.startsWith("/plugins/") && !isGrant(path) &&
+    (isAlmostPage(path) || chosen(find(path), "GET")?.route.open === true)
 
   return { serve, home, isOpen }
 })

@@ -24,9 +24,10 @@ export const putRight = async (house: PageHouse): Promise<void> => {
   for (const { alarm_id } of await all("/alarms?status=open")) {
     await post(`/alarms/${alarm_id}/resolve`, { note: "It is mended." })
   }
+  // What does not answer is tried again every 30 s at last.
   await until("the host to be well", async () => {
     const { degraded } = await host().get("/health")
     return degraded.length === 0
-  }, 40_000)
+  }, 90_000)
   for (const line of ["look around", "set a timer for 10 minutes", "lamp hallway"]) await settled(house, line)
 }

@@ -134,7 +134,8 @@ describe.skipIf(lacking.length > 0)(`the screens of the operator's page${loudly(
     await page.getByRole("heading", { level: 1, name: "Tasks" }).waitFor()
     await onPhone.end()
   })
-  it("a house put right, as the README shows it", { timeout: 60_000 }, async () => {
+
+  it("a house put right, as the README shows it", { timeout: 150_000 }, async () => {
     await putRight(house)
     const { page } = visit
     await page.setViewportSize({ width: 1280, height: 1340 })
