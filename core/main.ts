@@ -126,6 +126,12 @@ export class HostError extends Schema.TaggedError<HostError>()("HostError", {
   }
 }
 
+/** Whether what is printed goes into the journal of systemd, which keeps it, and where others may read a code. */
+const isJournal = (): boolean => {
+  const { dev, ino } = fs.fstatSync(1)
+  return process.env["JOURNAL_STREAM"] === `${dev}:${ino}`
+}
+
 /** What is secret besides the store's values. */
 const layerHidden = Layer.effectDiscard(Effect.gen(function*() {
   const redactor = yield* Redactor
@@ -295,8 +301,7 @@ const writeBanner = Effect.fnUntraced(function*(place: Place, url: string) {
   const registry = yield* Registry
   const page = registry.page() === undefined
     ? {}
-    // The code is for whoever sits there, and for no log.
-    : { page: process.stdout.isTTY ? { login: (yield* Sessions).makeCode().url } : { url } }
+    : { page: isJournal() ? { url } : { login: (yield* Sessions).makeCode().url } }
   const plugins = registry.plugins().filter(({ name }) => !own.has(name))
   const ruled = unknownPolicyTools(settings.policy, registry.tools().map(({ definition }) => definition.name))
   const { embedded } = place
