@@ -93,6 +93,25 @@ describe("the life of an isolate", () => {
     assert.equal(life.state(), "stopping")
   })
 
+  it("says why one was refused, though it gives signs of life until it is ended", async () => {
+    const stopping = Promise.withResolvers<void>()
+    const isolate = fake(() => true)
+    const slow = { ...isolate, stop: (graceMs?: number) => stopping.promise.then(() => isolate.stop(graceMs ?? 0)) }
+    const { fiber, life, time, told } = live(() => ({ isolate: slow, hash: "h" }))
+    await time.pass(1_000)
+    await Effect.runPromise(life.refuse("its name is taken"))
+    life.reconsider()
+    await time.pass(120_000)
+    assert.deepEqual(told, ["degraded: its name is taken"])
+    stopping.resolve()
+    await time.pass(1_000)
+    assert.include(told, "ended: its name is taken")
+    await time.pass(300_000)
+    assert.notInclude(told, "well")
+    assert.equal(life.lastError(), "its name is taken")
+    await Effect.runPromise(Fiber.interrupt(fiber))
+  })
+
   it("tries one that can't be loaded ever more seldom, and tells of it once", async () => {
     let tries = 0
     const { fiber, time, told } = live(() => {

@@ -90,7 +90,9 @@ export const makeIsolateLife = (parts: LifeParts): IsolateLife => {
   let state: IsolateState = "starting"
   let current: Loaded | undefined
   let lastError: string | undefined
-  let refusedHash: string | undefined
+  /** The code that was refused, and why: a sign of life of what is being ended does not make that undone. */
+  let refused: { readonly hash: string; readonly sentence: string } | undefined
+  const whyRefused = () => refused?.sentence
   let failures = 0
   let restarts = 0
   let told = false
@@ -103,7 +105,9 @@ export const makeIsolateLife = (parts: LifeParts): IsolateLife => {
       return parts.degrade(sentence)
     })
   const recover = Effect.suspend(() => {
-    if (!ailing || current === undefined || current.held !== undefined) return Effect.void
+    if (!ailing || current === undefined || current.held !== undefined || current.hash === refused?.hash) {
+      return Effect.void
+    }
     ailing = false
     lastError = undefined
     return parts.recover
@@ -204,12 +208,10 @@ export const makeIsolateLife = (parts: LifeParts): IsolateLife => {
 
   /** From a load to the end of what was loaded, and of all that came in its place. */
   const once = Effect.gen(function*() {
-    if (refusedHash !== undefined) {
+    if (refused !== undefined) {
       const wanted = yield* parts.wanted
-      if (wanted.hash === refusedHash) {
-        return yield* Effect.fail(new LoadFailed({ detail: lastError ?? "It was refused." }))
-      }
-      refusedHash = undefined
+      if (wanted.hash === refused.hash) return yield* Effect.fail(new LoadFailed({ detail: refused.sentence }))
+      refused = undefined
     }
     const loaded = yield* parts.load
     yield* Effect.onError(take(loaded), () => endIsolate(loaded.isolate))
@@ -238,7 +240,7 @@ export const makeIsolateLife = (parts: LifeParts): IsolateLife => {
       state = "failed"
       if (time.now() - began >= wellAfterMs) failures = 0
       restarts++
-      return refusedHash === undefined ? `It ended: ${end}.` : lastError ?? "It was refused."
+      return whyRefused() ?? `It ended: ${end}.`
     }
   })
 
@@ -301,7 +303,8 @@ export const makeIsolateLife = (parts: LifeParts): IsolateLife => {
     refuse: (sentence) =>
       Effect.suspend(() => {
         // It may be refused twice, and be at its end already.
-        refusedHash = current?.hash ?? refusedHash
+        const hash = current?.hash ?? refused?.hash
+        if (hash !== undefined) refused = { hash, sentence }
         const isolate = current?.isolate
         return Effect.andThen(
           degrade(sentence),
