@@ -1,10 +1,10 @@
 // Builds the operator's page, plugins/dashboard/page, into plugins/dashboard/dist, once per state of its sources. A host
 // has read the page into its memory when it started, so a build never changes what it serves.
-import { createHash } from "node:crypto"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { gzipSync } from "node:zlib"
+import { contentStamp, statStamp } from "./build.mjs"
 import { exclusive, root } from "./setup.mjs"
 
 const page = path.join(root, "plugins", "dashboard", "page")
@@ -14,10 +14,19 @@ const stampFile = path.join(out, "stamp")
 /** Whether the built page is that of the sources as they are. */
 export const isPageCurrent = () => {
   try {
-    return fs.readFileSync(stampFile, "utf8") === stamp()
+    const built = JSON.parse(fs.readFileSync(stampFile, "utf8"))
+    const now = sources()
+    if (built.stat === statStamp(now)) return true
+    if (built.id !== contentStamp(now)) return false
   } catch {
     return false
   }
+  try {
+    writeStamp(stampOf(sources())) // touched, not changed
+  } catch {
+    // read-only: compared by content again next time
+  }
+  return true
 }
 
 /** Builds what is not current. Two at once build one after the other. */
@@ -25,8 +34,8 @@ export const buildPage = async () => {
   fs.mkdirSync(out, { recursive: true })
   const release = exclusive(path.join(out, ".lock"), "Another SYRIS builds its page; waiting for it.")
   try {
-    const wanted = stamp()
     if (isPageCurrent()) return
+    const wanted = stampOf(sources())
     const { build } = await import("vite")
     const next = path.join(out, "next")
     // Whoever builds, a test as well: a page for development is slower, and names the folders of this machine.
@@ -49,28 +58,29 @@ export const buildPage = async () => {
     }
     fs.rmSync(path.join(out, "files"), { recursive: true, force: true })
     fs.renameSync(next, path.join(out, "files"))
-    fs.writeFileSync(stampFile, wanted)
+    writeStamp(wanted)
   } finally {
     release()
   }
 }
 
-const stamp = () => {
-  const hash = createHash("sha256")
-  const files = fs.readdirSync(page, { recursive: true }).filter((file) => fs.statSync(path.join(page, file)).isFile())
-  for (
-    const file of [
-      ...files.map((file) => path.join(page, file)),
-      path.join(root, "package-lock.json"),
-      path.join(root, "core", "contract", "Visible.ts"),
-      fileURLToPath(import.meta.url)
-    ].sort()
-  ) {
-    const content = fs.readFileSync(file)
-    hash.update(`${path.relative(root, file)}\0${content.length}\n`).update(content)
-  }
-  return hash.digest("hex")
+const stampOf = (files) => ({ id: contentStamp(files), stat: statStamp(files) })
+
+const writeStamp = (stamp) => {
+  const next = `${stampFile}.${process.pid}`
+  fs.writeFileSync(next, `${JSON.stringify(stamp)}\n`)
+  fs.renameSync(next, stampFile)
 }
+
+// What the page is made from, as paths relative to the root, always in one order.
+const sources = () =>
+  [
+    ...fs.readdirSync(page, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+      .map((entry) => path.relative(root, path.join(entry.parentPath, entry.name))),
+    "package-lock.json",
+    "core/contract/Visible.ts",
+    "bin/build-page.mjs"
+  ].sort()
 
 if (process.argv[1] !== undefined && fs.realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
   try {

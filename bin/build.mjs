@@ -237,7 +237,8 @@ const typescript = (folder) => {
   return found.sort()
 }
 
-const statStamp = (files) => {
+/** Of files, by paths relative to the root: changes when one was touched. Cheap. */
+export const statStamp = (files) => {
   const hash = createHash("sha1")
   for (const file of files) {
     const { mtimeMs, size } = fs.statSync(path.join(root, file))
@@ -246,7 +247,8 @@ const statStamp = (files) => {
   return hash.digest("hex")
 }
 
-const contentStamp = (files) => {
+/** Changes when what is in one of them does. */
+export const contentStamp = (files) => {
   const hash = createHash("sha256")
   for (const file of files) {
     const content = fs.readFileSync(path.join(root, file))
