@@ -59,9 +59,13 @@ const make = Effect.gen(function*() {
     return state
   }
 
-  /** Shown and told in one commit, and open from then on. */
-  const show = (asked: Omit<Question, "number">, at: Date, settle: (answer: Answer) => void) =>
-    sql.withTransaction(Effect.gen(function*() {
+  /**
+   * Shown and told in one commit. It is open before that: whoever reads of it can answer, however late the host hears that the
+   * commit is done. Where it fails, nobody has read of it, and it is taken away.
+   */
+  const show = (asked: Omit<Question, "number">, at: Date, settle: (answer: Answer) => void) => {
+    let takeAway = (): void => {}
+    return sql.withTransaction(Effect.gen(function*() {
       const [row] = yield* sql<{ readonly number: bigint }>`select nextval('mcp_questions')::bigint as number`
       const question: Question = { ...asked, number: Number(row?.number) }
       const { fields, number, question_id, server, task_id, tool, trace_id } = question
@@ -76,12 +80,10 @@ const make = Effect.gen(function*() {
         ...(task_id === undefined ? {} : { refs: { task_id } }),
         data: { server, number, question_id, fields: fields.map(({ name }) => name) }
       })
-      let takeAway = (): void => {}
-      yield* sql.afterCommit(Effect.sync(() => {
-        takeAway = questions.add(question, settle)
-      }))
-      return { question, thread_id, takeAway: () => takeAway() }
-    })).pipe(inChat)
+      takeAway = questions.add(question, settle)
+      return { question, thread_id, takeAway }
+    })).pipe(Effect.onError(() => Effect.sync(() => takeAway())), inChat)
+  }
 
   const withdrawn = ({ number, server, trace_id }: Question, thread_id: string | undefined) =>
     append({

@@ -9,7 +9,7 @@ import { SqlClient } from "effect/sql"
 import { newId } from "../database/Ids.ts"
 import { layerTestDatabase } from "../testing/TestDatabase.ts"
 import { Questions } from "./Questions.ts"
-import { type Asks, connected, layerAsking, nextQuestion, serverOf } from "./TestAsking.ts"
+import { type Asks, connected, layerAsking, nextQuestion, openQuestion, serverOf } from "./TestAsking.ts"
 
 const who = (message = "Who are you?") =>
   inputRequired.elicit({
@@ -159,6 +159,38 @@ layer(asking.layer.pipe(Layer.provideMerge(layerTestDatabase)), { timeout: "60 s
         assert.match(both.join(" "), /while one tool call of one trace is under way/)
         assert.deepEqual([...(yield* noticesOf(one)), ...(yield* noticesOf(other))], [])
         assert.deepEqual((yield* Questions).open(), [])
+      }))
+
+    it.effect("is open before anybody can read of it, and not where it could not be shown", () =>
+      Effect.gen(function*() {
+        const sql = yield* SqlClient.SqlClient
+        const { call } = yield* connected({ elicitation: true }, serverOf(asks))
+        const ask = (trace_id: string) =>
+          Effect.forkChild(Effect.promise(() => call("enrol", { trace_id }).catch(String)))
+        const [shown, failed] = [newId(), newId()]
+        // The commit waits at its very end for this test, and of one trace it is refused.
+        yield* sql.unsafe(`
+          create function stand() returns trigger language plpgsql as $$ begin
+            if new.trace_id = '${failed}' then raise 'no room'; end if;
+            perform pg_advisory_xact_lock(4711);
+            return null;
+          end $$`)
+        yield* sql.unsafe(`
+          create constraint trigger stand after insert on chat_messages initially deferred
+            for each row execute function stand()`)
+        const [number, under] = yield* sql.withTransaction(Effect.gen(function*() {
+          yield* sql`select pg_advisory_xact_lock(4711)`
+          const under = yield* ask(shown)
+          const { number } = yield* openQuestion(shown)
+          assert.deepEqual(yield* noticesOf(shown), [])
+          return [number, under] as const
+        }))
+        yield* answer(number, "name=Bob age=4")
+        assert.include(yield* Fiber.join(under), "accept")
+        assert.match(yield* Fiber.join(yield* ask(failed)), /The operator can't be asked now/)
+        assert.strictEqual((yield* openQuestion(failed)).trace_id, failed)
+        assert.deepEqual((yield* Questions).open(), [])
+        yield* sql.unsafe("drop function stand() cascade")
       }))
 
     it.effect("leaves nothing open behind", () =>

@@ -6,6 +6,7 @@ import { Client, InMemoryTransport, type Transport } from "@modelcontextprotocol
 import { inputRequired, Server } from "@modelcontextprotocol/server"
 import { serveStdio } from "@modelcontextprotocol/server/stdio"
 import { Context, Effect, Layer, Queue, Redacted, type Scope } from "effect"
+import { SqlClient } from "effect/sql"
 import { Audit } from "../audit/Audit.ts"
 import { AuditWake } from "../audit/AuditWake.ts"
 import type { Question } from "../contract/Question.ts"
@@ -107,12 +108,23 @@ export const connected = Effect.fnUntraced(function*(
 /** The questions that were opened, in order. */
 export class Heard extends Context.Service<Heard, Queue.Queue<Question>>()("syris/mcp/test/Heard") {}
 
-/** The next one of a trace. */
-export const nextQuestion = Effect.fnUntraced(function*(trace_id: string) {
+/** The next one of a trace, as soon as it can be answered. */
+export const openQuestion = Effect.fnUntraced(function*(trace_id: string) {
   const heard = yield* Heard
   for (;;) {
     const question = yield* Queue.take(heard)
     if (question.trace_id === trace_id) return question
+  }
+})
+
+/** The next one of a trace, once it is told. */
+export const nextQuestion = Effect.fnUntraced(function*(trace_id: string) {
+  const sql = yield* SqlClient.SqlClient
+  const question = yield* openQuestion(trace_id)
+  for (;;) {
+    const told = yield* sql`
+      select 1 from audit_events where type = 'mcp.question_asked' and data ->> 'question_id' = ${question.question_id}`
+    if (told.length === 1) return question
   }
 })
 

@@ -350,7 +350,8 @@ describe("a loop of five turns whose host is killed", () => {
     const when = side === "request" ? "before the database gets it" : "before its answer is heard"
     it(`at a statement, ${when}: what was recorded is not asked again`, async () => {
       const { passed } = await killAt(`all-${side}`, side, Infinity, ofLoop)
-      assert.isAbove(passed, 20)
+      // Of each turn at least that its answer is reserved, and that it is recorded; what else is written may be written together.
+      assert.isAtLeast(passed, 2 * turns)
       const every = Array.from({ length: passed }, (_, i) => i + 1)
       const stride = long ? 1 : Math.ceil(passed / 2)
       const first = Math.floor(random() * stride)
