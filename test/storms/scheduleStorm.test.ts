@@ -139,7 +139,8 @@ describe("kill -9 of hosts with dense schedules", () => {
   it("the check sees a slot that a deletion lost", async () => {
     const found = await foundIn(`
       with one as (
-        select schedule_id, max(revision) as revision from occurrences group by 1 having count(*) > 4 order by 1 limit 1),
+        select schedule_id, revision from occurrences join schedules using (schedule_id, revision)
+        group by 1, 2 having count(*) > 4 order by 1 limit 1),
       gone as (delete from schedules s using one where s.schedule_id = one.schedule_id),
       lost as (
         delete from occurrences o using one where o.schedule_id = one.schedule_id and o.revision = one.revision
