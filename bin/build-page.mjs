@@ -78,7 +78,9 @@ const sources = () =>
     ...fs.readdirSync(page, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
       .map((entry) => path.relative(root, path.join(entry.parentPath, entry.name))),
     "package-lock.json",
+    "core/contract/RuleChannel.ts",
     "core/contract/Visible.ts",
+    ...fs.readdirSync(path.join(root, "core/contract/words")).map((file) => `core/contract/words/${file}`),
     "bin/build-page.mjs"
   ].sort()
 

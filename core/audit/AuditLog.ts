@@ -1,8 +1,9 @@
 /**
  * Reads the audit: pages, and a live stream that misses nothing (see `CommitOrder.ts`).
  *
- * What has no index is searched for in bounded pages (`Search.ts`), between the transactions of its times
- * (`TransactionTime.ts`).
+ * A page reads along one index: of a trace, of a rarer type, of an outcome that is no good one, of a tool, or of all. What that
+ * index does not tell is searched for in bounded pages (`Search.ts`), between the transactions of its times
+ * (`TransactionTime.ts`); of a trace, whose rows are few, it is read whole.
  *
  * A transactional tool that keeps its transaction open holds the stream back, never longer than its time-out.
  */
@@ -45,8 +46,9 @@ export interface AuditFilter {
 
 export class AuditLog extends Context.Service<AuditLog, {
   /**
-   * Newest first; with `trace_id` oldest first, unless `newestFirst` says otherwise. `limit` 1 to 500. With one of the filters
-   * `text`, `risk`, `actor_id`, `channel` and `connector_id` a page may have fewer rows, even none, and yet a cursor.
+   * Newest first; with `trace_id` oldest first, unless `newestFirst` says otherwise. `limit` 1 to 500. Where more is asked for
+   * than one index tells, a page may have fewer rows, even none, and yet a cursor; of a trace or a task only with `text`, `risk`,
+   * `actor_id`, `channel` or `connector_id`.
    */
   readonly page: (
     filter: AuditFilter,
@@ -63,6 +65,9 @@ export class AuditLog extends Context.Service<AuditLog, {
 }>()("syris/audit/AuditLog") {
   static readonly layer = Layer.effect(AuditLog, Effect.suspend(() => make))
 }
+
+/** How long a row of the audit is, over `r`. */
+const length = "octet_length(r.summary) + octet_length(r.refs::text) + octet_length(r.data::text)"
 
 /** A row of `audit_events`. */
 interface Row extends Committed, Nullable<Omit<AuditEvent, "seq" | "timestamp">> {
@@ -81,6 +86,10 @@ const commonTypes: ReadonlyArray<string> = [
   "task.step_succeeded"
 ]
 const rarerTypes = `type not in (${commonTypes.map((type) => `'${type}'`).join(", ")})`
+const isRarer = (type: string | undefined): type is string => type !== undefined && !commonTypes.includes(type)
+
+/** The outcomes that have an index: what went well, or is only told, is most of the rows (migrations/0012). */
+const rarerOutcomes: ReadonlyArray<string> = ["failure", "suppressed"]
 
 const toEvent = (row: Row): AuditEvent => ({
   seq: Number(row.seq),
@@ -102,7 +111,21 @@ const toEvent = (row: Row): AuditEvent => ({
   data: row.data
 })
 
-/** Whether it asks for something that may be rare and has no index. */
+/** The filter whose index is read along; the others are looked for in its rows. */
+const along = (
+  { outcome, task_id, tool, trace_id, type }: AuditFilter
+): "trace" | "type" | "outcome" | "tool" | "all" =>
+  trace_id !== undefined || task_id !== undefined
+    ? "trace"
+    : isRarer(type)
+    ? "type"
+    : outcome !== undefined && rarerOutcomes.includes(outcome)
+    ? "outcome"
+    : tool !== undefined
+    ? "tool"
+    : "all"
+
+/** Whether it asks for something that may be rare in the longest trace, too. */
 const isSearch = ({ actor_id, channel, connector_id, risk, text }: AuditFilter): boolean =>
   [actor_id, channel, connector_id, risk, text].some((one) => one !== undefined)
 
@@ -120,18 +143,22 @@ const make = Effect.gen(function*() {
     a.actor, a.tool, a.risk, a.autonomy, a.latency_ms, a.data`)
 
   /** What has an index. */
-  const indexed = (filter: AuditFilter) => [
-    ...(filter.trace_id === undefined ? [] : [sql`a.trace_id = ${filter.trace_id}::uuid`]),
-    // Lets the planner take the index of the rarer types. The commonest are found by reading the newest rows.
-    ...(filter.type === undefined || commonTypes.includes(filter.type)
-      ? []
-      : [sql`a.type = ${filter.type}`, sql.literal(`a.${rarerTypes}`)]),
-    ...(filter.tool === undefined ? [] : [sql`a.tool = ${filter.tool}`]),
-    // All of a task is in its trace, which has an index.
-    ...(filter.task_id === undefined ? [] : isUuid(filter.task_id) ?
-      [sql`a.trace_id = (select t.trace_id from tasks t where t.task_id = ${filter.task_id}::uuid)`] :
-      [sql`false`])
-  ]
+  const indexed = (filter: AuditFilter) => {
+    const index = along(filter)
+    return [
+      ...(filter.trace_id === undefined ? [] : [sql`a.trace_id = ${filter.trace_id}::uuid`]),
+      // All of a task is in its trace, which has an index.
+      ...(filter.task_id === undefined ? [] : isUuid(filter.task_id) ?
+        [sql`a.trace_id = (select t.trace_id from tasks t where t.task_id = ${filter.task_id}::uuid)`] :
+        [sql`false`]),
+      // The second part lets the planner take an index that has not all rows.
+      ...(index === "type" ? [sql`a.type = ${filter.type}`, sql.literal(`a.${rarerTypes}`)] : []),
+      ...(index === "outcome"
+        ? [sql`a.outcome = ${filter.outcome}`, sql.literal("a.outcome in ('failure', 'suppressed')")]
+        : []),
+      ...(index === "tool" ? [sql`a.tool = ${filter.tool}`] : [])
+    ]
+  }
 
   /** Of the row's event; where it names none, of one in its trace. */
   const ofEvent = (filter: AuditFilter, row: string) => {
@@ -153,10 +180,12 @@ const make = Effect.gen(function*() {
   const others = (filter: AuditFilter, row: string) => {
     const is = (column: string, value: string | undefined) =>
       value === undefined ? [] : [sql`${sql.literal(`${row}.${column}`)} = ${value}`]
+    const index = along(filter)
     return [
-      ...(filter.type !== undefined && commonTypes.includes(filter.type) ? is("type", filter.type) : []),
+      ...(index === "type" ? [] : is("type", filter.type)),
       ...is("stage", filter.stage),
-      ...is("outcome", filter.outcome),
+      ...(index === "outcome" ? [] : is("outcome", filter.outcome)),
+      ...(index === "tool" ? [] : is("tool", filter.tool)),
       ...is("risk", filter.risk),
       ...is("actor", filter.actor_id),
       ...(filter.task_id === undefined ? [] : is("refs->>'task_id'", filter.task_id.toLowerCase())),
@@ -221,7 +250,7 @@ const make = Effect.gen(function*() {
         and a.xid < h.horizon
       order by a.xid, a.seq
       limit ${rows}`
-        const step: Step<Found> = { after: undefined, rows, hits: limit - 1 }
+        const step: Step<Found> = { after: undefined, rows, hits: limit - 1, bytes: undefined }
         return Effect.map(
           sql<Final<Found>>`
       select h.horizon::text, r.*
@@ -243,7 +272,12 @@ const make = Effect.gen(function*() {
   })
 
   const found = Effect.fnUntraced(
-    function*(filter: AuditFilter, kind: "audit" | "trace", limit: number, position: Position | undefined) {
+    function*(
+      filter: AuditFilter,
+      kind: "audit" | "trace",
+      { bytes, limit }: PageRequest,
+      position: Position | undefined
+    ) {
       const bounds = kind === "trace" ? [] : yield* within(filter, position !== undefined)
       const fixed = [...indexed(filter), ...bounds]
       const read = (step: Step<Found>) => {
@@ -268,20 +302,23 @@ const make = Effect.gen(function*() {
           }
           order by a.xid desc, a.seq desc
           limit ${step.rows}`
-        return inStep(sql, step, rows, others(filter, "r"))
+        return inStep(sql, step, rows, others(filter, "r"), length)
       }
       return yield* search(
         { read, toRecord: toEvent, toCursor: (row) => sealPosition(kind, row), timeOf: (row) => row.timestamp },
-        limit
+        limit,
+        bytes
       )
     }
   )
 
   const page = Effect.fnUntraced(
-    function*(filter: AuditFilter, { cursor, limit, newestFirst: newest }: PageRequest & { newestFirst?: boolean }) {
+    function*(filter: AuditFilter, request: PageRequest & { newestFirst?: boolean }) {
+      const { bytes, cursor, limit, newestFirst: newest } = request
       const kind = filter.trace_id === undefined || newest === true ? "audit" : "trace"
       const position = cursor === undefined ? undefined : yield* readPosition(kind, cursor)
-      if (isSearch(filter)) return yield* found(filter, kind, limit, position)
+      const isSought = along(filter) === "trace" ? isSearch(filter) : others(filter, "a").length > 0
+      if (isSought || bytes !== undefined) return yield* found(filter, kind, request, position)
       const rows = yield* (kind === "trace" ? oldestFirst : newestFirst)(filter, limit, position)
       return pageOf(rows, limit, toEvent, (last) => sealPosition(kind, last))
     }

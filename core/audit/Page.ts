@@ -19,6 +19,21 @@ export interface PageRequest {
   /** 1 to 500. */
   readonly limit: number
   readonly cursor?: string | undefined
+  /** No row begins behind so many bytes of others; one row there is always. Then a page may have fewer rows, and a cursor. */
+  readonly bytes?: number | undefined
+}
+
+/** A status, or all that have not ended, or all that have. */
+export type Asked<S extends string> = S | "open" | "ended"
+
+/** The statuses that are asked for, each once, of all that there are. */
+export const statusesOf = <S extends string>(
+  asked: Asked<S> | ReadonlyArray<Asked<S>>,
+  all: ReadonlyArray<S>,
+  isEnded: (status: S) => boolean
+): ReadonlyArray<S> => {
+  const given: ReadonlyArray<string> = typeof asked === "string" ? [asked] : asked
+  return all.filter((status) => given.includes(status) || given.includes(isEnded(status) ? "ended" : "open"))
 }
 
 /** Makes the opaque text of a position in the list `kind`. */

@@ -37,6 +37,8 @@ export interface SearchPage<A> extends Page<A> {
 export interface Looked {
   readonly hit: boolean
   readonly looked: number
+  /** How long a hit is, where that is bounded. */
+  readonly bytes?: number
 }
 
 /** One step: behind which row it begins, how many rows it looks at, and how many hits are enough. */
@@ -44,6 +46,8 @@ export interface Step<Row> {
   readonly after: Row | undefined
   readonly rows: number
   readonly hits: number
+  /** No hit begins behind so many bytes of others. */
+  readonly bytes: number | undefined
 }
 
 /** What reads a step, and what is made of its rows. */
@@ -55,10 +59,11 @@ export interface Searched<Row extends Looked, A, E> {
   readonly timeOf: (row: Row) => Date
 }
 
-/** One page of at most `limit` hits. */
+/** One page of at most `limit` hits; of many bytes of them fewer, and one at least. */
 export const search = Effect.fnUntraced(function*<Row extends Looked, A, E>(
   { read, timeOf, toCursor, toRecord }: Searched<Row, A, E>,
-  limit: number
+  limit: number,
+  mostBytes?: number
 ) {
   const bounds = yield* SearchBounds
   const began = performance.now()
@@ -69,12 +74,25 @@ export const search = Effect.fnUntraced(function*<Row extends Looked, A, E>(
     searched_until: timeOf(last).toISOString()
   })
   let after: Row | undefined
+  let bytes = 0
   let left = bounds.rows
   let size = Math.min(firstStep, left)
   while (true) {
     const from = performance.now()
-    const rows = yield* read({ after, rows: size, hits: limit + 1 - found.length })
-    for (const row of rows) if (row.hit) found.push(row)
+    const rows = yield* read({
+      after,
+      rows: size,
+      hits: limit + 1 - found.length,
+      bytes: mostBytes === undefined ? undefined : mostBytes - bytes
+    })
+    const isFull = (): boolean => mostBytes !== undefined && bytes >= mostBytes
+    for (const row of rows) {
+      if (!row.hit || isFull()) continue
+      found.push(row)
+      bytes += row.bytes ?? 0
+    }
+    const longest = found[Math.min(found.length, limit) - 1]
+    if (isFull() && longest !== undefined) return pageBefore(found.slice(0, limit), longest)
     const shown = found[limit - 1]
     if (found.length > limit && shown !== undefined) return pageBefore(found.slice(0, limit), shown)
     const last = rows.at(-1)
@@ -105,20 +123,32 @@ export const makePace = () => {
 
 /**
  * The statement of a step. `rows`: a select of the next rows, in order and limited to `step.rows`; `hit`: what a row must
- * be, over their columns as those of `r`.
+ * be, over their columns as those of `r`; `length`: how many bytes a row has, for a step that is bounded by them. A row that is
+ * not taken is not read: its long values stay where they are.
  */
 export const inStep = <Row extends Looked>(
   sql: SqlClient.SqlClient,
   step: Step<Row>,
   rows: Statement.Fragment,
-  hit: ReadonlyArray<Statement.Fragment>
-) =>
-  sql<Row>`
+  hit: ReadonlyArray<Statement.Fragment>,
+  length = "0"
+) => {
+  const looked = sql`select r.*, ${sql.and(hit)} as hit, (row_number() over ())::int as looked from (${rows}) r`
+  return step.bytes === undefined
+    ? sql<Row>`
     select *
-    from (select r.*, ${sql.and(hit)} as hit, (row_number() over ())::int as looked from (${rows}) r) l
+    from (${looked}) l
     where l.hit or l.looked = ${step.rows}
     order by l.looked
     limit ${step.hits + 1}`
+    : sql<Row>`
+    select *
+    from (select l.*, sum(l.bytes::float8) over (order by l.looked rows between unbounded preceding and 1 preceding) as before
+          from (select r.*, case when r.hit then (${sql.literal(length)})::int end as bytes from (${looked}) r) l) l
+    where (l.hit and coalesce(l.before, 0) < ${step.bytes}) or l.looked = ${step.rows}
+    order by l.looked
+    limit ${step.hits + 1}`
+}
 
 /**
  * Whether `text` is in one of the texts or JSON values, in any case of its letters. In JSON it is found as it is written

@@ -86,7 +86,7 @@ How to decide:
           none: [leaf("d", "ends_with", "x")]
         }]
       }),
-      "a is one of [1,2] and (b is not there or c is at most 5) and not (d ends with \"x\")"
+      "a is one of [1,2] and (b is not given or c is at most 5) and not (d ends with \"x\")"
     )
     assert.strictEqual(conditionInWords(7), "7")
   })

@@ -1,8 +1,8 @@
 /**
  * What a started host says of itself. Pure; a password in an address is never in it.
  */
+import { autonomyInWords } from "../contract/words/AutonomyWords.ts"
 import { withoutPassword } from "../database/WithoutPassword.ts"
-import { autonomyInWords } from "../safety/AutonomyWords.ts"
 import { paints } from "./layout.ts"
 import { visible } from "../contract/Visible.ts"
 

@@ -24,8 +24,9 @@ export const listed = Effect.fn("list.listed")(
       })
       const page = body as { readonly items: ReadonlyArray<A>; readonly next_cursor?: string | null }
       items.push(...page.items)
+      // A page without a row may have a cursor: what was looked through had none, and the next may have.
       cursor = page.next_cursor ?? undefined
-      if (page.items.length === 0 || cursor === undefined) break
+      if (cursor === undefined) break
     }
     return { items, more: cursor !== undefined } satisfies Listed<A>
   }

@@ -1,7 +1,7 @@
 /**
  * A standing rule in words: over which tool, when, up to which risk, until when. Pure.
  */
-import { conditionWords } from "../safety/ConditionWords.ts"
+import { conditionInWords as inWords, ofCalls } from "../contract/words/ConditionWords.ts"
 import { localTime } from "./layout.ts"
 import { clipped, visible } from "../contract/Visible.ts"
 
@@ -23,4 +23,4 @@ const shown = (value: unknown): string => clipped(JSON.stringify(value) ?? "noth
 
 /** `input.to is "a" and input.subject is "b"`; what is no condition is shown as it is. */
 export const conditionInWords = (condition: unknown): string =>
-  conditionWords(condition, { path: visible, value: shown, noun: "call" })
+  inWords(condition, { path: visible, value: shown, wording: ofCalls })

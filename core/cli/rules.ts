@@ -5,7 +5,7 @@
 import { Clock, Console, Effect } from "effect"
 import { Argument, Command, TerminalCapabilities } from "effect/cli"
 import type { Rule } from "../contract/Rule.ts"
-import { ruleInWords } from "../rules/RuleWords.ts"
+import { ruleInWords } from "../contract/words/RuleWords.ts"
 import { Client } from "./client.ts"
 import { json, spell } from "./flags.ts"
 import { duration, localTime, type Paints, paints, table } from "./layout.ts"

@@ -57,6 +57,7 @@ export const auditTypes = {
   "mcp.tools_synced": ["mcp", "info"],
   "mcp.tool_quarantined": ["mcp", "info"],
   "mcp.question_asked": ["mcp", "info"],
+  "mcp.question_withdrawn": ["mcp", "info"],
   "schedule.fired": ["scheduler", "success"],
   "schedule.skipped": ["scheduler", "suppressed"],
   "schedule.missed": ["scheduler", "info"],

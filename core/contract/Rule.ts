@@ -6,9 +6,6 @@ import { Schema } from "effect"
 import { Risk } from "./Enums.ts"
 import { QuietChoice } from "./Schedule.ts"
 
-/** The channel of what rules make, unless they say otherwise. */
-export const ruleChannel = "rule_engine"
-
 /** `{{path}}` in a string takes a value from the event. */
 export const RuleAction = Schema.Union([
   /** A child event, on the channel `rule_engine` unless it says otherwise. */

@@ -7,7 +7,7 @@ import { HttpIncomingMessage, HttpServerRequest, HttpServerResponse } from "effe
 import { type HttpApiEndpoint, HttpApiError, HttpApiMiddleware } from "effect/http-api"
 import { SqlError } from "effect/sql"
 import { CursorInvalid } from "../audit/Page.ts"
-import { isTransient } from "../database/Transient.ts"
+import { isTransient, lostAsFailure } from "../database/Transient.ts"
 import { asSentences, explain } from "../plugin/Explain.ts"
 import { Redactor } from "../secrets/Redactor.ts"
 import { checkContentType, parseJson } from "./JsonBody.ts"
@@ -113,7 +113,7 @@ export const reading = <A, E, R>(
   self: Effect.Effect<A, E, R>
 ): Effect.Effect<A, Exclude<E, SqlError.SqlError | CursorInvalid> | ReadingProblem, R> =>
   Effect.catch(
-    typed(self),
+    lostAsFailure(self),
     (error): Effect.Effect<never, Exclude<E, SqlError.SqlError | CursorInvalid> | ReadingProblem> => {
       if (isCursorInvalid(error)) return Effect.fail(problem("request.cursor", error.message))
       if (!SqlError.isSqlError(error)) return Effect.fail(error as Exclude<E, SqlError.SqlError | CursorInvalid>)
@@ -122,10 +122,6 @@ export const reading = <A, E, R>(
         : Effect.andThen(Effect.logError("A query failed", error), Effect.fail(serverFailed))
     }
   )
-
-/** On a lost connection a transaction's rollback fails, too, as a defect, and makes one of the error that led to it. */
-const typed = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | SqlError.SqlError, R> =>
-  Effect.catchDefect(self, (defect) => SqlError.isSqlError(defect) ? Effect.fail(defect) : Effect.die(defect))
 
 const isCursorInvalid = Schema.is(CursorInvalid)
 

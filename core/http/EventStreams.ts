@@ -4,10 +4,11 @@
  * at once when the host stops.
  */
 import { NodeHttpServerRequest } from "@effect/platform-node"
-import { Context, Deferred, type Duration, Effect, Layer, Schedule, Stream } from "effect"
+import { Context, Deferred, Effect, Layer, Schedule, Stream } from "effect"
 import { type HttpServerRequest, HttpServerResponse } from "effect/http"
 import type { ServerResponse } from "node:http"
 import { problem, type Problem } from "./Problem.ts"
+import { makeWhileBehind } from "./SlowClient.ts"
 import { Traffic } from "./Traffic.ts"
 
 export interface ServerSentEvent {
@@ -23,11 +24,6 @@ const pingEvery = "15 seconds"
 /** How soon a client that lost its stream comes back, in milliseconds. */
 const retryAfter = 2000
 
-/** How much waits for a client that reads slowly, and for how long. */
-export const StreamLimits = Context.Reference("syris/http/StreamLimits", {
-  defaultValue: () => ({ buffered: 1024 * 1024, patience: "10 seconds" as Duration.Input })
-})
-
 export class EventStreams extends Context.Service<EventStreams, {
   /** Answers a request with a stream until the client goes, the stream ends or the host stops. */
   readonly serve: (
@@ -42,20 +38,12 @@ export class EventStreams extends Context.Service<EventStreams, {
     Effect.gen(function*() {
       const traffic = yield* Traffic
       const stopping = yield* Deferred.make<void>()
-      const { buffered, patience } = yield* StreamLimits
+      const whileBehind = yield* makeWhileBehind
       let open = 0
 
       const send = Effect.fnUntraced(function*(response: ServerResponse, events: Stream.Stream<ServerSentEvent>) {
-        const drained = Effect.callback<void>((resume) => {
-          const done = () => resume(Effect.void)
-          response.once("drain", done)
-          return Effect.sync(() => response.off("drain", done))
-        })
         const write = Effect.fnUntraced(function*(text: string) {
-          if (response.writableLength > buffered) {
-            const read = yield* Effect.timeoutOption(drained, patience)
-            if (read._tag === "None") response.destroy()
-          }
+          yield* whileBehind(response)
           if (response.destroyed) return yield* Effect.interrupt
           response.write(text)
         })

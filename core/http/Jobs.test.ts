@@ -82,6 +82,28 @@ layer(
       ])
     }))
 
+  it.effect("a message that was there already has the job of the first, and says whether it was another", () =>
+    Effect.gen(function*() {
+      const { job_id } = yield* storeJob({ input: { pages: 3 } })
+      const stored = (yield* send(`/jobs/${job_id}`)).json
+      const body = { kind: "report.render", input: {}, message_id: "m-1" }
+      const asked: Array<unknown> = []
+      script.start = (job) =>
+        Effect.sync(() => (asked.push(job), { is: "started", job: stored, deduped: true, conflict: true }))
+      const again = yield* send("/jobs", { body })
+      assert.deepEqual([again.status, again.headers.location, again.json], [
+        200,
+        `/jobs/${job_id}`,
+        { ...stored, deduped: true, conflict: true }
+      ])
+      assert.deepEqual(asked, [body])
+      script.start = () => Effect.succeed({ is: "accepted", ...ids, deduped: true })
+      const waiting = yield* send("/jobs", { body })
+      assert.deepEqual([waiting.status, waiting.json], [202, { ...ids, deduped: true }])
+      const wrong = yield* send("/jobs", { body: { ...body, message_id: "" } })
+      assert.deepEqual([wrong.status, wrong.json.code], [400, "request.field"])
+    }))
+
   it.effect("what is not started is told why", () =>
     Effect.gen(function*() {
       const refused = Effect.fnUntraced(function*(start: Commands["start"]) {
@@ -144,6 +166,7 @@ layer(
       assert.deepEqual(yield* of(`${list}&limit=2&cursor=${first.json.next_cursor}`), [waiting.job_id])
       assert.deepEqual(yield* of(`${list}&status=open`), [running.job_id, waiting.job_id])
       assert.deepEqual(yield* of(`${list}&status=failed`), [failed.job_id])
+      assert.deepEqual(yield* of(`${list}&status=ended,waiting`), [failed.job_id, waiting.job_id])
       assert.deepEqual(yield* of(`${list}&kind=backup.run`), [running.job_id])
       assert.deepEqual(yield* of(`${list}&until=2026-01-01`), [])
       const later = (yield* send(`/jobs/${waiting.job_id}`)).json
@@ -155,7 +178,7 @@ layer(
       assert.deepEqual((yield* send(`/jobs/${running.job_id}`)).json.progress, { percent: 40, message: "files" })
       const nobody = yield* send(`/jobs/${newId()}`)
       assert.deepEqual([nobody.status, nobody.json.code], [404, "job.not_found"])
-      for (const target of ["/jobs?status=done", "/jobs/1", "/jobs?cursor=x"]) {
+      for (const target of ["/jobs?status=done", "/jobs?status=failed,,open", "/jobs/1", "/jobs?cursor=x"]) {
         assert.strictEqual((yield* send(target)).status, 400, target)
       }
     }))
@@ -251,7 +274,7 @@ layer(
     Effect.gen(function*() {
       const document = (yield* send("/openapi.json")).json
       const { responses } = document.paths["/jobs"].post
-      assert.deepEqual(Object.keys(responses).filter((status) => status < "300"), ["201", "202"])
+      assert.deepEqual(Object.keys(responses).filter((status) => status < "300"), ["200", "201", "202"])
       assert.match(
         JSON.stringify(document.components.schemas.NewJob),
         /"runtime".*"timeout_ms"|"timeout_ms".*"runtime"/

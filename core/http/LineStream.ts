@@ -8,9 +8,9 @@ import { NodeHttpServerRequest } from "@effect/platform-node"
 import { Cause, Deferred, Effect } from "effect"
 import { type HttpServerRequest, HttpServerResponse } from "effect/http"
 import type { ServerResponse } from "node:http"
-import { StreamLimits } from "./EventStreams.ts"
 import { Stopping } from "./Prefer.ts"
 import { problem } from "./Problem.ts"
+import { makeWhileBehind } from "./SlowClient.ts"
 
 const atOnce = 2
 
@@ -19,7 +19,7 @@ export type WriteLines = (lines: string) => Effect.Effect<void>
 
 export const makeLineStream = Effect.gen(function*() {
   const stopping = yield* Stopping
-  const { buffered, patience } = yield* StreamLimits
+  const whileBehind = yield* makeWhileBehind
   let open = 0
 
   /** The head goes out with the first lines: what fails before them is answered as a problem. */
@@ -35,18 +35,11 @@ export const makeLineStream = Effect.gen(function*() {
       )
     }
     const response = NodeHttpServerRequest.toServerResponse(request) as ServerResponse
-    const drained = Effect.callback<void>((resume) => {
-      const done = () => resume(Effect.void)
-      response.once("drain", done)
-      return Effect.sync(() => response.off("drain", done))
-    })
     const write: WriteLines = Effect.fnUntraced(function*(text) {
       if (response.destroyed) return yield* Effect.interrupt
       if (!response.headersSent) response.writeHead(200, headers)
       response.write(text)
-      if (response.writableLength <= buffered) return
-      const read = yield* Effect.timeoutOption(drained, patience)
-      if (read._tag === "None") response.destroy()
+      yield* whileBehind(response)
     })
     const cut = Effect.sync(() => {
       response.destroy()

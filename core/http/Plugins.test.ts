@@ -3,7 +3,7 @@
  */
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
-import { type PluginGrant, PluginNotFound, PluginNotHeld } from "../isolates/PluginGrants.ts"
+import { type PluginGrant, PluginNotFound, PluginNotHeld } from "../isolates/GrantRows.ts"
 import type { IsolateRecord } from "../plugin/IsolateHost.ts"
 import { layerTestServer, send } from "./TestServer.ts"
 

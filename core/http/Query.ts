@@ -73,6 +73,29 @@ const Cursor = Schema.optionalKey(
   })
 )
 
+/** One status or several, `open` and `ended` among them. */
+export const Statuses = <S extends string>(statuses: ReadonlyArray<S>) => {
+  const known: ReadonlyArray<S | "open" | "ended"> = [...statuses, "open", "ended"]
+  const one = Schema.Literals(known)
+  return Schema.optionalKey(
+    Schema.String.pipe(
+      Schema.check(Schema.makeFilter((value: string) =>
+        value.length <= 500 && value.split(",").every(Schema.is(one)) ||
+        `Expected one or more of ${known.join(", ")}, with commas between them`
+      )),
+      Schema.annotate({
+        description:
+          `One or more of ${known.join(", ")}, with commas between them. open: all that have not ended; ended: ` +
+          "all that have."
+      }),
+      Schema.decodeTo(Schema.Array(one), {
+        decode: SchemaGetter.transform((value: string) => value.split(",") as ReadonlyArray<typeof known[number]>),
+        encode: SchemaGetter.transform((values: ReadonlyArray<string>) => values.join(","))
+      })
+    )
+  )
+}
+
 export const UuidText = Schema.String.pipe(
   Schema.check(Schema.makeFilter((value: string) => isUuid(value) || "Expected a UUID")),
   Schema.annotate({ format: "uuid" })

@@ -185,16 +185,26 @@ layer(
       assert.deepEqual(yield* ids(list), [failed.task_id, waiting.task_id])
       assert.deepEqual(yield* ids(`${list}&status=open`), [waiting.task_id])
       assert.deepEqual(yield* ids(`${list}&status=failed`), [failed.task_id])
+      assert.deepEqual(yield* ids(`${list}&status=ended`), [failed.task_id])
+      assert.deepEqual(yield* ids(`${list}&status=failed,waiting`), [failed.task_id, waiting.task_id])
       assert.deepEqual(yield* ids(`${list}&label=kitchen`), [waiting.task_id])
       assert.deepEqual(yield* ids(`${list}&until=2026-01-01`), [])
       assert.strictEqual((yield* send(`/tasks/${waiting.task_id}`)).json.waits_for, "person")
       const unknownTask = yield* send(`/tasks/${newId()}`)
       assert.deepEqual([unknownTask.status, unknownTask.json.code], [404, "task.not_found"])
       for (
-        const [target, says] of [["/tasks?status=done", /status/], ["/tasks/1", /id.*UUID/], [
-          "/tasks?cursor=x",
-          /cursor/
-        ]] as const
+        const [target, says] of [
+          ["/tasks?status=done", /status/],
+          [
+            "/tasks?status=failed,",
+            /one or more of pending, .*, open, ended, with commas/
+          ],
+          ["/tasks/1", /id.*UUID/],
+          [
+            "/tasks?cursor=x",
+            /cursor/
+          ]
+        ] as const
       ) {
         const answer = yield* send(target)
         assert.strictEqual(answer.status, 400)

@@ -8,6 +8,7 @@
  */
 import { Cause, Deferred, Effect, Exit, Schema } from "effect"
 import { defaultGraceMs, type Isolate, type IsolateEnd } from "../../sandbox/Isolate.ts"
+import type { Time } from "../health/RealTime.ts"
 import type { IsolateState } from "../plugin/IsolateHost.ts"
 import { PluginAway } from "./Access.ts"
 
@@ -28,16 +29,10 @@ export interface Loaded {
   readonly held?: string | undefined
 }
 
-export interface LifeTime {
-  readonly sleep: (ms: number) => Effect.Effect<void>
-  /** Milliseconds since some moment; never goes back. */
-  readonly now: () => number
-}
-
 export interface LifeParts {
   /** As it is called now. */
   readonly name: () => string
-  readonly time: LifeTime
+  readonly time: Time
   /** Starts it, whatever is to run now. It has not been taken up when this is interrupted, and is ended then. */
   readonly load: Effect.Effect<Loaded, LoadFailed>
   /** Whether something else is to run than what runs: the hash of it, and a sentence where code is held. */

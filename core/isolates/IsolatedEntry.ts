@@ -4,6 +4,7 @@
 import { Effect } from "effect"
 import { isDeepStrictEqual } from "node:util"
 import type { Described } from "../../sandbox/protocol/Described.ts"
+import { realTime } from "../health/RealTime.ts"
 import { isSecretRef } from "../plugin/Secret.ts"
 import { findSecretRefs } from "../plugin/OptionSecrets.ts"
 import type { IsolatedPlugin, IsolateRecord } from "../plugin/IsolateHost.ts"
@@ -13,7 +14,6 @@ import type { BoundLog } from "../plugin/PluginLog.ts"
 import { type Access, type Asked, PluginAway } from "./Access.ts"
 import { type IsolateLife, LoadFailed, makeIsolateLife } from "./IsolateLife.ts"
 import type { LoadedIsolate, Wanted } from "./IsolateLoad.ts"
-import { realTime } from "./LifeTime.ts"
 import { makeParts, nameOf } from "./Proxies.ts"
 
 export interface EntryParts {

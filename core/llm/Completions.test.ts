@@ -9,7 +9,8 @@ import { newId } from "../database/Ids.ts"
 import type { LlmConfiguration } from "../plugin/Configuration.ts"
 import { layerTestDatabase } from "../testing/TestDatabase.ts"
 import { failed } from "./CompletionProvider.ts"
-import { type CompletionQuestion, Completions, requestHash, type StoredRequest } from "./Completions.ts"
+import { type CompletionQuestion, Completions, type StoredRequest } from "./Completions.ts"
+import { requestHash } from "./RequestHash.ts"
 import { answerOf, hostOf, questionOf } from "./TestCompletions.ts"
 
 const ask = (question: CompletionQuestion) => Completions.use((completions) => completions.ask(question))

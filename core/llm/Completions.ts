@@ -10,8 +10,6 @@
  */
 import { Clock, Context, Effect, Layer, Schedule } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
-import canonicalize from "canonicalize"
-import * as crypto from "node:crypto"
 import { newId } from "../database/Ids.ts"
 import { isRefusal, isTransient } from "../database/Transient.ts"
 import { HostLease } from "../health/HostLease.ts"
@@ -22,7 +20,8 @@ import { dayOf } from "./BudgetDay.ts"
 import { type AnswerShape, type Completion, CompletionFailed, Provider, failed } from "./CompletionProvider.ts"
 import type { ContextBundle, ContextFacts } from "./ContextFacts.ts"
 import { fieldsOf } from "./Failure.ts"
-import { keptCompletion, keptJson } from "./Kept.ts"
+import { keptCompletion, keptJson, keptWithText } from "./Kept.ts"
+import { requestHash } from "./RequestHash.ts"
 
 export interface CompletionQuestion {
   readonly purpose: "decide" | "summarize" | "sample"
@@ -71,9 +70,6 @@ export interface StoredRequest {
   readonly answer?: AnswerShape
   readonly max_tokens?: number
 }
-
-/** SHA-256 over the canonical JSON, hex. */
-export const requestHash = (request: StoredRequest): string => crypto.hash("sha256", canonicalize(request) ?? "")
 
 /** What a bundle is taken to use: what its parts say, or a token for three bytes of what is sent. */
 export const inputTokensOf = ({ messages, parts, tools }: ContextBundle): number =>
@@ -128,10 +124,11 @@ const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const { hostId } = yield* HostLease
 
-  const reserve = (question: object, { choices, others }: ReturnType<typeof planOf>) =>
+  /** `question` is JSON. */
+  const reserve = (question: string, { choices, others }: ReturnType<typeof planOf>) =>
     Effect.map(
       sql<{ readonly made: Reservation }>`
-        select reserve_completion(${JSON.stringify(question)}::jsonb, ${JSON.stringify(choices)}::jsonb,
+        select reserve_completion(${question}::jsonb, ${JSON.stringify(choices)}::jsonb,
                                   ${JSON.stringify(others)}::jsonb) as made`,
       ([row]) => row!.made
     )
@@ -202,17 +199,18 @@ const make = Effect.gen(function*() {
     }
     const { allowed = false, answer, bundle, event_id, maxTokens, purpose, step_id, task_id, trace_id } = question
     const began = yield* Clock.currentTimeMillis
-    const request: StoredRequest = keptJson({
+    const sent = keptWithText<StoredRequest>({
       messages: bundle.messages,
       tools: bundle.tools,
       ...(answer === undefined ? {} : { answer }),
       ...(maxTokens === undefined ? {} : { max_tokens: maxTokens })
     }, redactor)
+    const request = sent.kept
     const wanted = { input_tokens: inputTokensOf(bundle), output_tokens: maxTokens ?? answerTokens }
     const completion_id = newId()
     const request_hash = requestHash(request)
     const plan = planOf(llm, wanted, dayOf(timezone, began), allowed)
-    const made = yield* reserve({
+    const asked = JSON.stringify({
       completion_id,
       purpose,
       trace_id,
@@ -224,11 +222,11 @@ const make = Effect.gen(function*() {
       asked_at: new Date(began).toISOString(),
       prompt_hash: bundle.prompt_hash,
       request_hash,
-      request,
-      facts: keptJson(question.facts, redactor),
       parts: bundle.parts,
       ...wanted
-    }, plan)
+    })
+    const facts = keptWithText(question.facts, redactor).text
+    const made = yield* reserve(`${asked.slice(0, -1)},"request":${sent.text},"facts":${facts}}`, plan)
     if (made.outcome === "refused") {
       const { outcome: _, ...reached } = made
       return yield* reachedOf(reached)

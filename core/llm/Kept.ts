@@ -6,7 +6,7 @@ import type { Redaction } from "../secrets/Redactor.ts"
 import { parseJson } from "./BoundedJson.ts"
 import type { Completion } from "./CompletionProvider.ts"
 
-type Redact = Pick<Redaction, "redactJson" | "redactText">
+type Redact = Pick<Redaction, "isFree" | "redactJson" | "redactText">
 
 const storable = (text: string): string =>
   text.isWellFormed() && !text.includes("\0") ? text : text.replaceAll("\0", "\u{fffd}").toWellFormed()
@@ -36,6 +36,20 @@ const storableJson = (value: unknown): unknown => {
 /** JSON as it is kept. Fields that are `undefined` are left out. */
 export const keptJson = <A>(value: A, { redactJson }: Pick<Redact, "redactJson">): A =>
   storableJson(redactJson(value)) as A
+
+/** As JSON writes NUL and halves of characters; of a backslash that stands there by itself it may be said, too. */
+const unstorable = /\\u(?:0000|d[89a-f])/
+
+/** The same with its text, for what is large: mostly nothing has to be changed, and the text alone tells so. */
+export const keptWithText = <A>(
+  value: A,
+  redact: Pick<Redact, "isFree" | "redactJson">
+): { readonly kept: A; readonly text: string } => {
+  const text = JSON.stringify(value)
+  if (redact.isFree(text) && !unstorable.test(text)) return { kept: value, text }
+  const kept = keptJson(value, redact)
+  return { kept, text: JSON.stringify(kept) }
+}
 
 /** JSON that is written out hides a secret behind its escapes: it is read before it is looked at. */
 const keptText = (text: string, { redactJson, redactText }: Redact): string => {

@@ -5,6 +5,7 @@ import { Context, Effect, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import type { Integration } from "../contract/Integration.ts"
 import { Health } from "../health/Health.ts"
+import { ailmentOf } from "../pipeline/Channels.ts"
 import { type RegisteredChannel, Registry } from "../plugin/Registry.ts"
 import { Settings } from "../plugin/Settings.ts"
 import { IntegrationSwitches } from "../safety/IntegrationSwitches.ts"
@@ -61,7 +62,7 @@ const make = Effect.gen(function*() {
       const off = switches.isOff(integration_id)
       const tool = sendOf(registered)
       const sent = tool === undefined ? undefined : sends.get(tool)
-      const deaf = ailments.find(({ name }) => name === `channel ${connector_id}`)
+      const deaf = ailments.find(({ name }) => name === ailmentOf(connector_id))
       const failed = sent === undefined || sent.status === "succeeded"
         ? undefined
         : `The last message that it was to send ${sent.status === "failed" ? "failed" : "may not have gone out"}: ${

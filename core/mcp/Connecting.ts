@@ -1,5 +1,6 @@
 /**
  * The way to a server. What speaks the protocol is loaded when the first server is connected: a host without one never does.
+ * A host is there before its servers: neither that nor their processes take the processor while it starts.
  */
 import { Context, Effect, Layer, Scope, Semaphore } from "effect"
 import * as os from "node:os"
@@ -56,7 +57,10 @@ export class Connecting extends Context.Service<Connecting, {
           )
         })
       const connect = (settings: McpServerSettings, signIn: SignIn | undefined) =>
-        settings.place.kind === "stdio" ? inTurn(connectNow(settings, signIn)) : connectNow(settings, signIn)
+        Effect.andThen(
+          signIns.listens,
+          settings.place.kind === "stdio" ? inTurn(connectNow(settings, signIn)) : connectNow(settings, signIn)
+        )
       const signIn = (settings: McpServerSettings) =>
         settings.place.kind === "http" ? signIns.of(settings) : Effect.succeed(undefined)
       return Connecting.of({ connect, signIn })

@@ -85,13 +85,24 @@ const make = Effect.gen(function*() {
     })).pipe(Effect.onError(() => Effect.sync(() => takeAway())), inChat)
   }
 
-  const withdrawn = ({ number, server, trace_id }: Question, thread_id: string | undefined) =>
-    append({
-      thread_id,
-      trace_id,
-      kind: "notice",
-      text: `Question ${number} of the server ${server} is withdrawn: the call that asked it is over.`
-    }).pipe(inChat, Effect.ignore)
+  /** Told where the question was told, and on record: whoever shows it knows by that row that it is open no more. */
+  const withdrawn = (
+    { number, question_id, server, task_id, tool, trace_id }: Question,
+    thread_id: string | undefined
+  ) =>
+    sql.withTransaction(Effect.gen(function*() {
+      const text = `Question ${number} of the server ${server} is withdrawn: the call that asked it is over.`
+      yield* append({ thread_id, trace_id, kind: "notice", text })
+      yield* audit.append({
+        type: "mcp.question_withdrawn",
+        trace_id,
+        at: new Date(yield* Clock.currentTimeMillis),
+        summary: text,
+        tool: `mcp.${server}.${tool}`,
+        ...(task_id === undefined ? {} : { refs: { task_id } }),
+        data: { server, number, question_id }
+      })
+    })).pipe(inChat, Effect.ignore)
 
   const askOne = Effect.fnUntraced(function*(asked: Omit<Question, "number">, over: AbortSignal) {
     if (over.aborted) return { action: "cancel" } satisfies Answer

@@ -3,12 +3,14 @@
  *
  * - Nothing is fetched: what it refers to is in it. Nothing is filled in either: what was shown is what runs.
  * - Both the making and each check end after a while, whatever is in it: schemas that multiply by their references, and
- *   expressions that never end. Expressions run on RE2 where RE2 can say them.
+ *   expressions that never end. Expressions run on RE2 where RE2 can say them. The watch costs more than most checks do, so a
+ *   value that is well is checked without it where nothing in its schema could take long (`BoundedSchema.ts`).
  * - The library is loaded when a schema is needed first, and a schema is made when its tool is: 2 000 tools cost no start.
  */
 import type { Ajv, AnySchemaObject, ErrorObject, ValidateFunction } from "ajv"
 import { clipped } from "../contract/Visible.ts"
 import { boundedPattern, maximumText } from "../safety/BoundedPattern.ts"
+import { endsSoon } from "./BoundedSchema.ts"
 import { mistakeOf } from "./SchemaWords.ts"
 import { TooSlow, within } from "./TimeLimit.ts"
 
@@ -116,8 +118,10 @@ const compile = (make: Makers["make"], draft: string, schema: AnySchemaObject): 
     ajv.removeSchema(schema)
   }
   if ("$async" in validate) return "It asks to be checked asynchronously (\"$async\"), which no schema can."
+  const isSoon = endsSoon(schema)
   return (value) => {
     try {
+      if (isSoon(value) && validate(value) === true) return undefined
       return within(longestCheck, () => {
         if (validate(value) === true) return undefined
         return mistakeOf(validate.errors as ReadonlyArray<ErrorObject> | null ?? [])

@@ -50,6 +50,14 @@ const auditOf = (trace_id: string) =>
       select type, data from audit_events where trace_id = ${trace_id}::uuid order by seq`
   )
 
+/** The row that says that a question is withdrawn, as soon as it is there. */
+const withdrawal = Effect.fnUntraced(function*(trace_id: string) {
+  for (;;) {
+    const found = (yield* auditOf(trace_id)).find(({ type }) => type === "mcp.question_withdrawn")
+    if (found !== undefined) return found
+  }
+})
+
 const asking = layerAsking()
 
 layer(asking.layer.pipe(Layer.provideMerge(layerTestDatabase)), { timeout: "60 seconds" })(
@@ -117,6 +125,8 @@ layer(asking.layer.pipe(Layer.provideMerge(layerTestDatabase)), { timeout: "60 s
             (yield* Effect.flip(answer(second.number, "name=Bob age=4"))).message,
             /^No question \d+ is open/
           )
+          const said = yield* withdrawal(trace_id)
+          assert.deepInclude(said.data, { number: second.number, question_id: second.question_id })
         }))
 
       it.effect("is not asked without leave, nor by an address, nor more than ten times in a call", () =>

@@ -269,7 +269,7 @@ describe("a server", () => {
       answers(fake())
       life.nudge()
       yield* advance(0)
-      assert.strictEqual(state.known().state, "connected")
+      assert.deepEqual([state.known().state, seen.health, state.known().last_error], ["connected", "well", undefined])
     }))
 
   it.effect("is waited for by a call while the host starts, and no longer than the call may", () =>

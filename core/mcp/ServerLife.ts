@@ -75,6 +75,8 @@ export const makeServerLife = (parts: ServerParts): ServerLife => {
   let told = false
   /** Whether the host's health names it. */
   let ailing = false
+  /** It was not there because it wanted a sign-in, and for nothing else. */
+  let unsigned = false
   /** When the connection of now was made. */
   let since: number | undefined
 
@@ -137,6 +139,13 @@ export const makeServerLife = (parts: ServerParts): ServerLife => {
     told = false
     state.connected(connection, new Date(yield* Clock.currentTimeMillis))
     state.alive(latency_ms)
+    // The operator has done what it waited for: nothing has to be proved.
+    if (unsigned) {
+      failures = 0
+      state.well()
+      yield* recover
+    }
+    unsigned = false
     yield* parts.told.connected(connection, latency_ms)
     return yield* Effect.raceAllFirst([watch(connection), followTools(connection), proveWell])
   })
@@ -155,6 +164,7 @@ export const makeServerLife = (parts: ServerParts): ServerLife => {
   const fallen = Effect.fnUntraced(function*({ detail, sign_in }: McpFailed) {
     const wasWell = since !== undefined && time.now() - since >= wellAfterMs
     since = undefined
+    unsigned = sign_in === true && (wasWell || failures === 0 || unsigned)
     failures = wasWell ? 1 : failures + 1
     const delay = backOff(failures, time.random())
     if (sign_in === true) state.signIn(detail)

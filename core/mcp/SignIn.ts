@@ -35,8 +35,8 @@ const maximumKept = 65_536
 /** Refreshes of one server's tokens, in a time in milliseconds. */
 const mostRefreshes = 10
 const refreshesMs = 10 * 60_000
-/** How long a port that nobody has chosen is waited for, milliseconds: a host that does not listen knows none. */
-const portMs = 2_000
+/** How long it is waited until the host listens, milliseconds: some never do. */
+const listensMs = 2_000
 
 const path = "/oauth/callback"
 
@@ -60,6 +60,8 @@ export class SignIns extends Context.Service<SignIns, {
   readonly of: (settings: McpServerSettings) => Effect.Effect<SignIn | undefined>
   /** Said by whoever listens, once: where links lead back to. */
   readonly listening: (url: string) => void
+  /** Waits until that is said, and not for long. */
+  readonly listens: Effect.Effect<void>
   /** What the authorization server sent the browser back with. */
   readonly callback: (query: URLSearchParams) => Effect.Effect<CallbackPage>
 }>()("syris/mcp/SignIns") {
@@ -102,14 +104,14 @@ const make = Effect.gen(function*() {
   const waiting = new Set<() => void>()
 
   let waited = false
-  const redirectKnown = Effect.callback<void>((resume) => {
-    if (redirect !== undefined || waited) return resume(Effect.void)
+  const listens = Effect.callback<void>((resume) => {
+    if (waited) return resume(Effect.void)
     const done = () => {
       waited = true
       resume(Effect.void)
     }
     waiting.add(done)
-    const timer = setTimeout(done, portMs)
+    const timer = setTimeout(done, listensMs)
     return Effect.sync(() => {
       clearTimeout(timer)
       waiting.delete(done)
@@ -301,13 +303,16 @@ const make = Effect.gen(function*() {
   return SignIns.of({
     of: Effect.fnUntraced(function*(settings) {
       if (settings.place.kind !== "http") return undefined
-      yield* redirectKnown
+      // A port that nobody has chosen is known by then.
+      if (redirect === undefined) yield* listens
       const found = known.get(settings.server) ?? makeSignIn(settings)
       if (found !== undefined) known.set(settings.server, found)
       return found
     }),
+    listens,
     listening: (url) => {
       redirect = `${url}${path}`
+      waited = true
       for (const done of waiting) done()
     },
     callback: Effect.fnUntraced(function*(query) {

@@ -113,6 +113,53 @@ describe("a channel that fails", () => {
   })
 })
 
+describe("a channel that can't listen and is switched off", () => {
+  it("is no trouble of the host's, and is what it is when it is switched on again", async () => {
+    let isDead = true
+    let calls = 0
+    const { host } = await start({
+      receive: (ctx) => {
+        calls++
+        if (isDead) throw new Error("the line is dead")
+        ctx.connected()
+      }
+    })
+    const health = () => get(host, "/health")
+    const set = async (enabled: boolean): Promise<any> =>
+      (await fetch(`${host.http!.url}/integrations/line`, {
+        method: "PATCH",
+        headers: { authorization: `Bearer ${host.http!.token}`, "content-type": "application/json" },
+        body: JSON.stringify({ enabled })
+      })).json()
+    const trouble = { status: "degraded", degraded: ["channel line"] }
+    const attempt = async () => {
+      const before = calls
+      await until("an attempt", () => {
+        host.clock.advance("1 second")
+        return calls > before
+      })
+    }
+    await until("its trouble", async () => (await health()).status === "degraded")
+    assert.deepInclude(await health(), trouble)
+
+    assert.deepInclude(await set(false), { enabled: false, health: "healthy", state: "off" })
+    assert.deepInclude(await health(), { status: "healthy", degraded: [] })
+    await attempt()
+    assert.deepInclude(await health(), { status: "healthy", degraded: [] })
+
+    const on = await set(true)
+    assert.deepInclude(on, { enabled: true, health: "degraded", last_error: "It does not listen: the line is dead" })
+    assert.deepInclude(await health(), trouble)
+
+    // What has got well meanwhile is well.
+    await set(false)
+    isDead = false
+    await attempt()
+    assert.deepInclude(await set(true), { enabled: true, health: "healthy" })
+    assert.deepInclude(await health(), { status: "healthy", degraded: [] })
+  })
+})
+
 describe("a channel that is in disorder", () => {
   it("is not well again because a call that has ended says so", async () => {
     const late: Array<ChannelContext> = []

@@ -26,6 +26,9 @@ const failuresOf = (failures: number, listenedMs: number | undefined): number =>
  */
 const settledMs = (lastedMs: number): number => Math.min(Math.max(2 * lastedMs, 5_000), 30_000)
 
+/** By what name the host's health knows that it does not listen. */
+export const ailmentOf = (connector_id: string): string => `channel ${connector_id}`
+
 /** What is thrown is most often an error, and may be anything. */
 const messageOf = (thrown: unknown): string => {
   const message: unknown = typeof thrown === "object" && thrown !== null && "message" in thrown
@@ -43,7 +46,7 @@ const make = Effect.gen(function*() {
   const run = Effect.runForkWith(yield* Effect.context<never>())
 
   const keepListening = (registered: RegisteredChannel, receive: NonNullable<Channel["receive"]>) => {
-    const name = `channel ${registered.connector_id}`
+    const name = ailmentOf(registered.connector_id)
     let [failures, lastedMs] = [0, 0]
     const once = Effect.gen(function*() {
       if (registered.channel.exclusive === true) yield* places.turn(registered.connector_id)

@@ -23,8 +23,8 @@ export interface EventFilter {
 
 export class EventLog extends Context.Service<EventLog, {
   /**
-   * `limit` 1 to 500. With one of the filters `text`, `connector_id` and `actor_id` a page may have fewer events, even none,
-   * and yet a cursor.
+   * `limit` 1 to 500. With one of the filters `text`, `connector_id` and `actor_id`, or with `channel` but of no trace and no
+   * thread, a page may have fewer events, even none, and yet a cursor.
    */
   readonly page: (
     filter: EventFilter,
@@ -74,12 +74,16 @@ export const toMessageEvent = (row: SelectedEvent): MessageEvent => ({
   security: { sensitivity: row.sensitivity, trust: row.trust, redaction_policy_id: row.redaction_policy_id }
 })
 
+/** How long an event is, over `r`. */
+const length = "coalesce(octet_length(r.text), 0) + octet_length(r.structured::text) + octet_length(r.links::text)"
+
 /** The columns of a person's and a channel's own words. */
 const words = ["text", "channel", "connector_id", "actor_id", "thread_id", "message_id"]
 
 /** Whether it asks for something that may be rare and has no index. */
-const isSearch = ({ actor_id, connector_id, text }: EventFilter): boolean =>
-  [actor_id, connector_id, text].some((one) => one !== undefined)
+const isSearch = ({ actor_id, channel, connector_id, text, thread_id, trace_id }: EventFilter): boolean =>
+  [actor_id, connector_id, text].some((one) => one !== undefined) ||
+  (channel !== undefined && thread_id === undefined && trace_id === undefined)
 
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -119,11 +123,11 @@ const make = Effect.gen(function*() {
     ]
   }
 
-  const page = Effect.fnUntraced(function*(filter: EventFilter, { cursor, limit }: PageRequest) {
+  const page = Effect.fnUntraced(function*(filter: EventFilter, { bytes, cursor, limit }: PageRequest) {
     const [before] = cursor === undefined ? [] : openCursor("event", cursor) ?? [""]
     if (before !== undefined && !isUuid(before)) return yield* new CursorInvalid()
     const seal = (last: SelectedEvent) => sealCursor("event", last.event_id)
-    if (isSearch(filter)) {
+    if (isSearch(filter) || bytes !== undefined) {
       const read = (step: Step<SelectedEvent & Looked>) =>
         inStep<SelectedEvent & Looked>(
           sql,
@@ -134,10 +138,11 @@ const make = Effect.gen(function*() {
           where ${sql.and(indexed(filter, step.after?.event_id ?? before))}
           order by e.event_id desc
           limit ${step.rows}`,
-          others(filter, "r")
+          others(filter, "r"),
+          length
         )
       const timeOf = (row: SelectedEvent) => new Date(row.ingested_at)
-      return yield* search({ read, toRecord: toMessageEvent, toCursor: seal, timeOf }, limit)
+      return yield* search({ read, toRecord: toMessageEvent, toCursor: seal, timeOf }, limit, bytes)
     }
     const rows = yield* sql<SelectedEvent>`
     select ${columns}

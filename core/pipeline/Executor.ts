@@ -6,6 +6,7 @@ import { Clock, Context, Effect, FiberSet, Layer } from "effect"
 import type { SqlError } from "effect/sql"
 import { Audit, type Fact } from "../audit/Audit.ts"
 import type { ErrorDetail } from "../contract/ErrorDetail.ts"
+import type { EventRow } from "../contract/Rows.ts"
 import { isTransient } from "../database/Transient.ts"
 import { laneOf } from "../plugin/JobTool.ts"
 import { Registry } from "../plugin/Registry.ts"
@@ -14,17 +15,18 @@ import { Admission } from "../safety/Admission.ts"
 import { Control } from "../safety/Control.ts"
 import { Gates } from "../safety/Gates.ts"
 import {
-  type Attempted,
   attemptedFact,
   callRefs,
   countDown,
   type Lane,
+  plannedWork,
   ToolExecutor,
   type Work
 } from "../tools/ToolExecutor.ts"
-import { startAllowanceMs } from "../tools/ToolCallPlan.ts"
+import { type Plan, startAllowanceMs } from "../tools/ToolCallPlan.ts"
 import { ToolLedger } from "../tools/ToolLedger.ts"
 import { childEvents } from "./ChildEvents.ts"
+import type { Stored } from "./Intake.ts"
 import { answerBy, compose, responseFact } from "./Responder.ts"
 import { Settlements } from "./Settlements.ts"
 import { WorkQueue } from "./WorkQueue.ts"
@@ -66,14 +68,21 @@ const heldBackMs = 1_000
 const drainMs = 3_000
 
 export class Executor extends Context.Service<Executor, {
-  /** Runs a call whose intent is committed and for which a slot was taken. */
-  readonly start: (work: Work, leftMs: Attempted["leftMs"], begun: () => void) => Effect.Effect<void>
+  /**
+   * Has what was decided of an event stored, and runs its call. It is attempted in the same commit where a slot of the tool is
+   * free and nothing is counted in the database first; else it is queued here, where this host holds it. Nothing is done where
+   * nothing was stored.
+   */
+  readonly begin: <A extends Stored | undefined, E>(
+    event: EventRow,
+    plan: Plan,
+    policy_version: number,
+    store: (attempt: boolean) => Effect.Effect<A, E>
+  ) => Effect.Effect<A, E>
   /** Attempts a planned call when a slot is free, and runs it. `attempt` is the attempt that this would be. */
   readonly queue: (work: Work, attempt: number, owner?: Owner) => Effect.Effect<void>
   /** How many calls are under way or wait for a slot in this host. */
   readonly size: () => number
-  /** Whether it works on an event already. */
-  readonly has: (eventId: string) => boolean
   /** Their events. */
   readonly active: () => ReadonlyArray<string>
 }>()("syris/pipeline/Executor") {
@@ -209,28 +218,55 @@ export class Executor extends Context.Service<Executor, {
         )
       })
 
-      return Executor.of({
-        start: (work, leftMs, begun) =>
-          counted(work, tools.run({ ...work, attempt: 1, open_attempts: 1, leftMs, begun }, lane)),
-        queue: (work, number, owner = own) =>
-          counted(
-            work,
-            Effect.andThen(
-              tools.take(work.tool),
-              Effect.uninterruptible(
-                attempt(work, number, owner).pipe(
-                  // The claim is still ours, and still there for whoever comes after us.
-                  Effect.catch((error) =>
-                    isTransient(error)
-                      ? Effect.logWarning("A call could not be attempted: the database is away.")
-                      : Effect.logError("A call could not be attempted.", error)
-                  )
+      const queued: Executor["Service"]["queue"] = (work, number, owner = own) =>
+        counted(
+          work,
+          Effect.andThen(
+            tools.take(work.tool),
+            Effect.uninterruptible(
+              attempt(work, number, owner).pipe(
+                // The claim is still ours, and still there for whoever comes after us.
+                Effect.catch((error) =>
+                  isTransient(error)
+                    ? Effect.logWarning("A call could not be attempted: the database is away.")
+                    : Effect.logError("A call could not be attempted.", error)
                 )
               )
             )
-          ),
+          )
+        )
+
+      const begin: Executor["Service"]["begin"] = (event, plan, policy_version, store) =>
+        Effect.gen(function*() {
+          const counts = plan.guarded !== undefined && admission.limits(plan.guarded)
+          const slot = !counts && (yield* tools.takeIfFree(plan.tool))
+          const begun = slot ? control.enter() : () => {}
+          const letGo = Effect.suspend(() => {
+            begun()
+            return slot ? tools.giveBack(plan.tool) : Effect.void
+          })
+          const leftMs = countDown(plan.row.deadline_ms)
+          const stored = yield* Effect.onError(store(slot), () => letGo)
+          if (stored === undefined) {
+            yield* letGo
+            return stored
+          }
+          const work = plannedWork(event, plan, stored.fence, policy_version)
+          if (stored.attempted && !active.has(event.event_id)) {
+            if (slot) {
+              yield* counted(work, tools.run({ ...work, attempt: 1, open_attempts: 1, leftMs, begun }, lane))
+            }
+            return stored
+          }
+          yield* letGo
+          if (!stored.deduped) yield* stored.claimed ? queued(work, 1) : Effect.sync(queue.wake)
+          return stored
+        }).pipe(Effect.uninterruptible)
+
+      return Executor.of({
+        begin,
+        queue: queued,
         size: () => size,
-        has: (eventId) => active.has(eventId),
         active: () => Array.from(active.keys())
       })
     })

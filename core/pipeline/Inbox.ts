@@ -13,12 +13,12 @@ import { laneOf } from "../plugin/JobTool.ts"
 import { Registry } from "../plugin/Registry.ts"
 import { askWords } from "../safety/ApprovalRows.ts"
 import { CallRecovery, nextTry, type Recovered, type StoredCall, storedCall } from "../tools/CallRecovery.ts"
-import { plannedWork } from "../tools/ToolExecutor.ts"
 import { type Held, ToolLedger } from "../tools/ToolLedger.ts"
 import { Executor } from "./Executor.ts"
 import { Intake } from "./Intake.ts"
 import { Preparation } from "./Preparation.ts"
 import { answerBy, responseFact } from "./Responder.ts"
+import { handRules } from "./RuleIntake.ts"
 import { Settlements } from "./Settlements.ts"
 import { WorkQueue, type WorkRow } from "./WorkQueue.ts"
 
@@ -46,7 +46,8 @@ export const layer = Layer.effectDiscard(
     /** Claimed rows that are being taken up. */
     const resuming = new Set<string>()
 
-    const load = Effect.fnUntraced(function*(rows: ReadonlyArray<WorkRow>) {
+    const read = Effect.fnUntraced(function*(rows: ReadonlyArray<WorkRow>) {
+      if (rows.length === 0) return []
       const found = yield* sql<{ readonly work_id: string } & Pick<Claimed, "event" | "call" | "action">>`
         select i.work_id, to_jsonb(e) as event, ${sql.literal(storedCall)} as call, a.action
         from work i
@@ -62,15 +63,26 @@ export const layer = Layer.effectDiscard(
       })
     })
 
+    /** What was just stored here is at hand; the others are read. */
+    const load = Effect.fnUntraced(function*(rows: ReadonlyArray<WorkRow>) {
+      const handed = rows.flatMap((row): ReadonlyArray<Claimed> =>
+        row.made === undefined ? [] : [{ ...row, ...row.made, call: null }]
+      )
+      return [...handed, ...yield* read(rows.filter(({ made }) => made === undefined))]
+    })
+
     const decide = Effect.fnUntraced(function*({ action, event, fence }: Claimed) {
       const { intent, plan } = yield* preparation.prepare(event, "", { known: true, planned: action ?? undefined })
-      const stored = yield* intake.decide({ ...intent, attempt: false, claim: intent.task === undefined }, fence)
+      const claim = intent.task === undefined
+      const claimRules = queue.hasRoom("rule")
+      const store = (attempt: boolean) => intake.decide({ ...intent, attempt, claim, claimRules }, fence)
+      const stored = yield* plan === undefined
+        ? store(false)
+        : executor.begin(event, plan, intent.policy_version, store)
       if (stored === undefined) return
       if (intent.settlement !== undefined) settlements.announce(intent.settlement, false)
-      if (intent.task !== undefined || intent.rules !== undefined) queue.wake()
-      if (plan !== undefined) {
-        yield* executor.queue(plannedWork(event, plan, stored.fence, intent.policy_version), 1)
-      }
+      if (intent.task !== undefined) queue.wake()
+      if (intent.rules !== undefined) yield* handRules(queue, event, stored.rules)
     })
 
     const settlementOf = (

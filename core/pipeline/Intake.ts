@@ -19,7 +19,7 @@ import { HostLease } from "../health/HostLease.ts"
 import type { CreatedTask } from "../tasks/TaskRows.ts"
 import { approvalLists, type ApprovalRow, askFor } from "../safety/ApprovalRows.ts"
 import type { CallRow } from "../tools/ToolCallPlan.ts"
-import { oweRules, owedRules } from "./RuleIntake.ts"
+import { type HeldRules, heldRules, joinRules, oweRules, owedRules, ownRules } from "./RuleIntake.ts"
 import { acceptTasks, decideTaskStatement, ownTasks, writeTasks } from "./TaskIntake.ts"
 import { steeringPriority } from "./WorkStatements.ts"
 
@@ -52,6 +52,8 @@ export interface Intent {
   readonly settlement?: SettlementRow
   /** The rules that are for it: another row of work, for whoever fires them. */
   readonly rules?: OwedRules
+  /** This host means to fire them. */
+  readonly claimRules?: boolean
   readonly tellings: ReadonlyArray<Telling>
 }
 
@@ -65,6 +67,8 @@ export interface Stored {
   readonly attempted: boolean
   /** This host holds it. Otherwise any host may take it, once nothing of its thread is before it. */
   readonly claimed: boolean
+  /** The rules for it, where this host holds them. */
+  readonly rules: HeldRules
 }
 
 /** `events` makes the CTE `stored`, `owed` notes as work who owes the calls of the CTE `planned`. */
@@ -124,7 +128,7 @@ with ${events},
     returning event_id, outcome
   ),
   ${owed},
-  ${oweRules("$9")},
+  ${oweRules("$9", "$7::uuid")},
   ${
   tellAudit(
     "$6",
@@ -132,8 +136,8 @@ with ${events},
      and (r.told_when = 'stored' or r.event_id in (select event_id from planned where go))`
   )
 }
-select s.event_id, p.fence, coalesce(p.go, false) as attempted, coalesce(p.claimed, false) as claimed
-from stored s left join planned p on p.event_id = s.event_id`
+select s.event_id, p.fence, coalesce(p.go, false) as attempted, coalesce(p.claimed, false) as claimed, ${heldRules}
+from stored s left join planned p on p.event_id = s.event_id ${joinRules}`
 
 const acceptStatement = intentStatement(
   storeEvents("$1", "$2"),
@@ -157,6 +161,7 @@ const decideStatement = intentStatement(
     from json_populate_recordset(null::events, $1::json) e
     join json_to_recordset($2::json) as x(event_id uuid, fence bigint) on x.event_id = e.event_id
     join work i on i.work_id = x.event_id and i.fence = x.fence and i.claimed_by = $7::uuid and i.tool_call_id is null
+    for update of i
   )`,
   `
   owed as (
@@ -201,12 +206,12 @@ select ord, event_id, first_event_id, first_trace_id, differs from first`
 const ownStatement = `
 select e.event_id, e.trace_id, coalesce(c.fence, 0) as fence,
        coalesce(c.status = 'attempted' and c.held_by = $2::uuid and c.attempts = 1, false) as attempted,
-       coalesce(i.claimed_by = $2::uuid, false) as claimed
+       coalesce(i.claimed_by = $2::uuid, false) as claimed, i.tool_call_id
 from events e left join work i on i.work_id = e.event_id
      left join tool_calls c on c.tool_call_id = i.tool_call_id
 where e.event_id = any ($1::uuid[])`
 
-interface AcceptedRow {
+interface AcceptedRow extends HeldRules {
   readonly event_id: string
   readonly fence: bigint | null
   readonly attempted: boolean
@@ -220,12 +225,21 @@ interface DuplicateRow {
 }
 interface OwnRow extends AcceptedRow {
   readonly trace_id: string
+  readonly tool_call_id: string | null
 }
+
+/** An event that is stored already, as it is claimed. */
+interface Claimed {
+  readonly intent: Intent
+  readonly fence: number
+}
+
+const claimRow = ({ fence, intent }: Claimed) => ({ event_id: intent.event.event_id, fence })
 
 export class Intake extends Context.Service<Intake, {
   /** Answers once it is committed. */
   readonly store: (intent: Intent) => Effect.Effect<Stored, SqlError.SqlError>
-  /** The same for an event that is stored already and claimed under `fence`; nothing when the claim is lost. */
+  /** The same for an event that is stored already and claimed under `fence`, which goes on; nothing when the claim is lost. */
   readonly decide: (intent: Intent, fence: number) => Effect.Effect<Stored | undefined, SqlError.SqlError>
 }>()("syris/pipeline/Intake") {
   static readonly layer = Layer.effect(
@@ -309,11 +323,13 @@ export class Intake extends Context.Service<Intake, {
               conflict: row.differs,
               fence: 0,
               attempted: false,
-              claimed: false
+              claimed: false,
+              rules: {}
             })
           }
         }
         if (own.size > 0) {
+          const rules = new Map((yield* ownRules([...own], hostId)).map((row) => [row.event_id, row]))
           for (const row of yield* sql.unsafe<OwnRow>(ownStatement, [[...own], hostId])) {
             resolved.set(row.event_id, {
               event_id: row.event_id,
@@ -322,7 +338,8 @@ export class Intake extends Context.Service<Intake, {
               conflict: false,
               fence: Number(row.fence ?? 0),
               attempted: row.attempted,
-              claimed: row.claimed
+              claimed: row.claimed,
+              rules: rules.get(row.event_id) ?? {}
             })
           }
         }
@@ -343,7 +360,8 @@ export class Intake extends Context.Service<Intake, {
             conflict: false,
             fence: Number(row?.fence ?? 0),
             attempted: row?.attempted ?? false,
-            claimed: row?.claimed ?? false
+            claimed: row?.claimed ?? false,
+            rules: row ?? {}
           }
         })
 
@@ -359,7 +377,11 @@ export class Intake extends Context.Service<Intake, {
         yield* wake.wake
         const absent = () => intents.filter((intent) => !accepted.has(intent.event.event_id))
         if (absent().length > 0) {
-          for (const row of yield* ownTasks(absent(), hostId)) accepted.set(row.event_id, row)
+          const found = yield* ownTasks(absent(), hostId)
+          const rules = new Map(
+            (yield* ownRules(found.map((row) => row.event_id), hostId)).map((row) => [row.event_id, row])
+          )
+          for (const row of found) accepted.set(row.event_id, { ...row, ...rules.get(row.event_id) })
         }
         const missing = absent()
         return answers(intents, accepted, missing.length === 0 ? undefined : yield* resolve(missing))
@@ -367,17 +389,35 @@ export class Intake extends Context.Service<Intake, {
 
       const store = (intent: Intent) => intent.task === undefined ? storeEvent(intent) : storeTask(intent)
 
+      const decideEvent = yield* GroupCommit.make(Effect.fnUntraced(function*(claimed: ReadonlyArray<Claimed>) {
+        const intents = claimed.map(({ intent }) => intent)
+        const rows: ReadonlyArray<AcceptedRow> = yield* write(decideStatement, intents, claimed.map(claimRow))
+        yield* wake.wake
+        const decided = new Map(rows.map((row) => [row.event_id, row]))
+        const calls = new Map(
+          intents.flatMap(({ call, event: { event_id } }) =>
+            call === undefined || decided.has(event_id) ? [] : [[event_id, call.tool_call_id] as const]
+          )
+        )
+        // Somebody else's by now; or decided in a statement whose answer was lost, where the call has the id that it has here.
+        if (calls.size > 0) {
+          for (const row of yield* sql.unsafe<OwnRow>(ownStatement, [[...calls.keys()], hostId])) {
+            if (row.claimed && calls.get(row.event_id) === row.tool_call_id) decided.set(row.event_id, row)
+          }
+        }
+        return intents.map(({ event }) => decided.get(event.event_id))
+      }))
+
+      const decideTask = ({ fence, intent }: Claimed) =>
+        writeTasks(decideTaskStatement, [intent], [claimRow({ fence, intent })], hostId).pipe(
+          Effect.map(([row]): AcceptedRow | undefined => row),
+          Effect.tap(() => wake.wake),
+          Effect.provideService(SqlClient.SqlClient, sql)
+        )
+
       const decide = Effect.fnUntraced(function*(intent: Intent, fence: number) {
         const { event_id, trace_id } = intent.event
-        const claim = [{ event_id, fence }]
-        const [row] = intent.task === undefined
-          ? yield* write(decideStatement, [intent], claim)
-          : yield* Effect.provideService(
-            writeTasks(decideTaskStatement, [intent], claim, hostId),
-            SqlClient.SqlClient,
-            sql
-          )
-        yield* wake.wake
+        const row = yield* (intent.task === undefined ? decideEvent : decideTask)({ intent, fence })
         return row === undefined ? undefined : {
           event_id,
           trace_id,
@@ -385,7 +425,8 @@ export class Intake extends Context.Service<Intake, {
           conflict: false,
           fence: Number(row.fence ?? fence),
           attempted: row.attempted,
-          claimed: row.claimed
+          claimed: intent.task === undefined || row.claimed,
+          rules: row
         } satisfies Stored
       })
       return Intake.of({ store, decide })

@@ -7,10 +7,9 @@ import { Effect, Layer, Schedule } from "effect"
 import { SqlClient } from "effect/sql"
 import type { EventRow } from "../contract/Rows.ts"
 import { HostLease } from "../health/HostLease.ts"
-import { fieldsOf } from "../plugin/InputFields.ts"
-import { type RegisteredTool, Registry } from "../plugin/Registry.ts"
+import { Registry } from "../plugin/Registry.ts"
 import { Settings } from "../plugin/Settings.ts"
-import { questionSubject, questionText, type Question, withCode } from "../safety/ApprovalQuestion.ts"
+import type { Question } from "../safety/ApprovalQuestion.ts"
 import { integrationOf } from "../tools/CodeAnswers.ts"
 
 /** A question that is owed on a connector. */
@@ -40,33 +39,6 @@ export const askedFrom = (event: EventRow, { channel, connector_id }: Asks): Eve
   actor_id: "operator",
   trust: "operator"
 })
-
-/** What a `send` tool may take of a question; it gets those that its input has. */
-export const questionInput = (
-  tool: Pick<RegisteredTool, "inputSchema">,
-  asks: Asks,
-  longest: number,
-  redact: (text: string) => string
-): unknown => {
-  const known = Object.keys(fieldsOf(tool.inputSchema) ?? { text: {} })
-  const all: Readonly<Record<string, unknown>> = {
-    text: redact(questionText(asks, Math.min(longest, longestQuestion))),
-    subject: questionSubject(asks),
-    to: asks.addressed,
-    connector_id: asks.connector_id
-  }
-  return Object.fromEntries(known.flatMap((key) => all[key] === undefined ? [] : [[key, all[key]]]))
-}
-
-/** Characters. */
-const longestQuestion = 12_000
-
-/** The input with a code in its text; nothing where it has no place for one. */
-export const filledInput = (input: unknown, code: string): unknown => {
-  const { text } = input as { readonly text?: unknown }
-  const filled = typeof text === "string" ? withCode(text, code) : undefined
-  return filled === undefined ? undefined : { ...input as object, text: filled }
-}
 
 /** What was asked while nobody could be told where, such as in the moment of a start, is owed so soon. */
 const lookAgain = "30 seconds"

@@ -12,17 +12,17 @@ import type { ErrorDetail } from "../contract/ErrorDetail.ts"
 import { newId } from "../database/Ids.ts"
 import { Registry } from "../plugin/Registry.ts"
 import { Settings } from "../plugin/Settings.ts"
-import { Control } from "../safety/Control.ts"
 import { Redactor } from "../secrets/Redactor.ts"
 import { worst } from "../safety/Provenance.ts"
 import { TaskEngine } from "../tasks/TaskEngine.ts"
 import type { NewTask } from "../tasks/TaskPlan.ts"
-import { countDown, ToolExecutor, plannedWork } from "../tools/ToolExecutor.ts"
+import { ToolExecutor } from "../tools/ToolExecutor.ts"
 import { makeDryRun } from "./DryRun.ts"
 import { Executor } from "./Executor.ts"
 import { Intake, type Intent } from "./Intake.ts"
 import { normalise } from "./Normaliser.ts"
 import { Preparation } from "./Preparation.ts"
+import { handRules } from "./RuleIntake.ts"
 import { Settlements } from "./Settlements.ts"
 import {
   type Accepted,
@@ -71,7 +71,6 @@ export class Pipeline extends Context.Service<Pipeline, {
     Pipeline,
     Effect.gen(function*() {
       const audit = yield* Audit
-      const control = yield* Control
       const engine = yield* TaskEngine
       const executor = yield* Executor
       const intake = yield* Intake
@@ -114,33 +113,21 @@ export class Pipeline extends Context.Service<Pipeline, {
         // The trace is not over with this event.
         if (intent.rules !== undefined) settlements.goesOn(event.event_id)
         if (intent.task !== undefined) return yield* storeTask(intent, intent.task)
-        // What is counted in the database first begins after it is stored.
-        const slot = plan !== undefined && plan.guarded === undefined && (yield* tools.takeIfFree(plan.tool))
-        const begun = slot ? control.enter() : () => {}
-        const claim = slot || (plan !== undefined && !tools.saturated().includes(plan.row.tool))
-        const leftMs = countDown(plan === undefined ? 0 : plan.row.deadline_ms)
-        const stored = yield* intake.store({ ...intent, attempt: slot, claim }).pipe(
-          Effect.onError(() => {
-            begun()
-            return slot && plan !== undefined ? tools.giveBack(plan.tool) : Effect.void
-          }),
-          Effect.mapError((cause) => new EventNotAccepted({ cause }))
-        )
-        if (intent.rules !== undefined && !stored.deduped) queue.wake()
-        if (plan === undefined) {
-          if (intent.settlement !== undefined && !stored.deduped) {
-            const { answer_by, outcome } = intent.settlement
-            settlements.announce(intent.settlement, outcome !== "waiting" && (answer_by ?? "chat") === "chat")
-          }
-        } else {
-          const work = plannedWork(event, plan, stored.fence, intent.policy_version)
-          if (stored.attempted && !executor.has(event.event_id)) {
-            yield* slot ? executor.start(work, leftMs, begun) : Effect.void
-          } else {
-            begun()
-            if (slot) yield* tools.giveBack(plan.tool)
-            if (!stored.deduped) yield* stored.claimed ? executor.queue(work, 1) : Effect.sync(queue.wake)
-          }
+        const claimRules = queue.hasRoom("rule")
+        const store = (attempt: boolean) =>
+          intake.store({
+            ...intent,
+            attempt,
+            claim: attempt || (plan !== undefined && !tools.saturated().includes(plan.row.tool)),
+            claimRules
+          }).pipe(Effect.mapError((cause) => new EventNotAccepted({ cause })))
+        const stored = plan === undefined
+          ? yield* store(false)
+          : yield* executor.begin(event, plan, intent.policy_version, store)
+        if (intent.rules !== undefined && !stored.deduped) yield* handRules(queue, stored, stored.rules)
+        if (plan === undefined && intent.settlement !== undefined && !stored.deduped) {
+          const { answer_by, outcome } = intent.settlement
+          settlements.announce(intent.settlement, outcome !== "waiting" && (answer_by ?? "chat") === "chat")
         }
         return {
           event_id: stored.event_id,
@@ -155,14 +142,15 @@ export class Pipeline extends Context.Service<Pipeline, {
         created: NonNullable<Intent["task"]>
       ) {
         const { event } = given
-        const stored = yield* intake.store({ ...given, attempt: false, claim: engine.hasRoom() }).pipe(
+        const room = { claim: engine.hasRoom(), claimRules: queue.hasRoom("rule") }
+        const stored = yield* intake.store({ ...given, attempt: false, ...room }).pipe(
           Effect.mapError((cause) => new EventNotAccepted({ cause }))
         )
         if (!stored.deduped) {
           yield* stored.claimed
             ? engine.begin(created, event, stored.fence, created.begins)
             : Effect.sync(queue.wake)
-          if (given.rules !== undefined) queue.wake()
+          if (given.rules !== undefined) yield* handRules(queue, stored, stored.rules)
         }
         return {
           event_id: stored.event_id,

@@ -14,9 +14,8 @@ import { Audit, type Fact } from "../audit/Audit.ts"
 import { present } from "../audit/Page.ts"
 import type { Trust } from "../contract/Enums.ts"
 import type { EventRow } from "../contract/Rows.ts"
-import { fieldsOf } from "../plugin/InputFields.ts"
 import { isTrustedByOutput, outputTrust } from "../plugin/OutputTrust.ts"
-import { type RegisteredTool, Registry } from "../plugin/Registry.ts"
+import { Registry } from "../plugin/Registry.ts"
 import { ApprovalCodes } from "../safety/ApprovalCodes.ts"
 import { questionSubject } from "../safety/ApprovalQuestion.ts"
 import { approvalLists, askFor } from "../safety/ApprovalRows.ts"
@@ -29,8 +28,9 @@ import { type Lane, plannedWork, type Work } from "../tools/ToolExecutor.ts"
 import { type Held, ToolLedger } from "../tools/ToolLedger.ts"
 import { Gates } from "../safety/Gates.ts"
 import { Executor, type Owner } from "./Executor.ts"
-import { askedFrom, type Asks, asksOf, filledInput, questionInput } from "./OperatorConnectors.ts"
+import { askedFrom, type Asks, asksOf } from "./OperatorConnectors.ts"
 import { refusedFact, requiredFact } from "./Preparation.ts"
+import { filledInput, questionInput, replyInput } from "./SendInput.ts"
 import { Settlements } from "./Settlements.ts"
 import { WorkQueue, type WorkRow } from "./WorkQueue.ts"
 
@@ -53,35 +53,6 @@ interface Owed extends WorkRow {
 /** As it is read: with what was done in its trace. */
 type Found = Omit<Owed, "discloses"> & {
   readonly done: ReadonlyArray<{ readonly tool: string; readonly looks: boolean; readonly output: unknown }>
-}
-
-/** The longest text that an input of this schema takes. */
-const longestText = (properties: Readonly<Record<string, unknown>>): number => {
-  const { maxLength, allOf = [] } = (properties["text"] ?? {}) as {
-    readonly maxLength?: number
-    readonly allOf?: ReadonlyArray<{ readonly maxLength?: number }>
-  }
-  return Math.min(maxLength ?? Infinity, ...allOf.map((part) => part.maxLength ?? Infinity))
-}
-
-/** What a `send` tool may take of an answer; it gets those of them that its input has, and of the text what it takes. */
-export const replyInput = (tool: Pick<RegisteredTool, "inputSchema">, event: EventRow, text: string): unknown => {
-  // Where nobody can tell what it takes, it takes a text.
-  const properties = fieldsOf(tool.inputSchema) ?? { text: {} }
-  const known = Object.keys(properties)
-  const longest = longestText(properties)
-  const own: Readonly<Record<string, unknown>> = {
-    text: text.length > longest ? `${text.slice(0, longest - 1)}…`.toWellFormed() : text,
-    to: event.actor_id,
-    thread_id: event.thread_id,
-    in_reply_to: event.message_id,
-    connector_id: event.connector_id
-  }
-  // The channel itself may have said more of where an answer belongs, and never what the host knows.
-  const { reply } = event.structured
-  const said = new Map(typeof reply === "object" && reply !== null ? Object.entries(reply) : [])
-  const of = (key: string): unknown => Object.hasOwn(own, key) ? own[key] : said.get(key)
-  return Object.fromEntries(known.flatMap((key) => of(key) === undefined ? [] : [[key, of(key)]]))
 }
 
 /** What it says: the operator may have edited it. */
@@ -290,7 +261,7 @@ export const layer = Layer.effectDiscard(
         tool,
         input: asks === null
           ? replyInput(tool, event, text)
-          : questionInput(tool, asks, longestText(fieldsOf(tool.inputSchema) ?? {}), redactor.redactText),
+          : questionInput(tool, asks, redactor.redactText),
         at,
         trust: worst(trust, event.trust),
         by_model,

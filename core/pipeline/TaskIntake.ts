@@ -8,7 +8,7 @@ import { tellAudit, toldLists } from "../audit/Audit.ts"
 import { keyRow, storeEvents } from "../database/EventStatements.ts"
 import { stepColumns, stepLists, taskLists } from "../tasks/TaskRows.ts"
 import type { Intent } from "./Intake.ts"
-import { oweRules, owedRules } from "./RuleIntake.ts"
+import { type HeldRules, heldRules, joinRules, oweRules, owedRules } from "./RuleIntake.ts"
 
 /** `events` makes the CTE `stored`; `closed` is what becomes of the event's own row of `work`. */
 const taskStatement = (events: string, closed: string): string => `
@@ -46,7 +46,7 @@ with ${events},
     from made
   ),
   ${closed}
-  ${oweRules("$8")},
+  ${oweRules("$8", "$7::uuid")},
   ${
   tellAudit(
     "$6",
@@ -54,10 +54,10 @@ with ${events},
                       else r.event_id in (select event_id from stored) end`
   )
 }
-select s.event_id, m.fence, false as attempted, coalesce(m.claimed, false) as claimed,
+select s.event_id, m.fence, false as attempted, coalesce(m.claimed, false) as claimed, ${heldRules},
        -- With the commit: somebody else may have room.
        (select pg_notify('syris_work', '') from made where not claimed limit 1)::text as told
-from stored s left join made m on m.trigger_event_id = s.event_id`
+from stored s left join made m on m.trigger_event_id = s.event_id ${joinRules}`
 
 export const acceptTaskStatement = taskStatement(storeEvents("$1", "$2"), "")
 
@@ -77,7 +77,7 @@ export const decideTaskStatement = taskStatement(
   ),`
 )
 
-export interface TaskStoredRow {
+export interface TaskStoredRow extends HeldRules {
   readonly event_id: string
   readonly fence: bigint | null
   readonly attempted: boolean

@@ -7,11 +7,13 @@
  * - Each kind is claimed by itself, as far as there is room for it: of the free ones that are due the most urgent come
  *   first, then those that have been due the longest. One that can't be taken up now, because its thread or its
  *   tool is busy, never hides the rows behind it.
+ * - What this host stores it may store as its own, where there is room, and hand over at once: nobody has to look for it.
  * - The queue looks when it is woken, when a row falls due, and every 2 s by itself. While the system is paused, or this
  *   host's lease does not live, nothing is claimed.
  */
 import { Cause, Context, Effect, Layer, Queue } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
+import type { EventRow, PlannedAction } from "../contract/Rows.ts"
 import { Notifications, workChannel } from "../database/Notifications.ts"
 import { HostLease } from "../health/HostLease.ts"
 import { ToolExecutor } from "../tools/ToolExecutor.ts"
@@ -29,6 +31,8 @@ export interface WorkRow {
   readonly wish: "pause" | "cancel" | null
   /** The tool of its call; of a job the mark of its kind. */
   readonly called?: string | null
+  /** Of an event without a decision what is stored of it, from whoever has just stored it. */
+  readonly made?: { readonly event: EventRow; readonly action: PlannedAction | null }
 }
 
 export interface WorkServer {
@@ -74,6 +78,10 @@ export class WorkQueue extends Context.Service<WorkQueue, {
   readonly wake: () => void
   /** The same for every host of the database. In a transaction: with its commit. */
   readonly wakeAll: Effect.Effect<void>
+  /** Whether more of a kind can be taken up: then it may be stored as claimed by this host, and is handed over after the commit. */
+  readonly hasRoom: (kind: WorkRow["kind"]) => boolean
+  /** Rows that this host has stored as its own, to whoever serves their kind. */
+  readonly hand: (rows: ReadonlyArray<WorkRow>) => Effect.Effect<void>
   /** One server a kind. */
   readonly serve: (kind: WorkRow["kind"], server: WorkServer) => Effect.Effect<void>
 }>()("syris/pipeline/WorkQueue") {
@@ -88,6 +96,8 @@ export class WorkQueue extends Context.Service<WorkQueue, {
       WorkQueue.of({
         wake,
         wakeAll: Effect.andThen(Effect.sync(wake), notifications.notify(workChannel, "")),
+        hasRoom: (kind) => roomOf(servers.get(kind)) > 0,
+        hand: (rows) => each(servers, rows, (server, own) => server.resume(own)),
         serve: (kind, server) =>
           Effect.sync(() => {
             servers.set(kind, server)
@@ -100,6 +110,22 @@ export class WorkQueue extends Context.Service<WorkQueue, {
   /** Looks after the table for as long as it lives. Build it on top of the servers: it must end before they do. */
   static readonly layerLoop = Layer.effectDiscard(Effect.suspend(() => loop))
 }
+
+/** How many rows of its kind a server can take up now. */
+const roomOf = (server: WorkServer | undefined): number =>
+  server === undefined
+    ? 0
+    : Math.min(server.room?.() ?? atOnce, server.size() + atOnce <= capacity ? atOnce : 0)
+
+const each = <E>(
+  servers: ReadonlyMap<WorkRow["kind"], WorkServer>,
+  rows: ReadonlyArray<WorkRow>,
+  use: (server: WorkServer, rows: ReadonlyArray<WorkRow>) => Effect.Effect<void, E> | undefined
+) =>
+  Effect.forEach(servers, ([kind, server]) => {
+    const own = rows.filter((row) => row.kind === kind)
+    return own.length === 0 ? Effect.void : use(server, own) ?? Effect.void
+  }, { discard: true })
 
 /** What the loop knows of whoever uses the queue. */
 class Served extends Context.Service<Served, {
@@ -119,20 +145,11 @@ const loop = Effect.gen(function*() {
   let releasedAt = -Infinity
   let rememberedAt = performance.now()
 
-  const each = <E>(
-    rows: ReadonlyArray<WorkRow>,
-    use: (server: WorkServer, rows: ReadonlyArray<WorkRow>) => Effect.Effect<void, E> | undefined
-  ) =>
-    Effect.forEach(servers, ([kind, server]) => {
-      const own = rows.filter((row) => row.kind === kind)
-      return own.length === 0 ? Effect.void : use(server, own) ?? Effect.void
-    }, { discard: true })
-
   /** How many rows of each kind can be taken up, of those of which there are any. */
   const rooms = (): ReadonlyMap<WorkRow["kind"], number> =>
     new Map(
       Array.from(servers).flatMap(([kind, server]) => {
-        const room = Math.min(server.room?.() ?? atOnce, server.size() + atOnce <= capacity ? atOnce : 0)
+        const room = roomOf(server)
         return room > 0 ? [[kind, room] as const] : []
       })
     )
@@ -140,7 +157,7 @@ const loop = Effect.gen(function*() {
   const busy = () => [...tools.saturated(), ...Array.from(servers.values()).flatMap((server) => server.busy?.() ?? [])]
 
   const releaseGone = Effect.suspend(() =>
-    release(hostId, [...servers.keys()], (rows) => each(rows, (server, own) => server.interrupted?.(own)))
+    release(hostId, [...servers.keys()], (rows) => each(servers, rows, (server, own) => server.interrupted?.(own)))
   )
 
   /** From time to time: what nobody brings to an end by itself. Answers how much of it is free now. */
@@ -177,7 +194,7 @@ const loop = Effect.gen(function*() {
       const [found] = yield* sql.unsafe<ClaimedRow>(claimStatement, parameters)
       const took = performance.now() - began
       const rows = found?.rows ?? []
-      yield* each(rows, (server, own) => server.resume(own))
+      yield* each(servers, rows, (server, own) => server.resume(own))
       if (Array.from(room).every(([kind, most]) => rows.filter((row) => row.kind === kind).length < most)) {
         return { next: found?.next_in_ms ?? lookEvery, took }
       }

@@ -12,6 +12,9 @@ import type { WorkRow } from "./WorkQueue.ts"
 const mine = (host: string): string =>
   `exists (select 1 from hosts where host_id = ${host} and ended_at is null and lease_until > clock_timestamp())`
 
+/** This host may store work as its own: it lives, and nothing is paused. */
+export const mayHold = (host: string): string => `(${mine(host)} and not exists (select 1 from control where paused))`
+
 const columns = (alias: string): string =>
   ["work_id", "kind", "event_id", "trace_id", "fence", "tries", "checkpoint", "wish", "tool as called"]
     .map((column) => `${alias}.${column}`).join(", ")

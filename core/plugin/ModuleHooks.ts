@@ -1,8 +1,8 @@
 /**
  * Lets a configuration or a plugin anywhere on disk import `syris`, `syris/records`, `syris/testing`, `syris/visible`,
- * `syris/plugins/<name>`, `effect`, `effect/*`, `@effect/platform-node` and `@effect/sql-pg` without a node_modules of its own, and
- * get the very modules that the host runs on: one copy, so `instanceof` and service keys agree, also where the
- * plugin brings an `effect` of its own. All other imports, and whatever node_modules of this repository import,
+ * `syris/words`, `syris/plugins/<name>`, `effect`, `effect/*`, `@effect/platform-node` and `@effect/sql-pg` without a
+ * node_modules of its own, and get the very modules that the host runs on: one copy, so `instanceof` and service keys agree,
+ * also where the plugin brings an `effect` of its own. All other imports, and whatever node_modules of this repository import,
  * resolve as ever. The hooks hold for the thread that installs them.
  */
 import * as fs from "node:fs"
@@ -11,7 +11,7 @@ import * as path from "node:path"
 import { pathToFileURL } from "node:url"
 
 const shared =
-  /^(?:syris(?:\/(?:records|testing|visible))?|effect(?:\/.+)?|@effect\/(?:platform-node|sql-pg)(?:\/.+)?)$/
+  /^(?:syris(?:\/(?:records|testing|visible|words))?|effect(?:\/.+)?|@effect\/(?:platform-node|sql-pg)(?:\/.+)?)$/
 const builtIn = /^syris\/plugins\/[^/]+$/
 
 /** An isolate may not look everywhere. */

@@ -4,8 +4,8 @@
  * their own row.
  */
 import { Effect } from "effect"
-import { ruleChannel } from "../contract/Rule.ts"
 import type { EventRow, OwedRule, OwedRules } from "../contract/Rows.ts"
+import { ruleChannel } from "../contract/RuleChannel.ts"
 import { normalise } from "../pipeline/Normaliser.ts"
 import { Registry } from "../plugin/Registry.ts"
 import { Settings } from "../plugin/Settings.ts"

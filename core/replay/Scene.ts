@@ -10,7 +10,7 @@ import { Registry } from "../plugin/Registry.ts"
 import { readRule } from "../plugin/RuleReading.ts"
 import { Settings } from "../plugin/Settings.ts"
 import { isTimezone, systemTimezone } from "../plugin/TimeWindowSetting.ts"
-import { liveRule, type LiveRule } from "../rules/LiveRule.ts"
+import { liveRule, type LiveRule, ownRules } from "../rules/LiveRule.ts"
 import { makeRouting } from "../rules/RuleRouting.ts"
 import { subjectOf } from "../rules/Subject.ts"
 import type { EventRow } from "../contract/Rows.ts"
@@ -125,22 +125,8 @@ const make = Effect.gen(function*() {
   /** Rules of this configuration and of plugins, and those of the API that were there by a moment. */
   const rulesAt = (at: Date): ReadonlyArray<LiveRule> => {
     const { rules, switched } = theRecords()
-    const own = [
-      ...settings.rules.map((rule) => ({
-        rule,
-        rule_id: `config.${rule.definition.name}`,
-        origin: "config" as const,
-        trust: "operator" as const
-      })),
-      ...registry.rules().map((rule) => ({
-        rule,
-        rule_id: `${rule.plugin}.${rule.definition.name}`,
-        origin: "plugin" as const,
-        trust: rule.trust ?? "operator" as const
-      }))
-    ]
     return [
-      ...own.map(({ origin, rule, rule_id, trust }) =>
+      ...ownRules(settings, registry).map(({ origin, rule, rule_id, trust }) =>
         liveRule(rule, { rule_id, origin, trust, risk: "low", enabled: switched.get(rule_id) })
       ),
       ...rules.filter(({ created_at }) => Date.parse(created_at) <= at.getTime()).flatMap(

@@ -10,6 +10,7 @@ import { keyRow } from "../database/EventStatements.ts"
 import { present } from "../audit/Page.ts"
 import { eventsEmitted } from "../tools/LedgerStatements.ts"
 import type { MadeEvent } from "../pipeline/MadeEvents.ts"
+import { mayHold } from "../pipeline/WorkStatements.ts"
 import { type Memory, nothingSeen, type RuleStateRow } from "./Firing.ts"
 
 export interface RuleJob {
@@ -33,24 +34,28 @@ export interface Claim {
  */
 export const lockJobs = Effect.fnUntraced(function*(claims: ReadonlyArray<Claim>, hostId: string) {
   const sql = yield* SqlClient.SqlClient
-  const held = yield* sql<{ readonly work_id: string }>`
-    select w.work_id
-    from work w join json_to_recordset(${JSON.stringify(claims)}::json) as c(work_id uuid, fence bigint)
+  // What is owed changes with its row of `work` only, so it is read where that is locked.
+  const held = yield* sql<
+    & { readonly work_id: string }
+    & (
+      | { readonly seq: null }
+      | Omit<RuleJob, "seq"> & { readonly seq: bigint; readonly held: boolean }
+    )
+  >`
+    select w.work_id, r.seq, r.at, r.rules, r.held, to_jsonb(e) as event
+    from work w
+         join json_to_recordset(${JSON.stringify(claims)}::json) as c(work_id uuid, fence bigint)
            on c.work_id = w.work_id and c.fence = w.fence
+         left join (rule_work r join events e on e.event_id = r.event_id) on r.work_id = w.work_id
     where w.claimed_by = ${hostId}::uuid
     order by w.work_id
     for update of w`
-  if (held.length === 0) return []
-  const found = yield* sql<Omit<RuleJob, "seq"> & { readonly seq: bigint }>`
-    select r.work_id, r.seq, r.at, r.rules, to_jsonb(e) as event
-    from rule_work r join events e on e.event_id = r.event_id
-    where r.work_id = any(${held.map(({ work_id }) => work_id)}::uuid[])
-    order by r.held, r.seq`
-  const there = new Set(found.map(({ work_id }) => work_id))
-  const empty = held.flatMap(({ work_id }) => there.has(work_id) ? [] : [work_id])
+  const empty = held.flatMap(({ seq, work_id }) => seq === null ? [work_id] : [])
   // Nothing is to be done for it any more.
   if (empty.length > 0) yield* sql`delete from work where work_id = any(${empty}::uuid[])`
-  return found.map(({ event, seq, ...job }): RuleJob => ({ ...job, seq: Number(seq), event: present(event) }))
+  return held
+    .flatMap((row) => row.seq === null ? [] : [{ ...row, seq: Number(row.seq), event: present(row.event) }])
+    .sort((one, other) => Number(one.held) - Number(other.held) || one.seq - other.seq)
 })
 
 /** Of rules whose holds are due, since when they still have to look at an event: one that came before may end the hold. */
@@ -204,7 +209,7 @@ export interface Decided {
 const againMs = 250
 
 const writeStatement = `
-with ${eventsEmitted("$1", "$2", "true")},
+with ${eventsEmitted("$1", "$2", "true", `case when $11::boolean and ${mayHold("$12::uuid")} then $12::uuid end`)},
   planned as (
     insert into planned_actions (event_id, action)
     select p.event_id, p.action from json_to_recordset($3::json) as p(event_id uuid, action jsonb)
@@ -253,12 +258,29 @@ with ${eventsEmitted("$1", "$2", "true")},
     delete from rule_work where work_id = any ($8::uuid[])
   ),
   ${tellAudit("$9", "r.told_when is null or (r.told_when = 'stored') = (r.event_id in (select event_id from stored))")}
-select event_id from stored`
+select event_id, fence, claimed_by is not null as claimed from emitted`
 
-/** Writes it all; answers the children that are there now. */
-export const writeDecided = Effect.fnUntraced(function*(decided: Decided) {
+/** A child that is there now, and whether this host holds it. */
+export interface Emitted {
+  readonly event_id: string
+  readonly fence: bigint
+  readonly claimed: boolean
+}
+
+/** Those that this host holds of children that it wrote without hearing whether they are there. */
+export const ownChildren = Effect.fnUntraced(function*(children: ReadonlyArray<Child>, hostId: string) {
+  const ids = children.map(({ event }) => event.event_id)
+  if (ids.length === 0) return []
   const sql = yield* SqlClient.SqlClient
-  const rows = yield* sql.unsafe<{ readonly event_id: string }>(writeStatement, [
+  return yield* sql<Emitted>`
+    select work_id as event_id, fence, true as claimed from work
+    where work_id = any(${ids}::uuid[]) and claimed_by = ${hostId}::uuid and tool_call_id is null`
+})
+
+/** Writes it all; answers the children that are there now. `claim`: this host means to take them up. */
+export const writeDecided = Effect.fnUntraced(function*(decided: Decided, claim: boolean, hostId: string) {
+  const sql = yield* SqlClient.SqlClient
+  return yield* sql.unsafe<Emitted>(writeStatement, [
     JSON.stringify(decided.children.map(({ event }) => event)),
     JSON.stringify(decided.children.flatMap(keyRow)),
     JSON.stringify(
@@ -285,7 +307,8 @@ export const writeDecided = Effect.fnUntraced(function*(decided: Decided) {
     [...decided.jobs.filter((id) => !decided.postponed.includes(id)), ...decided.ended],
     toldLists(decided.rows),
     // One statement changes a row once.
-    decided.postponed.filter((id) => !decided.ended.includes(id))
+    decided.postponed.filter((id) => !decided.ended.includes(id)),
+    claim,
+    hostId
   ])
-  return rows.map(({ event_id }) => event_id)
 })

@@ -4,7 +4,9 @@
 import type { OwedRule } from "../contract/Rows.ts"
 import type { Risk } from "../contract/Enums.ts"
 import type { RuleDefinition } from "../contract/Rule.ts"
+import type { Registry } from "../plugin/Registry.ts"
 import { isStateful, type ReadRule, ruleRoots } from "../plugin/RuleReading.ts"
+import type { Settings } from "../plugin/Settings.ts"
 import { type Choice, compileCondition, type CompiledCondition } from "../safety/Condition.ts"
 import { reachOf } from "./Thing.ts"
 
@@ -40,6 +42,25 @@ export const liveRule = (
     risk
   }
 }
+
+/** Those of the configuration and of plugins, by the ids that they have everywhere. */
+export const ownRules = (
+  settings: Pick<Settings["Service"], "rules">,
+  registry: Pick<Registry["Service"], "rules">
+) => [
+  ...settings.rules.map((rule) => ({
+    rule,
+    rule_id: `config.${rule.definition.name}`,
+    origin: "config" as const,
+    trust: "operator" as const
+  })),
+  ...registry.rules().map((rule) => ({
+    rule,
+    rule_id: `${rule.plugin}.${rule.definition.name}`,
+    origin: "plugin" as const,
+    trust: rule.trust ?? "operator" as const
+  }))
+]
 
 const compiled = new Map<string, CompiledCondition>()
 /** Conditions kept at once, by their text. */

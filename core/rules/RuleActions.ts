@@ -5,7 +5,8 @@
  */
 import { Effect, type Schema } from "effect"
 import { maximumTextLength, RawEvent } from "../contract/Event.ts"
-import { type RuleAction, ruleChannel, type RuleDefinition } from "../contract/Rule.ts"
+import type { RuleAction, RuleDefinition } from "../contract/Rule.ts"
+import { ruleChannel } from "../contract/RuleChannel.ts"
 import type { PlannedAction } from "../contract/Rows.ts"
 import { check, unknownKey } from "../plugin/Explain.ts"
 import { isLive } from "../plugin/LiveTools.ts"

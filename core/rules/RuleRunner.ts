@@ -11,10 +11,10 @@ import { Cause, Effect, Layer, Queue, Schedule } from "effect"
 import { SqlClient } from "effect/sql"
 import { Audit, type Fact, type Told } from "../audit/Audit.ts"
 import { AuditWake } from "../audit/AuditWake.ts"
-import { ruleChannel } from "../contract/Rule.ts"
 import type { EventRow, OwedRule } from "../contract/Rows.ts"
+import { ruleChannel } from "../contract/RuleChannel.ts"
 import { newId } from "../database/Ids.ts"
-import { isTransient } from "../database/Transient.ts"
+import { isTransient, lostAsFailure } from "../database/Transient.ts"
 import { Alarms } from "../health/Alarms.ts"
 import { HostLease } from "../health/HostLease.ts"
 import { madeEvent } from "../pipeline/MadeEvents.ts"
@@ -40,12 +40,14 @@ import {
 import {
   type Child,
   countTraces,
+  type Emitted,
   type Hold,
   lockJobs,
   lockMarks,
   lockMemories,
   lockStates,
   type MarkRow,
+  ownChildren,
   type RuleJob,
   stillToLook,
   writeDecided
@@ -76,6 +78,31 @@ interface Prepared extends Omit<Question, "newHold" | "traceEvents"> {
   readonly job: RuleJob
   readonly basis: string
   readonly made: () => ReturnType<typeof madeOf>
+}
+
+/** What an attempt has made whose commit is in doubt. */
+interface Earlier {
+  children: ReadonlyArray<Child>
+}
+
+/** Children that this host holds, for whoever takes events up. */
+const handedOf = (children: ReadonlyArray<Child>, emitted: ReadonlyArray<Emitted>): ReadonlyArray<WorkRow> => {
+  const fences = new Map(emitted.flatMap(({ claimed, event_id, fence }) => claimed ? [[event_id, fence]] : []))
+  return children.flatMap(({ event, plan }): ReadonlyArray<WorkRow> => {
+    const { event_id, trace_id } = event
+    const fence = fences.get(event_id)
+    return fence === undefined ? [] : [{
+      work_id: event_id,
+      kind: "event",
+      event_id,
+      trace_id,
+      fence: Number(fence),
+      tries: 0,
+      checkpoint: 0,
+      wish: null,
+      made: { event, action: plan ?? null }
+    }]
+  })
 }
 
 const make = Effect.gen(function*() {
@@ -130,9 +157,13 @@ const make = Effect.gen(function*() {
   }
 
   const decide = Effect.fnUntraced(
-    function*(claims: ReadonlyArray<WorkRow>) {
+    function*(claims: ReadonlyArray<WorkRow>, earlier: Earlier) {
       const locked = yield* lockJobs(claims, hostId)
-      if (locked.length === 0) return { traces: [], fired: [], cascades: [] }
+      if (locked.length === 0) {
+        // Not ours any more; or all of it was written, and the answer was lost.
+        const handed = handedOf(earlier.children, yield* ownChildren(earlier.children, hostId))
+        return { traces: [], fired: [], cascades: [], handed, left: earlier.children.length > 0 }
+      }
       const triesOf = (id: string): number => claims.find(({ work_id }) => work_id === id)?.tries ?? 0
       const rules = new Map(
         locked.flatMap((job) =>
@@ -278,30 +309,46 @@ const make = Effect.gen(function*() {
           }
         }
       }
-      yield* writeDecided({
-        jobs: locked.map(({ work_id }) => work_id),
-        postponed,
-        children,
-        states,
-        marks: marked.flatMap(({ key, rule_id, fired_at }) => {
-          const at = marks.get(markKey(rule_id, key))
-          return at === undefined || at === fired_at ? [] : [{ rule_id, key, fired_at: at }]
-        }),
-        memories,
-        holds,
-        ended,
-        rows
-      })
-      return { traces: locked.map(({ event }) => event.trace_id), fired, cascades }
+      earlier.children = children
+      const emitted = yield* writeDecided(
+        {
+          jobs: locked.map(({ work_id }) => work_id),
+          postponed,
+          children,
+          states,
+          marks: marked.flatMap(({ key, rule_id, fired_at }) => {
+            const at = marks.get(markKey(rule_id, key))
+            return at === undefined || at === fired_at ? [] : [{ rule_id, key, fired_at: at }]
+          }),
+          memories,
+          holds,
+          ended,
+          rows
+        },
+        children.length > 0 && queue.hasRoom("event"),
+        hostId
+      )
+      const handed = handedOf(children, emitted)
+      return {
+        traces: locked.map(({ event }) => event.trace_id),
+        fired,
+        cascades,
+        handed,
+        // The queue has to look: at what this host does not hold, and when a hold is due.
+        left: emitted.length > handed.length || holds.length > 0 || postponed.length > 0
+      }
     },
     sql.withTransaction,
     Effect.provideService(SqlClient.SqlClient, sql)
   )
 
   /** What follows from a batch, after its commit. */
-  const follow = Effect.fnUntraced(function*({ cascades, fired, traces }: Effect.Success<ReturnType<typeof decide>>) {
+  const follow = Effect.fnUntraced(function*(
+    { cascades, fired, handed, left, traces }: Effect.Success<ReturnType<typeof decide>>
+  ) {
+    yield* queue.hand(handed)
+    if (left) queue.wake()
     yield* wake.wake
-    if (fired.length > 0) queue.wake()
     for (const trace of new Set(traces)) settlements.changed(trace)
     storm.fired(fired)
     for (const { job, rule } of cascades) {
@@ -351,7 +398,8 @@ const make = Effect.gen(function*() {
   })
 
   const run = (claims: ReadonlyArray<WorkRow>): Effect.Effect<void> =>
-    decide(claims).pipe(
+    decide(claims, { children: [] }).pipe(
+      lostAsFailure,
       // One of two that wait for one another was chosen, or the connection is new: nothing was written, or all of it.
       Effect.retry({ schedule: soon, while: isTransient }),
       Effect.flatMap(follow),

@@ -21,7 +21,7 @@ import { readRule } from "../plugin/RuleReading.ts"
 import { ConfigError, Settings } from "../plugin/Settings.ts"
 import { Control } from "../safety/Control.ts"
 import { QuietHours } from "../safety/QuietHours.ts"
-import { type LiveRule, liveRule } from "./LiveRule.ts"
+import { type LiveRule, liveRule, ownRules } from "./LiveRule.ts"
 import { ruleMistakes } from "./RuleActions.ts"
 import { gradeOf } from "./RuleGrade.ts"
 import { makeRouting } from "./RuleRouting.ts"
@@ -64,20 +64,7 @@ const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
 
   /** Those of this host, which change only with its configuration. */
-  const listed = [
-    ...settings.rules.map((rule) => ({
-      rule,
-      rule_id: `config.${rule.definition.name}`,
-      origin: "config" as const,
-      trust: "operator" as const
-    })),
-    ...registry.rules().map((rule) => ({
-      rule,
-      rule_id: `${rule.plugin}.${rule.definition.name}`,
-      origin: "plugin" as const,
-      trust: rule.trust ?? "operator" as const
-    }))
-  ]
+  const listed = ownRules(settings, registry)
   const own: Array<typeof listed[number]> = []
   for (const one of listed) {
     const { origin, rule: { definition }, rule_id } = one

@@ -5,7 +5,6 @@
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { definePlugin, defineTool, field, Schema } from "../plugin/index.ts"
 import { testHost, type TestHost } from "../testing/index.ts"
-import { ruleInWords } from "./RuleWords.ts"
 import { until } from "../../test/storms/Until.ts"
 
 const house = definePlugin({
@@ -159,19 +158,6 @@ describe("rules by word of mouth", () => {
         "risk low; it can claim what the operator says in the chat, so that nothing else understands it: risk high)"
     )
     await host.send(`deny ${asked.number}`)
-    const words = (more: object) => ruleInWords({ name: "x", when: { none: [] }, then: [{ emit: {} }], ...more })
-    assert.strictEqual(
-      words({ held_for_ms: 500, per: "content.structured.room", quiet_hours: true }),
-      "on every event for 0.5 s, it makes an event on rule_engine; for each content.structured.room; not in quiet hours"
-    )
-    assert.match(
-      words({ when: { any: [] }, quiet_hours: "night" }),
-      /^on no event, .*; not in the quiet hours "night"$/
-    )
-    assert.match(
-      words({ when: { any: [{ all: [] }, { path: "content.text", op: "exists" }] }, quiet_hours: false }),
-      /^where every event or content\.text is there, it makes an event on rule_engine$/
-    )
   })
 
   it("that can do much are as risky as that", async () => {

@@ -5,7 +5,7 @@
 import type { MessageEvent } from "../contract/Event.ts"
 import type { RoutingDecision } from "../contract/RoutingDecision.ts"
 import { clipped, visible } from "../contract/Visible.ts"
-import { conditionWords } from "../safety/ConditionWords.ts"
+import { leafInWords } from "../contract/words/ConditionWords.ts"
 import type { Explanation } from "./RuleExplain.ts"
 
 type Leaf = Explanation["leaves"][number]
@@ -102,7 +102,6 @@ const shown = (value: unknown): string => clipped(JSON.stringify(value) ?? "noth
 
 export const leafLine = ({ actual, matched, op, path, value }: Leaf, style: WhyStyle): string => {
   const seen = actual === undefined ? "nothing is there" : `it is ${shown(actual)}`
-  const leaf = { path, op, ...(value === undefined ? {} : { value }) }
-  const words = conditionWords(leaf, { path: visible, value: shown, noun: "call" })
+  const words = leafInWords({ path, op, value }, { path: visible, value: shown })
   return `  ${matched ? style.green("yes") : style.red("no ")}  ${words}: ${seen}`
 }

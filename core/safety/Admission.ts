@@ -41,6 +41,8 @@ export type Admitted = { readonly admitted: true } | {
 }
 
 export class Admission extends Context.Service<Admission, {
+  /** Whether a call needs something of a limit. */
+  readonly limits: (call: Pick<CallToAdmit, "target" | "notification">) => boolean
   /** Takes what the call needs of both limits, or nothing. */
   readonly admit: (call: CallToAdmit) => Effect.Effect<Admitted, SqlError.SqlError>
   /** Whether this host admitted such a call within the cooldown. From memory: a hint for a decision that asks nobody. */
@@ -244,6 +246,9 @@ const make = Effect.fnUntraced(function*({ cooldownMs, notificationsPerHour }: A
       })
     ))
 
+  const limited: Admission["Service"]["limits"] = ({ notification, target }) =>
+    notification || (target !== undefined && cooldownMs > 0)
+
   const recent: Admission["Service"]["recent"] = (tool, action, target) => {
     if (remembered.size === 0) return false
     const known = remembered.get(digest(tool, action, target))
@@ -274,5 +279,5 @@ const make = Effect.fnUntraced(function*({ cooldownMs, notificationsPerHour }: A
     { discard: true }
   )
 
-  return Admission.of({ admit, recent, forget, relieve })
+  return Admission.of({ limits: limited, admit, recent, forget, relieve })
 })

@@ -4,6 +4,7 @@
  */
 import type { ValueLabels } from "../contract/Approval.ts"
 import type { Autonomy, Risk } from "../contract/Enums.ts"
+import { brief } from "../contract/words/Brief.ts"
 import { lists } from "../database/Lists.ts"
 
 /** An approval that is asked for. When it ends is counted by the database's clock. */
@@ -85,14 +86,6 @@ export const askWords = (
     `Say "approve ${approval.number}" or "deny ${approval.number}" within ${
       within(approval.ttl_ms)
     }; "show ${approval.number}" says more.`
-}
-
-/** A value as a person is shown it, in `longest` UTF-16 units. */
-export const brief = (value: unknown, longest: number): string => {
-  const text = JSON.stringify(value) ?? "nothing"
-  return text.length <= longest
-    ? text
-    : `${text.slice(0, longest - 1).toWellFormed()}… (${text.length} characters in all)`
 }
 
 /** `15 minutes`: whole units of the largest kind that fits. */

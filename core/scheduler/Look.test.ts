@@ -22,9 +22,10 @@ import { Look } from "./Look.ts"
 let admitted = 0
 const layerAround = Layer.mergeAll(
   Layer.mock(HostLease, { hostId: newId(), restartReason: undefined }),
-  Layer.mock(WorkQueue, { wake: () => {} }),
+  Layer.mock(WorkQueue, { wake: () => {}, hasRoom: () => false }),
   Layer.succeed(Registry, Registry.of({ trustOf: () => "operator" } as unknown as Registry["Service"])),
   Layer.mock(Admission, {
+    limits: () => true,
     recent: () => false,
     forget: () => {},
     admit: () =>

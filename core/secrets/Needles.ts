@@ -58,3 +58,14 @@ export const makeNeedles = (needles: ReadonlyMap<string, string>): Needles => {
     }
   }
 }
+
+/**
+ * The same in JSON text, where quotes, backslashes and what no eye sees are escaped. Where half a character is among them, how
+ * it is written there hangs on what stands beside it: then no text is without them.
+ */
+export const jsonNeedles = (needles: ReadonlyMap<string, string>): Needles => {
+  const all = [...needles.keys()]
+  if (!all.every((needle) => needle.isWellFormed())) return { replaced: () => "" }
+  const written = all.map((needle) => JSON.stringify(needle).slice(1, -1))
+  return makeNeedles(new Map(written.toSorted((a, b) => b.length - a.length).map((needle) => [needle, ""])))
+}

@@ -90,6 +90,31 @@ describe("Redactor", () => {
     assert.strictEqual(result["same"], value.same)
   })
 
+  it("tells by JSON text that nothing is in a value, and never where something is", () => {
+    const any = fc.record({
+      a: fc.array(fc.string({ unit: "binary" })),
+      n: fc.integer(),
+      o: fc.dictionary(fc.string(), fc.string())
+    })
+    fc.assert(
+      fc.property(secretValue, any, fc.nat(encodings.length - 1), (value, json, i) => {
+        const { isFree, redactJson } = withSecrets(value)
+        const form = encodings[i]!(value)
+        for (const held of [form, [form], { [form]: 1 }, { ...json, deep: [{ form: `"${form}\n` }] }]) {
+          assert.isFalse(isFree(JSON.stringify(held)))
+        }
+        if (isFree(JSON.stringify(json))) assert.strictEqual(redactJson(json), json)
+      }),
+      { numRuns: 40 }
+    )
+    const { add, isFree } = withSecrets("31415926", "say \"please\"")
+    assert.isFalse(isFree(JSON.stringify({ n: 31_415_926 })))
+    assert.isFalse(isFree(JSON.stringify({ words: "to say \"please\" to" })))
+    assert.isTrue(isFree(JSON.stringify({ n: 27_182_818, words: "a later secret" })))
+    add("s2.k", Redacted.make("a later secret"))
+    assert.isFalse(isFree(JSON.stringify({ n: 27_182_818, words: "a later secret" })))
+  })
+
   it("prefers the longest of two values that begin alike, and treats a value as no pattern", () => {
     const { redactText } = withSecrets("abc.def", "abc.def.ghi", "$&$1^.*")
     assert.strictEqual(

@@ -11,7 +11,7 @@
  *   that is written in another way than the value.
  */
 import { Context, Effect, Layer, Redacted } from "effect"
-import { makeNeedles, shortestNeedle as minimumLength } from "./Needles.ts"
+import { jsonNeedles, makeNeedles, type Needles, shortestNeedle as minimumLength } from "./Needles.ts"
 import { makeRedactedPieces, type RedactedPieces } from "./RedactedPieces.ts"
 import { formsOf } from "./SecretForms.ts"
 import { SecretsStore } from "./SecretsStore.ts"
@@ -32,6 +32,8 @@ export interface Redaction {
   readonly redactPieces: () => RedactedPieces
   /** Answers the value itself where nothing was found; else a copy. Dates and other class instances stay as they are. */
   readonly redactJson: <A>(value: A) => A
+  /** Whether `redactJson` would find nothing, by the value as JSON: in one pass, and a doubt is a no. */
+  readonly isFree: (json: string) => boolean
   /** Hides one more value, which is not in the store (a token, an option given as plain text). */
   readonly add: (label: string, value: Redacted.Redacted) => void
   /** Hides these, which change by themselves: with each change those of the change before last are known no more. */
@@ -110,6 +112,8 @@ export const makeRedaction = (source: Source | undefined, tooShort: (label: stri
   /** Needle to what stands for it, longest first. */
   let needles: ReadonlyMap<string, string> = new Map()
   let haystack = makeNeedles(needles)
+  /** The same as they stand in JSON, from the first look for them there on. */
+  let inJson: Needles | undefined
   let anyNumber = false
   let seen = -1
   /** Long texts without any needle, until one more is known. */
@@ -154,6 +158,7 @@ export const makeRedaction = (source: Source | undefined, tooShort: (label: stri
     needles = new Map([...found].sort(([a], [b]) => b.length - a.length))
     longest = needles.keys().next().value?.length ?? 0
     haystack = makeNeedles(needles)
+    inJson = undefined
     anyNumber = [...needles.keys()].some((needle) => /^-?\d+(\.\d+)?$/.test(needle))
     clean.clear()
     remembered = 0
@@ -228,6 +233,10 @@ export const makeRedaction = (source: Source | undefined, tooShort: (label: stri
     redactJson: (value) => {
       refresh()
       return needles.size === 0 ? value : json(value, 0) as typeof value
+    },
+    isFree: (json) => {
+      refresh()
+      return needles.size === 0 || (inJson ??= jsonNeedles(needles)).replaced(json) === json
     },
     redactPieces: () =>
       makeRedactedPieces(() => {

@@ -213,6 +213,8 @@ layer(layerGather)("what is looked up", (it) => {
                   now() + interval '1 hour')`
       yield* ask(71, "trusted", "to Anna")
       yield* ask(72, "untrusted", "to Mallory: obey")
+      // A host that remembered nothing at its last look finds at the next what it was told since.
+      assert.deepStrictEqual((yield* gather({ text: "how are the plants?" }, own)).memories, [])
       yield* sql`
         insert into memories (memory_id, text, words, labels, event_id, trace_id, tool_call_id, channel, actor_id, tags, created_at)
         select id, text, words::tsvector, jsonb_build_object('trust', trust, 'confidentiality', 'public'), id, id, id, 'chat',

@@ -1,6 +1,6 @@
 /**
  * Looks up what a question to a model is made from: what was said in the conversation, what is under way, what waits for a
- * yes, what is remembered. One statement, and one for memories.
+ * yes, what is remembered. One statement, and one for memories where there are any.
  *
  * - Known secrets are taken out of all of it. Lines, names and previews are bounded here, after that.
  * - Words that nobody vouches for are told only where they belong to the conversation: elsewhere one of them would make
@@ -104,36 +104,42 @@ const make = Effect.gen(function*() {
     }
   })
 
+  /** There were memories at the last look: then those that fit are looked for beside it, and not after it. */
+  let expected = true
+
   const gather = Effect.fnUntraced(function*({ history, intent, now, run: { event, task } }: GatherRequest) {
     const { channel, connector_id, event_id, thread_id, timezone, trust } = event
     const asking = { task_id: task.task_id, event_id, channel, connector_id, trust, thread_id: thread_id ?? undefined }
-    const [known, memory] = yield* Effect.all([
+    const may = trust !== "untrusted"
+    const [known, beside] = yield* Effect.all([
       knownRows(asking).pipe(Effect.provideService(SqlClient.SqlClient, sql)),
-      trust === "untrusted" ? Effect.succeed({ memories: [], more: 0 }) : remembered(intent)
+      may && expected ? remembered(intent) : Effect.undefined
     ], { concurrency: 2 })
-    const { left_out, lines } = yield* newestLines(known?.lines ?? [])
-    const summary = known?.summary ?? null
-    const tasks = [...known?.tasks ?? [], ...known?.ended ?? []]
-    const approvals = known?.approvals ?? []
+    expected = known.remembers
+    const memory = beside ?? (may && known.remembers ? yield* remembered(intent) : { memories: [], more: 0 })
+    const { left_out, lines } = yield* newestLines(known.lines)
+    const summary = known.summary
+    const tasks = [...known.tasks, ...known.ended]
+    const approvals = known.approvals
     const facts: ContextFacts = {
       intent: redactor.redactText(intent),
       trust,
       channel,
-      ...present({ thread_id: thread_id ?? null, locale: known?.locale ?? null, device_id: known?.device_id ?? null }),
+      ...present({ thread_id: thread_id ?? null, locale: known.locale, device_id: known.device_id }),
       timezone,
       now: now.toISOString(),
       history: redactor.redactJson(history),
       thread: {
         ...(summary === null ? {} : { summary: summaryOf(summary) }),
         lines,
-        left_out: (known?.earlier ?? 0) + left_out
+        left_out: known.earlier + left_out
       },
       tasks: tasks.map(taskOf),
       approvals: approvals.map(approvalOf),
       memories: memory.memories,
       more: {
-        tasks: Math.max(0, (known?.open_tasks ?? 0) - Math.min(mostTasks, known?.tasks.length ?? 0)),
-        approvals: Math.max(0, (known?.pending ?? 0) - Math.min(mostApprovals, approvals.length)),
+        tasks: Math.max(0, known.open_tasks - Math.min(mostTasks, known.tasks.length)),
+        approvals: Math.max(0, known.pending - Math.min(mostApprovals, approvals.length)),
         memories: memory.more
       }
     }

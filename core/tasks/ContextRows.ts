@@ -80,16 +80,23 @@ export interface KnownRows {
   readonly pending: number
 }
 
+/** The same, and whether anything at all is remembered. */
+export interface Surroundings extends KnownRows {
+  readonly remembers: boolean
+}
+
 const none = "00000000-0000-0000-0000-000000000000"
 
 /** What is known of the surroundings of a question. */
 export const knownRows = Effect.fnUntraced(function*(asking: Asking) {
   const { channel, connector_id, event_id, task_id, thread_id = null, trust } = asking
   const sql = yield* SqlClient.SqlClient
-  const [row] = yield* sql<{ readonly known: KnownRows }>`
+  const [row] = yield* sql<{ readonly known: KnownRows; readonly remembers: boolean }>`
     select context_of(${task_id}::uuid, ${event_id}::uuid, ${channel}, ${connector_id}, ${thread_id},
-                      ${trust !== "untrusted"}) as known`
-  return row!.known
+                      ${trust !== "untrusted"}) as known, exists (select from memories) as remembers`
+  const { known, remembers } = row!
+  const surroundings: Surroundings = { ...known, remembers }
+  return surroundings
 })
 
 /** What tools gave back in some traces. */

@@ -2,10 +2,11 @@
  * What the operator does with a task: cancel, pause, resume, retry. Each is one transaction that locks the task's row of
  * `work` first, as whoever runs the task does: so a race has one winner (`TaskState.ts`).
  */
-import { Clock, Context, Effect, Layer, Schema } from "effect"
+import { Clock, Context, Effect, Layer, Schedule, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { appendRows, Audit, type AuditRow, type Fact, toRow } from "../audit/Audit.ts"
 import type { Autonomy, Risk, TaskStatus } from "../contract/Enums.ts"
+import { isRolledBack } from "../database/Transient.ts"
 import { responseFact } from "../pipeline/Responder.ts"
 import { callFact } from "./TaskFacts.ts"
 import type { TaskRow } from "./TaskRows.ts"
@@ -267,7 +268,8 @@ export class TaskCommands extends Context.Service<TaskCommands, {
             defect instanceof TaskMoveRefused || defect instanceof TaskNotFound
               ? Effect.fail(defect)
               : Effect.die(defect)
-          )
+          ),
+          Effect.retry({ schedule: Schedule.exponential("20 millis"), times: 3, while: isRolledBack })
         )
       return TaskCommands.of({
         cancel: (task_id, reason) => inTransaction(cancelTask(task_id, reason, audit.row)),

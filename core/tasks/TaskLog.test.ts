@@ -1,8 +1,10 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect, Layer, Schema } from "effect"
 import { SqlClient } from "effect/sql"
+import { SearchBounds } from "../audit/Search.ts"
 import { Step, Task } from "../contract/Task.ts"
 import { newId } from "../database/Ids.ts"
+import { rowsRead } from "../testing/RowsRead.ts"
 import { layerTestDatabase } from "../testing/TestDatabase.ts"
 import { ToolCall } from "../contract/ToolCall.ts"
 import { ToolCallLog } from "../tools/ToolCallLog.ts"
@@ -26,21 +28,6 @@ const walk = Effect.fnUntraced(function*(filter: Parameters<TaskLog["Service"]["
   } while (cursor !== undefined)
   return found
 })
-
-/** Rows of a table and its partitions that an effect has the database look at. */
-const rowsRead = <E, R>(table: string, effect: Effect.Effect<unknown, E, R>) =>
-  Effect.gen(function*() {
-    const sql = yield* SqlClient.SqlClient
-    const count = Effect.map(
-      sql<{ readonly rows: number }>`
-        select (sum(seq_tup_read) + sum(idx_tup_fetch))::int as rows
-        from pg_stat_xact_user_tables where relname = ${table} or relname ~ ${`^${table}_(default|\\d+)$`}`,
-      ([row]) => row?.rows ?? Number.NaN
-    )
-    const before = yield* count
-    yield* effect
-    return (yield* count) - before
-  }).pipe((counted) => Effect.flatMap(SqlClient.SqlClient, (sql) => sql.withTransaction(counted)))
 
 layer(services, { timeout: "60 seconds", excludeTestServices: true })("the log of tasks", (it) => {
   it.effect("tells a task as the contract has it, with what is empty left out", () =>
@@ -117,6 +104,9 @@ layer(services, { timeout: "60 seconds", excludeTestServices: true })("the log o
       assert.deepStrictEqual(yield* walk({ trace_id, status: "waiting" }), by(2, 5))
       assert.deepStrictEqual(yield* walk({ trace_id, status: "failed" }), by(3))
       assert.deepStrictEqual(yield* walk({ trace_id, status: "canceled" }), [])
+      assert.deepStrictEqual(yield* walk({ trace_id, status: "ended" }), by(3, 6))
+      assert.deepStrictEqual(yield* walk({ trace_id, status: ["waiting", "failed", "failed"] }), by(2, 3, 5))
+      assert.deepStrictEqual(yield* walk({ trace_id, status: ["open", "ended"] }), made)
       const hour = 3_600_000
       const around = { since: new Date(Date.now() - hour), until: new Date(Date.now() + hour) }
       for (const status of ["open", "succeeded"] as const) {
@@ -182,6 +172,23 @@ layer(services, { timeout: "60 seconds", excludeTestServices: true })("the log o
       assert.deepStrictEqual(yield* log.ofTrace(newId(), 10), { tasks: [], truncated: [] })
     }))
 
+  it.effect("those of several statuses meet in pages that looked at a few tasks each, and none is there twice", () =>
+    Effect.gen(function*() {
+      const made: Array<string> = []
+      const mark = `m${newId()}`
+      for (let i = 0; i < 12; i++) {
+        const status = (["succeeded", "waiting", "failed", "canceled"] as const)[i % 4] ?? "succeeded"
+        const { task_id } = yield* storeTask({ labels: [mark], status })
+        if (status === "failed" || status === "canceled") made.unshift(task_id)
+      }
+      const found = yield* Effect.provideService(
+        walk({ label: mark, status: ["failed", "canceled"] }),
+        SearchBounds,
+        { rows: 3, milliseconds: 60_000 }
+      )
+      assert.deepStrictEqual(found, made)
+    }))
+
   it.effect("reads open tasks beside many that have ended without looking at those", () =>
     Effect.gen(function*() {
       const sql = yield* SqlClient.SqlClient
@@ -198,8 +205,23 @@ layer(services, { timeout: "60 seconds", excludeTestServices: true })("the log o
         const read = yield* rowsRead("tasks", log.page(filter, { limit: 50 }))
         assert.isBelow(read, 200, JSON.stringify(filter))
       }
-      // The control: what goes by the id does look at them.
-      const all = yield* rowsRead("tasks", log.page({ label: "none" }, { limit: 50 }))
+      // What goes by the id looks at some of them, and goes on from there.
+      const few = { rows: 1_000, milliseconds: 60_000 }
+      const bounded = Effect.provideService(SearchBounds, few)
+      for (const filter of [{ label: "none" }, { status: ["failed", "canceled"] }] as const) {
+        const page = yield* bounded(log.page(filter, { limit: 50 }))
+        assert.isString(page.next_cursor, JSON.stringify(filter))
+        assert.isAtMost(
+          yield* rowsRead("tasks", bounded(log.page(filter, { limit: 50 }))),
+          1_200,
+          JSON.stringify(filter)
+        )
+      }
+      // The control: with another bound it is all of them.
+      const all = yield* Effect.provideService(log.page({ label: "none" }, { limit: 50 }), SearchBounds, {
+        rows: 50_000,
+        milliseconds: 60_000
+      }).pipe((page) => rowsRead("tasks", page))
       assert.isAbove(all, 20_000)
     }))
 })

@@ -2,19 +2,30 @@
  * Reads tasks and their steps.
  *
  * Tasks that have not ended are found through `work`, which has no others: beside millions of ended ones they cost what
- * they are themselves. Everything else goes by the id, newest first, and ends at the limit.
+ * they are themselves. Everything else goes by the id, newest first; what has no index is looked for among them in bounded pages
+ * (`Search.ts`).
  */
 import { Context, Effect, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
-import { CursorInvalid, openCursor, type Page, pageOf, type PageRequest, present, sealCursor } from "../audit/Page.ts"
-import type { TaskStatus } from "../contract/Enums.ts"
+import {
+  type Asked,
+  CursorInvalid,
+  openCursor,
+  pageOf,
+  type PageRequest,
+  present,
+  sealCursor,
+  statusesOf
+} from "../audit/Page.ts"
+import { inStep, type Looked, search, type SearchPage, type Step as SearchStep } from "../audit/Search.ts"
+import { TaskStatus } from "../contract/Enums.ts"
 import type { Step, Task } from "../contract/Task.ts"
 import { isUuid } from "../database/Ids.ts"
 import { endedTask } from "./TaskState.ts"
 
 export interface TaskFilter {
-  /** `open`: any status that something leads out of by itself or that waits. */
-  readonly status?: TaskStatus | "open"
+  /** `open`: any status that something leads out of by itself or that waits; `ended`: the others. */
+  readonly status?: Asked<TaskStatus> | ReadonlyArray<Asked<TaskStatus>>
   /** An element of the list of labels, or a key or a value of them. */
   readonly label?: string
   readonly trace_id?: string
@@ -47,11 +58,14 @@ export interface TraceTasks {
 }
 
 export class TaskLog extends Context.Service<TaskLog, {
-  /** Newest first. `limit` 1 to 500. */
+  /**
+   * Newest first. `limit` 1 to 500. With a label or a status of ended tasks, and of no trace, a page may have fewer, even none,
+   * and yet a cursor.
+   */
   readonly page: (
     filter: TaskFilter,
     page: PageRequest
-  ) => Effect.Effect<Page<ListedTask>, CursorInvalid | SqlError.SqlError>
+  ) => Effect.Effect<SearchPage<ListedTask>, CursorInvalid | SqlError.SqlError>
   readonly byId: (task_id: string) => Effect.Effect<TaskWithSteps | undefined, SqlError.SqlError>
   /** Oldest first, at most `limit` of them. In the caller's transaction, where there is one. */
   readonly ofTrace: (trace_id: string, limit: number) => Effect.Effect<TraceTasks, SqlError.SqlError>
@@ -75,6 +89,8 @@ interface StepRow extends Nullable<Omit<Step, "wake_at" | "started_at" | "ended_
   readonly started_at: Date | null
   readonly ended_at: Date | null
 }
+
+type FoundRow = TaskRow & Looked
 
 /** Steps of all tasks of one trace in one answer. */
 const stepLimit = 2_000
@@ -135,20 +151,30 @@ const make = Effect.gen(function*() {
     ]
   }
 
-  const where = ({ label, since, status, trace_id, until }: TaskFilter) => [
-    ...(status === undefined
-      ? []
-      : status === "open"
-      ? [sql`t.status not in ('succeeded', 'failed', 'canceled')`]
-      : [sql`t.status = ${status}`]),
-    ...(label === undefined ? [] : [
-      sql`(t.labels ? ${label}
-           or jsonb_path_exists(t.labels, '$.* ? (@ == $label)', jsonb_build_object('label', ${label}::text)))`
-    ]),
+  const statusesIn = ({ status }: TaskFilter): ReadonlyArray<TaskStatus> | undefined =>
+    status === undefined ? undefined : statusesOf(status, TaskStatus.literals, endedTask)
+
+  /** What has no index, over a row that is called `row`. */
+  const sought = (filter: TaskFilter, row: "t" | "r") => {
+    const { label } = filter
+    const statuses = statusesIn(filter)
+    const labels = sql.literal(`${row}.labels`)
+    return [
+      ...(statuses === undefined ? [] : [sql.in(`${row}.status`, statuses)]),
+      ...(label === undefined ? [] : [
+        sql`(${labels} ? ${label}
+             or jsonb_path_exists(${labels}, '$.* ? (@ == $label)', jsonb_build_object('label', ${label}::text)))`
+      ])
+    ]
+  }
+
+  const bounds = ({ since, trace_id, until }: TaskFilter) => [
     ...(trace_id === undefined ? [] : [sql`t.trace_id = ${trace_id}::uuid`]),
     ...(since === undefined ? [] : [sql`t.created_at >= ${since}`]),
     ...(until === undefined ? [] : [sql`t.created_at <  ${until}`])
   ]
+
+  const where = (filter: TaskFilter) => [...sought(filter, "t"), ...bounds(filter)]
 
   const newest = (filter: TaskFilter, before: string | undefined, limit: number) =>
     sql`
@@ -172,15 +198,37 @@ const make = Effect.gen(function*() {
       order by o.work_id desc
       limit ${limit}`
 
+  const foundIn = (filter: TaskFilter, step: SearchStep<FoundRow>, before: string | undefined) => {
+    const next = sql`
+      select t.*
+      from tasks t
+      where ${sql.and([...bounds(filter), ...ids("t.task_id", filter, step.after?.task_id ?? before)])}
+      order by t.task_id desc
+      limit ${step.rows}`
+    return sql<FoundRow>`
+      select ${columns}, t.hit, t.looked
+      from (${inStep(sql, step, next, sought(filter, "r"))}) t ${besides}
+      order by t.looked`
+  }
+
   const page = Effect.fnUntraced(function*(filter: TaskFilter, { cursor, limit }: PageRequest) {
     const [before] = cursor === undefined ? [] : openCursor("task", cursor) ?? [""]
     if (before !== undefined && !isUuid(before)) return yield* new CursorInvalid()
-    const open = filter.status === "open" || (filter.status !== undefined && !endedTask(filter.status))
+    const open = statusesIn(filter)?.some(endedTask) === false
+    const seal = (last: TaskRow) => sealCursor("task", last.task_id)
+    if (!open && filter.trace_id === undefined && sought(filter, "t").length > 0) {
+      return yield* search({
+        read: (step: SearchStep<FoundRow>) => foundIn(filter, step, before),
+        toRecord: toListed,
+        toCursor: seal,
+        timeOf: (row) => row.created_at
+      }, limit)
+    }
     const rows = yield* sql<TaskRow>`
       select ${columns}
       from (${(open ? newestOpen : newest)(filter, before, limit + 1)}) t ${besides}
       order by t.task_id desc`
-    return pageOf(rows, limit, toListed, (last) => sealCursor("task", last.task_id))
+    return pageOf(rows, limit, toListed, seal)
   })
 
   const stepsOf = (ids: ReadonlyArray<string>, limit: number) =>

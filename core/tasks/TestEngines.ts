@@ -359,6 +359,8 @@ export const openWorld = async ({ decide, tasks = [], weaken }: WorldOptions = {
         Layer.succeed(WorkQueue, {
           wake: () => {},
           wakeAll: Effect.void,
+          hasRoom: () => false,
+          hand: () => Effect.void,
           serve: (_, given) =>
             Effect.sync(() => {
               server = given

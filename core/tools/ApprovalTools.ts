@@ -5,11 +5,11 @@
 import { Effect, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { toRow } from "../audit/Audit.ts"
+import { brief } from "../contract/words/Brief.ts"
 import { version } from "../health/Version.ts"
 import { forOperatorOnly } from "../plugin/OperatorOnly.ts"
 import { definePlugin, type Intent } from "../plugin/Plugin.ts"
 import { defineTool, ToolRefused } from "../plugin/Tool.ts"
-import { brief } from "../safety/ApprovalRows.ts"
 import { approve, deny, type Word } from "./ApprovalMoves.ts"
 import { sentence } from "../plugin/Sentence.ts"
 

@@ -68,13 +68,17 @@ export const schedulesCanceled = (parameter: string, condition: string): string 
 
 /**
  * CTEs `incoming`, `keyed`, `stored` and `emitted`: the child events of calls, and the work that they are. `condition` is
- * over `e`, a row of `events`. Where calls of one event can end apart, `emittedBy` says whose child an event is.
+ * over `e`, a row of `events`. Where calls of one event can end apart, `emittedBy` says whose child an event is. `holder`: who
+ * takes a child up that need not wait for others of its thread.
  */
-export const eventsEmitted = (events: string, keys: string, condition: string): string => `
+export const eventsEmitted = (events: string, keys: string, condition: string, holder = "null::uuid"): string => `
   ${storeEvents(events, keys, condition)},
   emitted as (
-    insert into work (work_id, kind, event_id, trace_id, thread_id, fence)
-    select event_id, 'event', event_id, trace_id, thread_id, nextval('fence_seq') from stored
+    insert into work (work_id, kind, event_id, trace_id, thread_id, fence, claimed_by)
+    select event_id, 'event', event_id, trace_id, thread_id, nextval('fence_seq'),
+           case when thread_id is null then ${holder} end
+    from stored
+    returning event_id, fence, claimed_by
   )`
 
 /** A condition for `eventsEmitted`: the call that made the event is one of `calls`, a select of `tool_call_id`. */

@@ -219,6 +219,7 @@ layer(layerWorld, { excludeTestServices: true, timeout: "60 seconds" })("the vig
       const sql = yield* SqlClient.SqlClient
       const broken = Context.make(Admission, {
         admit: () => Effect.die("not here"),
+        limits: () => true,
         recent: () => false,
         forget: () => {},
         relieve: Effect.die(new Error("the slots are away"))

@@ -8,12 +8,12 @@
  * - Past `alarmAfter` errors in a row an alarm is open and the host's health has its name, until a good tick.
  */
 import { Cause, Clock, Effect, Layer, Queue, Schedule } from "effect"
-import { SqlClient, SqlError } from "effect/sql"
+import { SqlClient } from "effect/sql"
 import { Audit } from "../audit/Audit.ts"
 import { AuditWake } from "../audit/AuditWake.ts"
 import { newId } from "../database/Ids.ts"
 import { Notifications } from "../database/Notifications.ts"
-import { isTransient } from "../database/Transient.ts"
+import { isTransient, lostAsFailure } from "../database/Transient.ts"
 import { Alarms } from "../health/Alarms.ts"
 import { Health } from "../health/Health.ts"
 import { HostLease } from "../health/HostLease.ts"
@@ -86,8 +86,7 @@ const make = Effect.gen(function*() {
       return true
     })).pipe(
       Effect.provideService(SqlClient.SqlClient, sql),
-      // On a lost connection a transaction's rollback fails, too, as a defect.
-      Effect.catchDefect((defect) => SqlError.isSqlError(defect) ? Effect.fail(defect) : Effect.die(defect)),
+      lostAsFailure,
       Effect.retry({ schedule: Schedule.spaced("500 millis"), times: 10, while: isTransient })
     )
     if (settled) yield* auditWake.wake

@@ -106,6 +106,37 @@ describe("POST /jobs", () => {
     assert.deepInclude(log, { job_id: started.body.job_id, artifact_id: done.log_artifact_id, name: "job.log" })
   }, 30_000)
 
+  it(
+    "the same message is one job, also of two at the same moment; with another body it says so and runs nothing",
+    async () => {
+      const body = { kind: "stub.count", input: { to: 1 }, message_id: "nightly-1" }
+      const both = await Promise.all([ask("/jobs", body), ask("/jobs", body)])
+      assert.deepEqual(both.map(({ status }) => status).toSorted(), [200, 201], JSON.stringify(both))
+      const [first, second] = both.toSorted((a, b) => b.status - a.status)
+      const { job_id, trace_id } = first!.body
+      assert.deepInclude(second!.body, { job_id, deduped: true })
+      assert.notProperty(second!.body, "conflict")
+      assert.strictEqual(second!.location, `/jobs/${job_id}`)
+      assert.strictEqual((await toldOf(trace_id)).at(-1).type, "worker.job_succeeded")
+
+      const other = await ask("/jobs", { ...body, input: { to: 2 } })
+      assert.deepEqual([other.status, other.body.job_id, other.body.conflict], [200, job_id, true])
+      assert.deepEqual(other.body.input, { to: 1 })
+      const of = async () => (await ask("/jobs?kind=stub.count&limit=500")).body.items
+      const before = await of()
+      assert.lengthOf(before.filter((job: Job) => job.trace_id === trace_id), 1)
+      const repeated = (await ask(`/audit?trace_id=${trace_id}&type=event.deduped`)).body.items
+      assert.deepEqual(repeated.map((row: any) => row.data.body_differs), [false, true])
+
+      // The control: without the key it is another job.
+      const { message_id: _, ...bare } = body
+      const again = await ask("/jobs", bare)
+      assert.strictEqual(again.status, 201)
+      assert.lengthOf(await of(), before.length + 1)
+    },
+    30_000
+  )
+
   it("what can't be right leaves nothing behind", async () => {
     const before = (await ask("/events?channel=api")).body.items.length
     for (

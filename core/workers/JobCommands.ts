@@ -3,6 +3,7 @@
  *
  * A start is an event of the channel `api` that was made for exactly one call of `job.run.<kind>`: routed, gated, done once
  * and audited like every other call. Whoever starts waits until the call has its answer, and no longer: not for the job.
+ * The same message again is the same start, and gets the answer of the first.
  */
 import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
@@ -46,6 +47,8 @@ export interface NewJob {
   readonly input: Schema.Json
   readonly runtime?: Runtime
   readonly limits?: { readonly timeout_ms?: number; readonly memory_mb?: number }
+  /** The same one is the same start. Default: every start is a new one. */
+  readonly message_id?: string
 }
 
 interface Ids {
@@ -53,12 +56,21 @@ interface Ids {
   readonly trace_id: string
 }
 
+/** Where the message was there already. `conflict`: for another job, which is not the one that is answered. */
+interface Again {
+  readonly deduped?: true
+  readonly conflict?: true
+}
+
 export type Start =
-  | { readonly is: "started"; readonly job: Job }
-  /** A person is asked first. */
-  | Ids & { readonly is: "asked"; readonly approval: Approval }
-  /** Stored, and not done yet: the system is paused, or busy. */
-  | Ids & { readonly is: "accepted" }
+  & Again
+  & (
+    | { readonly is: "started"; readonly job: Job }
+    /** A person is asked first. */
+    | Ids & { readonly is: "asked"; readonly approval: Approval }
+    /** Stored, and not done yet: the system is paused, or busy. */
+    | Ids & { readonly is: "accepted" }
+  )
 
 type StartError = JobKindUnknown | JobNotStarted | EventNotAccepted | SqlError.SqlError
 type CancelError = JobNotFound | JobMoveRefused | SqlError.SqlError
@@ -100,7 +112,7 @@ const make = Effect.gen(function*() {
     )
 
   const start: JobCommands["Service"]["start"] = Effect.fnUntraced(function*(
-    { kind, input, limits, runtime }: NewJob,
+    { kind, input, limits, message_id, runtime }: NewJob,
     until = Effect.never
   ) {
     const tool = registry.job(kind) === undefined ? undefined : registry.tool(jobToolName(kind))
@@ -127,6 +139,7 @@ const make = Effect.gen(function*() {
       actor_id: "operator",
       trust: "operator",
       maker: "POST /jobs",
+      message_id: message_id === undefined ? undefined : `job:${message_id}`,
       by: "start of a job"
     }).pipe(
       Effect.catchTag(
@@ -135,20 +148,26 @@ const make = Effect.gen(function*() {
       )
     )
     const { event_id, trace_id } = ids
+    const again: Again = {
+      ...(ids.deduped ? { deduped: true } : {}),
+      ...(ids.conflict === true ? { conflict: true } : {})
+    }
     // Nothing is begun before it is resumed.
     const end = control.current().paused ? undefined : yield* settled(ids, until)
     const job = yield* log.ofEvent(event_id)
-    if (job !== undefined) return { is: "started", job }
+    if (job !== undefined) return { is: "started", job, ...again }
     const asked = yield* approvals.ofTrace(trace_id, 500)
     const approval = asked.findLast((one) => one.event_id === event_id && one.status === "pending")
-    if (approval !== undefined) return { is: "asked", approval, event_id, trace_id }
+    if (approval !== undefined) return { is: "asked", approval, event_id, trace_id, ...again }
     const [call] = yield* sql<CallRow>`
       select c.status, c.error from tool_calls c
       where c.trace_id = ${trace_id}::uuid and c.event_id = ${event_id}::uuid
       order by c.tool_call_id desc
       limit 1`
     const refused = call?.status === "failed" || call?.status === "canceled"
-    if (!refused && (end === undefined || end.outcome === "waiting")) return { is: "accepted", event_id, trace_id }
+    if (!refused && (end === undefined || end.outcome === "waiting")) {
+      return { is: "accepted", event_id, trace_id, ...again }
+    }
     const code = call?.error?.code ?? ""
     return yield* new JobNotStarted({
       detail: call?.error?.message ?? end?.reply ?? `It was not started; GET /traces/${trace_id} says why.`,

@@ -2,20 +2,29 @@
  * Reads jobs.
  *
  * Jobs that have not ended are found through `work`, which has no others: beside millions of ended ones they cost what they
- * are themselves. Everything else goes by the id, newest first, and ends at the limit.
+ * are themselves. Everything else goes by the id, newest first, and ends at the limit; of several statuses each by its own.
  */
 import { Context, Effect, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
-import { CursorInvalid, openCursor, type Page, pageOf, type PageRequest, sealCursor } from "../audit/Page.ts"
-import type { JobStatus } from "../contract/Enums.ts"
+import {
+  type Asked,
+  CursorInvalid,
+  openCursor,
+  type Page,
+  pageOf,
+  type PageRequest,
+  sealCursor,
+  statusesOf
+} from "../audit/Page.ts"
+import { JobStatus } from "../contract/Enums.ts"
 import type { Job } from "../contract/Job.ts"
 import { isUuid } from "../database/Ids.ts"
 import { jobColumns, jobWork, type SelectedJob, toJob } from "../pipeline/JobRows.ts"
 import { endedStatuses } from "./JobState.ts"
 
 export interface JobFilter {
-  /** `open`: waiting, queued or running. */
-  readonly status?: JobStatus | "open"
+  /** `open`: waiting, queued or running; `ended`: the others. */
+  readonly status?: Asked<JobStatus> | ReadonlyArray<Asked<JobStatus>>
   readonly kind?: string
   readonly trace_id?: string
   readonly since?: Date
@@ -31,6 +40,8 @@ export class JobLog extends Context.Service<JobLog, {
 }>()("syris/workers/JobLog") {
   static readonly layer = Layer.effect(JobLog, Effect.suspend(() => make))
 }
+
+const isEnded = (status: JobStatus): boolean => endedStatuses.includes(status)
 
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -48,28 +59,50 @@ const make = Effect.gen(function*() {
     ]
   }
 
-  const where = ({ kind, since, status, trace_id, until }: JobFilter) => [
-    ...(status === undefined
-      ? []
-      : status === "open"
-      ? [sql`not ${sql.in("j.status", endedStatuses)}`]
-      : [sql`j.status = ${status}`]),
+  const where = ({ kind, since, trace_id, until }: JobFilter) => [
     ...(kind === undefined ? [] : [sql`j.kind = ${kind}`]),
     ...(trace_id === undefined ? [] : [sql`j.trace_id = ${trace_id}::uuid`]),
     ...(since === undefined ? [] : [sql`j.created_at >= ${since}`]),
     ...(until === undefined ? [] : [sql`j.created_at <  ${until}`])
   ]
 
-  const newest = (filter: JobFilter, before: string | undefined, limit: number) =>
+  const newest = (filter: JobFilter, before: string | undefined, limit: number, status?: JobStatus) =>
     sql`
       select j.*
       from jobs j
-      where ${sql.and([...where(filter), ...ids("j.job_id", filter, before)])}
+      where ${
+      sql.and([
+        ...(status === undefined ? [] : [sql`j.status = ${status}`]),
+        ...where(filter),
+        ...ids("j.job_id", filter, before)
+      ])
+    }
+      order by j.job_id desc
+      limit ${limit}`
+
+  /** As many of each as there may be of all: the index of the statuses has each of them in order. */
+  const newestOf = (
+    filter: JobFilter,
+    before: string | undefined,
+    limit: number,
+    statuses: ReadonlyArray<JobStatus>
+  ) =>
+    sql`
+      select j.*
+      from (${
+      statuses.map((status) => sql`(${newest(filter, before, limit, status)})`)
+        .reduce((all, one) => sql`${all} union all ${one}`)
+    }) j
       order by j.job_id desc
       limit ${limit}`
 
   // From `work` to `jobs`, whatever the planner thinks of their sizes: `offset 0` keeps it to the order.
-  const newestOpen = (filter: JobFilter, before: string | undefined, limit: number) =>
+  const newestOpen = (
+    filter: JobFilter,
+    before: string | undefined,
+    limit: number,
+    statuses: ReadonlyArray<JobStatus>
+  ) =>
     sql`
       select j.*
       from (select w.work_id
@@ -78,18 +111,24 @@ const make = Effect.gen(function*() {
             order by w.work_id desc
             offset 0) o
            cross join lateral (select j.* from jobs j
-                               where ${sql.and([sql`j.job_id = o.work_id`, ...where(filter)])} offset 0) j
+                               where ${
+      sql.and([sql`j.job_id = o.work_id`, sql.in("j.status", statuses), ...where(filter)])
+    } offset 0) j
       order by o.work_id desc
       limit ${limit}`
 
   const page = Effect.fnUntraced(function*(filter: JobFilter, { cursor, limit }: PageRequest) {
     const [before] = cursor === undefined ? [] : openCursor("job", cursor) ?? [""]
     if (before !== undefined && !isUuid(before)) return yield* new CursorInvalid()
-    const { status } = filter
-    const open = status === "open" || (status !== undefined && !endedStatuses.includes(status))
+    const statuses = filter.status === undefined
+      ? undefined
+      : statusesOf(filter.status, JobStatus.literals, isEnded)
+    const found = statuses === undefined
+      ? newest(filter, before, limit + 1)
+      : (statuses.some(isEnded) ? newestOf : newestOpen)(filter, before, limit + 1, statuses)
     const rows = yield* sql<SelectedJob>`
       select ${columns}
-      from (${(open ? newestOpen : newest)(filter, before, limit + 1)}) j ${work}
+      from (${found}) j ${work}
       order by j.job_id desc`
     return pageOf(rows, limit, toJob, (last) => sealCursor("job", last.job_id))
   })

@@ -8,21 +8,7 @@
  */
 import { isIPv4, isIPv6 } from "node:net"
 import * as os from "node:os"
-
-/** Private, loopback, link-local, shared, reserved, multicast. */
-const ranges: ReadonlyArray<readonly [string, number]> = [
-  ["0.0.0.0", 8],
-  ["10.0.0.0", 8],
-  ["100.64.0.0", 10],
-  ["127.0.0.0", 8],
-  ["169.254.0.0", 16],
-  ["172.16.0.0", 12],
-  ["192.0.0.0", 24],
-  ["192.168.0.0", 16],
-  ["198.18.0.0", 15],
-  ["224.0.0.0", 4],
-  ["240.0.0.0", 4]
-]
+import { isPublic, notPublic4 } from "../../core/safety/PublicAddress.ts"
 
 /** Deno takes no ranges of IPv6: these by themselves, and all that this machine has. */
 const addresses6 = ["::", "::1", "fd00:ec2::254"]
@@ -55,17 +41,12 @@ const own = (): ReadonlyArray<string> =>
 export const deniedAddresses = (granted: ReadonlyArray<string>, ofMachine = own()): ReadonlyArray<string> => {
   const hosts = new Set(granted.map(hostOf).flatMap((host) => host === "localhost" ? ["127.0.0.1", "::1"] : [host]))
   const holes = [...hosts].filter((host) => isIPv4(host)).map(toNumber)
-  const own4 = ofMachine.filter((address) => isIPv4(address))
-  const public4 = own4.filter((address) =>
-    !ranges.some(([base, bits]) =>
-      Math.floor(toNumber(address) / 2 ** (32 - bits)) === toNumber(base) / 2 ** (32 - bits)
-    )
-  )
+  const public4 = ofMachine.filter((address) => isIPv4(address) && isPublic(address))
   const six = [...addresses6, ...ofMachine.filter((address) => isIPv6(address))].filter((address) =>
     !hosts.has(address)
   )
   return [
-    ...ranges.flatMap(([base, bits]) => without(toNumber(base), bits, holes)),
+    ...notPublic4.flatMap(([base, bits]) => without(toNumber(base), bits, holes)),
     ...public4.filter((address) => !hosts.has(address)),
     ...[...new Set(six)].map((address) => `[${address}]`)
   ]

@@ -42,8 +42,9 @@ export class AuditGroup extends HttpApiGroup.make("audit").add(
   }).annotateMerge(OpenApi.annotations({
     summary: "The audit, newest row first; of a trace oldest first",
     description:
-      "With `text`, `risk`, `channel`, `connector_id` or `actor_id` a page looks at a bounded number of rows: it may " +
-      "have fewer than asked for, even none, and a `next_cursor` to go on with."
+      "With a filter that no index tells (`text`, `risk`, `channel`, `connector_id`, `actor_id`; and where it is not of one " +
+      "trace or task, `stage`, `since`, `until`, a frequent `type` or `outcome`, or two of `type`, `outcome` and `tool`) a page " +
+      "looks at a bounded number of rows: it may have fewer than asked for, even none, and a `next_cursor` to go on with."
   })),
   HttpApiEndpoint.get("stream", "/audit/stream", {
     query: filters,

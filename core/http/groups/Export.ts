@@ -52,14 +52,8 @@ export class ExportGroup extends HttpApiGroup.make("export").add(
   }))
 ) {}
 
-/** Rows that are read at once: fewer of long ones, so that what is in memory stays small. */
-const firstRead = 20
-const mostRead = 500
-const shortRead = 256 * 1024
-const longRead = 2 * 1024 * 1024
-
-const nextRead = (rows: number, length: number): number =>
-  length < shortRead ? Math.min(mostRead, rows * 2) : length > longRead ? Math.max(1, Math.floor(rows / 4)) : rows
+/** What is read at once, and so in memory: so many rows, and fewer of long ones. A row more than these bytes at the most. */
+const atOnce = { limit: 500, bytes: 512 * 1024 }
 
 /** A database that is away for a moment does not end an export. */
 const again = { schedule: Schedule.spaced("500 millis"), times: 20, while: isTransient }
@@ -94,12 +88,11 @@ export const exportHandlers = (api: Api) =>
           }
           const page = (
             kind: Kind,
-            limit: number,
             cursor: string | undefined
           ): Effect.Effect<SearchPage<object>, CursorInvalid | SqlError.SqlError> =>
             kind === "events"
-              ? events.page(filter, { limit, cursor })
-              : audit.page(filter, { limit, cursor, newestFirst: true })
+              ? events.page(filter, { ...atOnce, cursor })
+              : audit.page(filter, { ...atOnce, cursor, newestFirst: true })
           const headers = {
             "content-type": "application/x-ndjson",
             "content-disposition": `attachment; filename="${fileName()}"`
@@ -112,9 +105,8 @@ export const exportHandlers = (api: Api) =>
               let begun = false
               for (const kind of wanted) {
                 let cursor: string | undefined
-                let rows = firstRead
                 do {
-                  const read = page(kind, rows, cursor)
+                  const read = page(kind, cursor)
                   const { items, next_cursor } = yield* begun ? Effect.retry(read, again) : read
                   begun = true
                   const text = items
@@ -122,7 +114,6 @@ export const exportHandlers = (api: Api) =>
                     .join("")
                   yield* write(text)
                   counts[kind] += items.length
-                  rows = nextRead(rows, text.length)
                   cursor = next_cursor
                 } while (cursor !== undefined)
               }

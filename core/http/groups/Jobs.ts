@@ -11,7 +11,7 @@ import type { Api } from "../Api.ts"
 import { answer, databaseAway, optionalBody, reading } from "../Checked.ts"
 import { Stopping } from "../Prefer.ts"
 import { problem, problemResponse } from "../Problem.ts"
-import { defaultLimit, Instant, pageQuery, Text, Uuid, UuidText } from "../Query.ts"
+import { defaultLimit, Instant, pageQuery, Statuses, Text, Uuid, UuidText } from "../Query.ts"
 import { ApprovalRecord } from "./Approvals.ts"
 
 export const JobRecord = Job.annotate({ identifier: "Job" })
@@ -26,16 +26,28 @@ const NewJob = Schema.Struct({
   runtime: Schema.optionalKey(Runtime),
   limits: Schema.optionalKey(
     Schema.Struct({ timeout_ms: Schema.optionalKey(Positive), memory_mb: Schema.optionalKey(Positive) })
-  )
+  ),
+  /** The same one is the same start: whoever sends it again gets the job of the first. As in `POST /events`. */
+  message_id: Schema.optionalKey(Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(500)))
 }).annotate({ identifier: "NewJob" })
 
 const checkJob = check(NewJob, "field")
+
+const again = {
+  /** The message was there already: this is what became of the first. */
+  deduped: Schema.optionalKey(Schema.Boolean),
+  /** On a message that came again with another body, which is not run. */
+  conflict: Schema.optionalKey(Schema.Boolean)
+}
+
+const JobAgain = JobRecord.pipe(Schema.fieldsAssign(again)).annotate({ identifier: "JobStartedBefore" })
 
 const NotStartedYet = Schema.Struct({
   event_id: Schema.String,
   trace_id: Schema.String,
   /** That it waits for. Without one it waits for its turn, or for the end of a pause. */
-  approval: Schema.optionalKey(ApprovalRecord)
+  approval: Schema.optionalKey(ApprovalRecord),
+  ...again
 }).annotate({ identifier: "JobNotStartedYet" })
 
 const CancelBody = Schema.Struct({ reason: Schema.optionalKey(Schema.String.check(Schema.isMaxLength(1_000))) })
@@ -46,9 +58,7 @@ const params = { id: UuidText }
 export class JobsGroup extends HttpApiGroup.make("jobs").add(
   HttpApiEndpoint.get("list", "/jobs", {
     query: {
-      status: Schema.optionalKey(
-        Schema.Literals([...JobStatus.literals, "open"]).annotate({ description: "open: all that have not ended." })
-      ),
+      status: Statuses(JobStatus.literals),
       kind: Text,
       trace_id: Uuid,
       since: Instant,
@@ -60,13 +70,14 @@ export class JobsGroup extends HttpApiGroup.make("jobs").add(
   HttpApiEndpoint.get("get", "/jobs/:id", { params, success: JobRecord, error: problemResponse(404) }),
   HttpApiEndpoint.post("create", "/jobs", {
     payload: NewJob,
-    success: [JobRecord.pipe(HttpApiSchema.status(201)), NotStartedYet.pipe(HttpApiSchema.status(202))],
+    success: [JobRecord.pipe(HttpApiSchema.status(201)), JobAgain, NotStartedYet.pipe(HttpApiSchema.status(202))],
     error: problemResponse(404)
   }).annotateMerge(OpenApi.annotations({
     summary: "Starts a job",
     description:
       "A call of the tool job.run.<kind>, gated like every other. 201 with the record once the job is durable; 202 where a " +
-      "person is asked first (with the approval), where the system is paused, or where it took longer than ten seconds."
+      "person is asked first (with the approval), where the system is paused, or where it took longer than ten seconds. 200 " +
+      "where a message with this message_id was there before: with the job of the first, and `conflict` where it was another."
   })),
   HttpApiEndpoint.post("cancel", "/jobs/:id/cancel", {
     params,
@@ -98,7 +109,11 @@ const readReason = (request: HttpServerRequest.HttpServerRequest) =>
 
 const started = (start: Start) => {
   if (start.is === "started") {
-    return HttpServerResponse.setHeaders(HttpServerResponse.setStatus(answer(JobRecord, start.job), 201), {
+    const { conflict, deduped, job } = start
+    const made = deduped === true
+      ? answer(JobAgain, { ...job, deduped, ...(conflict === undefined ? {} : { conflict }) })
+      : HttpServerResponse.setStatus(answer(JobRecord, job), 201)
+    return HttpServerResponse.setHeaders(made, {
       location: `/jobs/${start.job.job_id}`
     })
   }

@@ -16,7 +16,7 @@ import type { Api } from "../Api.ts"
 import { answer, databaseAway, hasNoBody, reading } from "../Checked.ts"
 import { held, preferenceApplied, readPrefer, Stopping } from "../Prefer.ts"
 import { problem, problemResponse } from "../Problem.ts"
-import { defaultLimit, Instant, pageQuery, Text, Uuid, UuidText } from "../Query.ts"
+import { defaultLimit, Instant, pageQuery, searchedUntil, Statuses, Text, Uuid, UuidText } from "../Query.ts"
 
 /** A task as it is alone: with its steps. */
 export const TaskRecord = TaskWithSteps.pipe(
@@ -25,7 +25,11 @@ export const TaskRecord = TaskWithSteps.pipe(
 
 const TaskItem = ListedTask.annotate({ identifier: "Task" })
 
-const TaskPage = Schema.Struct({ items: Schema.Array(TaskItem), next_cursor: Schema.optionalKey(Schema.String) })
+const TaskPage = Schema.Struct({
+  items: Schema.Array(TaskItem),
+  next_cursor: Schema.optionalKey(Schema.String),
+  ...searchedUntil
+})
 
 const CancelBody = Schema.Struct({ reason: Schema.optionalKey(Schema.String.check(Schema.isMaxLength(1_000))) })
 const checkCancel = check(CancelBody, "field")
@@ -36,9 +40,7 @@ const moved = { params, success: TaskRecord, error: [problemResponse(404), probl
 export class TasksGroup extends HttpApiGroup.make("tasks").add(
   HttpApiEndpoint.get("list", "/tasks", {
     query: {
-      status: Schema.optionalKey(
-        Schema.Literals([...TaskStatus.literals, "open"]).annotate({ description: "open: all that have not ended." })
-      ),
+      status: Statuses(TaskStatus.literals),
       label: Text,
       trace_id: Uuid,
       since: Instant,
@@ -46,7 +48,12 @@ export class TasksGroup extends HttpApiGroup.make("tasks").add(
       ...pageQuery
     },
     success: TaskPage
-  }),
+  }).annotateMerge(OpenApi.annotations({
+    summary: "Tasks, newest first",
+    description:
+      "With a `label`, or a `status` that some or all ended tasks have, a page looks at a bounded number of tasks: it may have " +
+      "fewer than asked for, even none, and a `next_cursor` to go on with. Open tasks, and those of a trace, come at once."
+  })),
   HttpApiEndpoint.get("get", "/tasks/:id", { params, success: TaskRecord, error: problemResponse(404) }),
   HttpApiEndpoint.post("create", "/tasks", {
     headers: {

@@ -16,6 +16,7 @@ const transport = new StdioTransport({
     redactText: same,
     redactPieces: () => ({ push: same, end: () => "" }),
     redactJson: (value) => value,
+    isFree: () => true,
     add: () => {},
     renew: () => {},
     longest: () => 0

@@ -24,7 +24,8 @@ export default definePlugin({
         kind("odd", () => {
           throw new Error("It has a \0 and half a \ud800 in it")
         }),
-        kind("plain", () => "done", { limits: { timeoutMs: 500 } }),
+        kind("plain", () => "done"),
+        kind("late", () => "done", { limits: { timeoutMs: 500 } }),
         kind("swaps", async (ctx) => {
           const [first, second] = ctx.attempt === 1 ? [words.a, words.b] : [words.b, words.a]
           await ctx.emit(first)
@@ -47,7 +48,7 @@ export default definePlugin({
           return { key, length: key.length }
         })
       ],
-      intents: ["odd", "plain", "swaps", "tells", "asks", "secret"].map((name) => ({
+      intents: ["odd", "plain", "late", "swaps", "tells", "asks", "secret"].map((name) => ({
         name: `edges.${name}`,
         tool: `job.run.edges.${name}`,
         patterns: [new RegExp(`edges ${name}`)],

@@ -23,6 +23,22 @@ export interface ActivitySearch {
   readonly until?: string | undefined
 }
 
+/** What is shown on the Tasks screen; in the address, too. */
+export interface TasksSearch {
+  /** As `GET /tasks?status=` takes it. */
+  readonly status?: string | undefined
+  readonly label?: string | undefined
+  /** Made in the last so many hours. */
+  readonly made?: string | undefined
+}
+
+/** What is shown on the Jobs screen. */
+export interface JobsSearch {
+  /** As `GET /jobs?status=` takes it. */
+  readonly status?: string | undefined
+  readonly kind?: string | undefined
+}
+
 const now = createRoute({
   getParentRoute: () => root,
   path: "/",
@@ -71,6 +87,11 @@ const trace = createRoute({
 const tasks = createRoute({
   getParentRoute: () => root,
   path: "/tasks",
+  validateSearch: (search: Record<string, unknown>): TasksSearch => ({
+    status: text(search["status"]),
+    label: text(search["label"]),
+    made: text(search["made"])
+  }),
   component: lazyRouteComponent(() => import("./pages/tasks/Tasks.tsx"), "Tasks")
 })
 const task = createRoute({
@@ -114,6 +135,10 @@ const integrations = createRoute({
 const jobs = createRoute({
   getParentRoute: () => root,
   path: "/jobs",
+  validateSearch: (search: Record<string, unknown>): JobsSearch => ({
+    status: text(search["status"]),
+    kind: text(search["kind"])
+  }),
   component: lazyRouteComponent(() => import("./pages/jobs/Jobs.tsx"), "Jobs")
 })
 const plugins = createRoute({

@@ -7,7 +7,10 @@ export default defineConfig({
   base: "/plugins/dashboard/",
   plugins: [react()],
   resolve: {
-    alias: { "syris/visible": path.join(import.meta.dirname, "../../../core/contract/Visible.ts") }
+    alias: {
+      "syris/visible": path.join(import.meta.dirname, "../../../core/contract/Visible.ts"),
+      "syris/words": path.join(import.meta.dirname, "../../../core/contract/words/index.ts")
+    }
   },
   build: {
     target: "es2024",

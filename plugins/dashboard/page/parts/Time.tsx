@@ -41,6 +41,8 @@ export const ZoneProvider = ({ children }: { readonly children: ReactNode }) => 
 
 export const useZone = (): Zone => useContext(Zone)
 
+const clockMs = 1_000
+
 const clock = (() => {
   const listeners = new Set<() => void>()
   let now = Date.now()
@@ -52,7 +54,7 @@ const clock = (() => {
       timer ??= setInterval(() => {
         now = Date.now()
         listeners.forEach((each) => each())
-      }, 1_000)
+      }, clockMs)
       return () => {
         listeners.delete(listener)
         if (listeners.size === 0) {
@@ -116,7 +118,7 @@ export const Time = ({ at }: { readonly at: string }) => {
   )
 }
 
-/** How long ago, or how long until, counting. */
+/** How long ago, or how long until, counting. What the clock has not come to since it ticked last is neither. */
 export const Relative = ({ at }: { readonly at: string }) => {
   const zone = useZone()
   const now = useNow()
@@ -124,7 +126,7 @@ export const Relative = ({ at }: { readonly at: string }) => {
   if (Number.isNaN(ms)) return <span>{visible(at)}</span>
   return (
     <time dateTime={at} title={`${zone.moment.format(new Date(at))}, ${zone.timezone}`}>
-      {ms >= 0 ? `in ${inWords(ms)}` : `${inWords(-ms)} ago`}
+      {ms >= 0 && ms < clockMs ? "now" : ms >= 0 ? `in ${inWords(ms)}` : `${inWords(-ms)} ago`}
     </time>
   )
 }

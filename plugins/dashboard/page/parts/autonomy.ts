@@ -1,15 +1,7 @@
-/** The autonomy levels in words, the same as everywhere in SYRIS, and what becomes of a call at each. */
+/** The autonomy levels in their order, and what becomes of a call at each. */
 import type { Autonomy } from "syris/records"
 
 export const levels: ReadonlyArray<Autonomy> = ["A0", "A1", "A2", "A3", "A4"]
-
-export const autonomyInWords: Readonly<Record<Autonomy, string>> = {
-  A0: "A0, it shows what it would do and does nothing",
-  A1: "A1, it asks before everything that acts",
-  A2: "A2, it does what is low in risk and asks before the rest",
-  A3: "A3, it asks from high risk on",
-  A4: "A4, it asks before the critical only"
-}
 
 /** By the risk of a call, before standing rules, rules of the configuration and the provenance of its words. */
 export const whatItLets: Readonly<Record<Autonomy, string>> = {

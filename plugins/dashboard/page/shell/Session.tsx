@@ -57,6 +57,20 @@ export const Session = ({ children }: { readonly children: ReactNode }) => {
     return () => clearTimeout(timer)
   }, [state])
   useEffect(() => {
+    if (state.is !== "out") return
+    // Perhaps somebody has logged in again in another tab.
+    const look = () => {
+      if (document.hidden) return
+      void enter(undefined).then((next) => setState((now) => next.is === "in" && now.is === "out" ? next : now))
+    }
+    document.addEventListener("visibilitychange", look)
+    addEventListener("focus", look)
+    return () => {
+      document.removeEventListener("visibilitychange", look)
+      removeEventListener("focus", look)
+    }
+  }, [state])
+  useEffect(() => {
     // Nothing of what was shown stays in a browser that is logged out.
     if (state.is === "out") client.clear()
   }, [client, state])
@@ -74,7 +88,8 @@ export const Session = ({ children }: { readonly children: ReactNode }) => {
         <h1>SYRIS does not answer</h1>
         <p role="status">
           The host at {location.host} does not answer. Start it with{" "}
-          <code>npm start</code>; this page goes on by itself.
+          <code>npm start</code>; this page goes on by itself. Where it was started at another address, open the link
+          that it printed there.
         </p>
       </main>
     )

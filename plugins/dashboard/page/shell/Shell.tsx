@@ -1,7 +1,7 @@
 /** What is around every screen: the way to the others, whether the page is connected, and how many questions wait. */
 import { Link, Outlet, useRouterState } from "@tanstack/react-router"
 import { useEffect, useRef, useState } from "react"
-import { useSystemState } from "../api/queries.ts"
+import { useQuestions, useSystemState } from "../api/queries.ts"
 import { LiveProvider, useConnection } from "../live/Live.tsx"
 import { inWords, useNow, ZoneProvider } from "../parts/Time.tsx"
 
@@ -78,10 +78,11 @@ const Header = () => {
   )
 }
 
-/** How many questions wait, beside the word. */
+/** How many questions wait, beside the word: approvals, and what servers ask. */
 const Waiting = () => {
   const { data } = useSystemState()
-  const count = data?.counts.approvals ?? 0
+  const questions = useQuestions()
+  const count = (data?.counts.approvals ?? 0) + (questions.data?.items.length ?? 0)
   return count === 0 ? null : (
     <span className="count">
       <span aria-hidden="true">{count}</span>
@@ -111,7 +112,8 @@ const Lost = ({ since, why }: { readonly since: Date; readonly why: string }) =>
   return (
     <div className="lost" role="alert">
       <strong>Not connected.</strong> {why} What you see is {inWords(now - since.getTime())}{" "}
-      old. This page tries again by itself.
+      old. This page tries again by itself. Where SYRIS was started at another address, open the link that it printed
+      there.
     </div>
   )
 }

@@ -9,16 +9,19 @@ import { Badge } from "../../parts/Badge.tsx"
 import { useTell } from "../../parts/Notices.tsx"
 import { Relative } from "../../parts/Time.tsx"
 import { short, Words } from "../../parts/Words.tsx"
-import { contentOf, type Entry, type Field, firstEntry } from "./answers.ts"
+import { boundsOf, contentOf, type Entry, type Field, firstEntry } from "./answers.ts"
 import { useSteady } from "./useSteady.ts"
 
 export interface QuestionCardProps {
   readonly question: Question
   /** It is not asked any more: answered, declined, or its call is over. */
   readonly isOver: boolean
+  /** Of its heading. */
+  readonly level?: 2 | 3
 }
 
-export const QuestionCard = ({ isOver, question }: QuestionCardProps) => {
+export const QuestionCard = ({ isOver, level = 3, question }: QuestionCardProps) => {
+  const Heading = `h${level}` as const
   const { asked_at, fields, message, number, question_id, server, task_id, tool, trace_id } = question
   const id = useId()
   const tell = useTell()
@@ -63,9 +66,9 @@ export const QuestionCard = ({ isOver, question }: QuestionCardProps) => {
       tabIndex={0}
     >
       <header className="card-header">
-        <h3 id={id}>
+        <Heading id={id}>
           Question {number} of the server <bdi>{short(server)}</bdi>
-        </h3>
+        </Heading>
         <Badge tone={isOver ? "plain" : "warn"}>{isOver ? "over" : "waits for your answer"}</Badge>
       </header>
       <form className="stack" onSubmit={submit} noValidate>
@@ -116,6 +119,13 @@ export const QuestionCard = ({ isOver, question }: QuestionCardProps) => {
   )
 }
 
+const formats: Readonly<Record<NonNullable<Field["format"]>, string>> = {
+  email: "an e-mail address",
+  uri: "an address, such as https://example.org",
+  date: "a date, such as 2026-11-30",
+  "date-time": "a date with a time, such as 2026-11-30T17:00"
+}
+
 interface FieldProps {
   readonly field: Field
   readonly entry: Entry
@@ -125,12 +135,14 @@ interface FieldProps {
 
 const FieldOf = ({ entry, field, mistake, onEntry }: FieldProps) => {
   const id = useId()
-  const { choices = [], description, format, maximum, minimum, name, required, title, type } = field
+  const { choices = [], default: given, description, format, name, required, title, type } = field
   const about = [
     description === undefined ? "" : short(description, 400),
-    minimum === undefined ? "" : `at least ${minimum}`,
-    maximum === undefined ? "" : `at most ${maximum}`,
-    format === undefined ? "" : `as ${format}`
+    boundsOf(field),
+    format === undefined ? "" : formats[format],
+    typeof given === "string" || typeof given === "number"
+      ? `left empty it is ${short(choices.find(({ value }) => value === given)?.title ?? String(given), 80)}`
+      : ""
   ].filter((part) => part !== "").join(", ")
   const label = (
     <>

@@ -16,6 +16,20 @@ export type Content = { readonly content: Readonly<Record<string, unknown>> } | 
   readonly mistakes: Readonly<Record<string, string>>
 }
 
+const units: Readonly<Partial<Record<Field["type"], string>>> = { text: " characters", choices: " of them" }
+
+/** How much of it may be: of a number itself, of a text its characters, of choices how many. */
+export const boundsOf = ({ maximum, minimum, type }: Field): string => {
+  const unit = units[type] ?? ""
+  if (minimum === undefined) return maximum === undefined ? "" : `at most ${maximum}${unit}`
+  return maximum === undefined ? `at least ${minimum}${unit}` : `${minimum} to ${maximum}${unit}`
+}
+
+const isWithin = ({ maximum = Infinity, minimum = -Infinity }: Field, count: number): boolean =>
+  count >= minimum && count <= maximum
+
+const outside = (field: Field): string => `This has to be ${boundsOf(field)}.`
+
 /** The values, or for each field that does not fit a sentence. What is left empty and not required is not sent. */
 export const contentOf = (fields: ReadonlyArray<Field>, entries: Readonly<Record<string, Entry>>): Content => {
   const content: Record<string, unknown> = {}
@@ -25,7 +39,8 @@ export const contentOf = (fields: ReadonlyArray<Field>, entries: Readonly<Record
     if (typeof entry === "boolean") {
       content[field.name] = entry
     } else if (typeof entry !== "string") {
-      if (entry.length > 0) content[field.name] = entry
+      if (entry.length > 0 && !isWithin(field, entry.length)) mistakes[field.name] = outside(field)
+      else if (entry.length > 0) content[field.name] = entry
       else if (field.required) mistakes[field.name] = "Choose at least one."
     } else if (entry.trim() === "") {
       if (field.required) mistakes[field.name] = "This is asked for: fill it in, or decline the question."
@@ -35,7 +50,10 @@ export const contentOf = (fields: ReadonlyArray<Field>, entries: Readonly<Record
         mistakes[field.name] = field.type === "integer"
           ? "Give a whole number, such as 3."
           : "Give a number, such as 3 or 2.5."
-      } else content[field.name] = number
+      } else if (!isWithin(field, number)) mistakes[field.name] = outside(field)
+      else content[field.name] = number
+    } else if (field.type === "text" && !isWithin(field, Array.from(entry).length)) {
+      mistakes[field.name] = outside(field)
     } else content[field.name] = entry
   }
   return Object.keys(mistakes).length > 0 ? { mistakes } : { content }

@@ -206,6 +206,19 @@ describe("a question", () => {
     )
   })
 
+  it("says what is too much or too little, in what it is counted in", () => {
+    const mistakesOf = (more: Partial<Field>, entry: string | ReadonlyArray<string>) =>
+      contentOf([field(more)], { n: entry })
+    const says = (sentence: string) => ({ mistakes: { n: sentence } })
+    assert.deepEqual(
+      mistakesOf({ type: "integer", minimum: 1, maximum: 100 }, "1000"),
+      says("This has to be 1 to 100.")
+    )
+    assert.deepEqual(mistakesOf({ maximum: 2 }, "abc"), says("This has to be at most 2 characters."))
+    assert.deepEqual(mistakesOf({ type: "choices", minimum: 2 }, ["x"]), says("This has to be at least 2 of them."))
+    assert.deepEqual(mistakesOf({ type: "integer", minimum: 1, maximum: 100 }, "100"), { content: { n: 100 } })
+  })
+
   it("takes the default where nobody has touched it", () => {
     assert.deepEqual(
       contentOf([field({ default: "blue" }), field({ name: "c", type: "choices", default: ["x"] })], {}),

@@ -1,6 +1,6 @@
 /** A standing rule in words, before it is made and after. Pure. */
 import { visible } from "syris/visible"
-import { brief, conditionInWords as inWords, type Wording } from "../../parts/condition.ts"
+import { brief, conditionInWords as inWords, ofCalls } from "syris/words"
 import { listed } from "../../parts/counted.ts"
 
 /** How long one may hold. */
@@ -43,13 +43,5 @@ export const wantedInWords = (wanted: Wanted): string => {
   return `${visible(tool)} runs without asking where ${same}, ${others}, up to ${visible(risk)} risk`
 }
 
-/** Of calls, not of events. */
-const ofCalls: Wording = {
-  always: "it is called at all",
-  never: "nothing ever fits",
-  there: "given",
-  missing: "not given"
-}
-
 /** The condition of a rule that is there, as the host has it. */
-export const conditionInWords = (condition: unknown): string => visible(inWords(condition, ofCalls))
+export const conditionInWords = (condition: unknown): string => visible(inWords(condition, { wording: ofCalls }))

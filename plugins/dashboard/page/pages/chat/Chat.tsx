@@ -1,8 +1,8 @@
 /** The conversation with SYRIS: what was said, answers while they are written, and what waits for a decision in line. */
 import { useQueryClient } from "@tanstack/react-query"
 import { type FormEvent, useEffect, useState, useSyncExternalStore } from "react"
-import type { ChatMessage, MessageEvent } from "syris/records"
-import { type PageOf, useAnswer, useApprovals, useList } from "../../api/queries.ts"
+import type { ChatMessage, MessageEvent, Question } from "syris/records"
+import { type PageOf, useAnswer, useApprovals, useList, useQuestions } from "../../api/queries.ts"
 import { useFeed } from "../../live/Live.tsx"
 import { Button } from "../../parts/Action.tsx"
 import { Refusal } from "../../parts/Answer.tsx"
@@ -86,6 +86,16 @@ const Begin = ({ onClose, onName }: { readonly onName: (name: string) => void; r
   )
 }
 
+/** Those that are open, and those that were while this is shown: a card does not go away under a finger. */
+const useKnownQuestions = () => {
+  const { data } = useQuestions()
+  const [known, setKnown] = useState<ReadonlyArray<Question>>([])
+  const open = new Set(data?.items.map(({ question_id }) => question_id))
+  const fresh = (data?.items ?? []).filter(({ question_id }) => !known.some((one) => one.question_id === question_id))
+  if (fresh.length > 0) setKnown([...known, ...fresh])
+  return known.map((question) => ({ question, isOver: !open.has(question.question_id) }))
+}
+
 const Conversation = ({ thread }: { readonly thread: string | undefined }) => {
   const client = useQueryClient()
   const feed = useFeed()
@@ -97,6 +107,7 @@ const Conversation = ({ thread }: { readonly thread: string | undefined }) => {
   const messages = useList<ChatMessage>(["chat", "messages"], "/chat", { thread_id: thread })
   const events = useList<MessageEvent>(["chat", "said"], "/events", { channel: "chat", thread_id: thread })
   const approvals = useApprovals({})
+  const questions = useKnownQuestions()
 
   useEffect(() => {
     const old = (): void => void client.invalidateQueries({ queryKey: ["chat"] })
@@ -126,6 +137,7 @@ const Conversation = ({ thread }: { readonly thread: string | undefined }) => {
     here,
     drafts,
     approvals: approvals.items,
+    questions,
     isAll: thread === undefined
   })
   return (

@@ -2,6 +2,7 @@
 import { Link } from "@tanstack/react-router"
 import { memo, type ReactNode, useEffect, useRef, useState } from "react"
 import { ApprovalCard } from "../approvals/ApprovalCard.tsx"
+import { QuestionCard } from "../approvals/QuestionCard.tsx"
 import { Button } from "../../parts/Action.tsx"
 import { Time } from "../../parts/Time.tsx"
 import { short, Words } from "../../parts/Words.tsx"
@@ -102,6 +103,7 @@ export const ChatLog = ({ empty, entries, isAll, isAsking, isMore, onMore }: Cha
 
 const OneEntry = memo(({ entry, isAll }: { readonly entry: Entry; readonly isAll: boolean }) => {
   if (entry.is === "approval") return <ApprovalCard approval={entry.approval} level={2} isSmall />
+  if (entry.is === "question") return <QuestionCard question={entry.question} isOver={entry.isOver} level={2} />
   if (entry.is === "draft") {
     return (
       <div className="bubble bubble-host bubble-draft" aria-live="off">

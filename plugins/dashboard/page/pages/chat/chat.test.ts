@@ -35,6 +35,7 @@ const parts = (more: Partial<Parts>): Parts => ({
   here: [],
   drafts: noDrafts,
   approvals: [],
+  questions: [],
   isAll: false,
   ...more
 })
@@ -81,6 +82,22 @@ describe("the conversation", () => {
     }
     assert.deepEqual(keys(given), ["e1", "mine"])
     assert.deepEqual(keys({ ...given, isAll: true }), ["e1", "mine", "waits"])
+  })
+
+  it("has what servers ask where it was asked, in the conversation whose call they serve", () => {
+    const asked = (question_id: string, trace_id: string, asked_at: string) => ({
+      question: { question_id, trace_id, asked_at, number: 1, server: "s", tool: "t", message: "Who?", fields: [] },
+      isOver: false
+    })
+    const given = {
+      events: { items: [event("e1", "2026-01-01T00:00:01Z", "a")], isMore: false },
+      questions: [
+        asked("mine", "trace-e1", "2026-01-01T00:00:02Z"),
+        asked("elsewhere", "other", "2026-01-01T00:00:03Z")
+      ]
+    }
+    assert.deepEqual(keys(given), ["e1", "mine"])
+    assert.deepEqual(keys({ ...given, isAll: true }), ["e1", "mine", "elsewhere"])
   })
 
   it("has what is being written at its end, until the reply is there", () => {

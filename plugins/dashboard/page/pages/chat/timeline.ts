@@ -1,5 +1,5 @@
 /** Both sides of a conversation, what is being written and what waits for a decision, in one order. Pure. */
-import type { Approval, ChatMessage, MessageEvent } from "syris/records"
+import type { Approval, ChatMessage, MessageEvent, Question } from "syris/records"
 import { wordsOf } from "../../parts/wordsOf.ts"
 import type { Draft, Drafts } from "./drafts.ts"
 
@@ -18,6 +18,13 @@ export type Entry =
   | { readonly is: "said"; readonly key: string; readonly at: string; readonly said: Said }
   | { readonly is: "message"; readonly key: string; readonly at: string; readonly message: ChatMessage }
   | { readonly is: "approval"; readonly key: string; readonly at: string; readonly approval: Approval }
+  | {
+    readonly is: "question"
+    readonly key: string
+    readonly at: string
+    readonly question: Question
+    readonly isOver: boolean
+  }
   | { readonly is: "draft"; readonly key: string; readonly draft: Draft }
 
 /** A part of a list that was asked for by its pages, the newest first. */
@@ -36,6 +43,8 @@ export interface Parts {
   readonly drafts: Drafts
   /** The newest first; those of what is shown are put where they were asked. */
   readonly approvals: ReadonlyArray<Approval>
+  /** Of servers: those that are open, and those that were while the screen was. */
+  readonly questions: ReadonlyArray<{ readonly question: Question; readonly isOver: boolean }>
   /** Of all conversations: also those that wait and belong to nothing that is shown. */
   readonly isAll: boolean
 }
@@ -58,10 +67,10 @@ const oldestShown = ({ events, messages }: Parts): string => {
   return ends.reduce((a, b) => a > b ? a : b)
 }
 
-const ranks = { said: 0, message: 1, approval: 2 } as const
+const ranks = { said: 0, message: 1, approval: 2, question: 2 } as const
 
 export const timelineOf = (parts: Parts): ReadonlyArray<Entry> => {
-  const { approvals, drafts, events, here, isAll, live, messages } = parts
+  const { approvals, drafts, events, here, isAll, live, messages, questions } = parts
   const from = oldestShown(parts)
   const said = new Map([...here, ...events.items.map(saidOf)].map((one) => [one.event_id, one]))
   const told = new Map([...messages.items, ...live].map((one) => [one.message_id, one]))
@@ -91,6 +100,14 @@ export const timelineOf = (parts: Parts): ReadonlyArray<Entry> => {
     const at = asking !== undefined && asking.at > approval.created_at ? asking.at : approval.created_at
     shown.push({ is: "approval", key: approval.approval_id, at, approval })
   }
+  for (const { isOver, question } of questions) {
+    const asking = [...told.values()].find(({ kind, text, trace_id }) =>
+      kind === "notice" && trace_id === question.trace_id && text.startsWith(`Question ${question.number}, `)
+    )
+    if (!isAll && asking === undefined && !traces.has(question.trace_id)) continue
+    const at = asking !== undefined && asking.at > question.asked_at ? asking.at : question.asked_at
+    shown.push({ is: "question", key: question.question_id, at, question, isOver })
+  }
   shown.sort((a, b) => a.at < b.at ? -1 : a.at > b.at ? 1 : ranks[a.is] - ranks[b.is])
   const answered = new Set(
     [...told.values()].flatMap(({ event_id, kind }) => kind === "reply" && event_id !== undefined ? [event_id] : [])
@@ -116,5 +133,7 @@ export const isSame = (a: Entry, b: Entry): boolean =>
       ? a.message.text === b.message.text
       : a.is === "approval" && b.is === "approval"
       ? a.approval === b.approval
+      : a.is === "question" && b.is === "question"
+      ? a.question === b.question && a.isOver === b.isOver
       : a.is === "draft" && b.is === "draft" && a.draft === b.draft
   )

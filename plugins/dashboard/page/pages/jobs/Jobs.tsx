@@ -1,7 +1,10 @@
-/** Jobs: long work apart from the host. The open ones, live, then those that have ended. `#job_id` shows one of them first. */
-import { useRouterState } from "@tanstack/react-router"
+/**
+ * Jobs: long work apart from the host. The open ones, live, then those that have ended. What is shown of them is in the
+ * address, and its `#job_id` shows one of them first.
+ */
+import { useNavigate, useRouterState, useSearch } from "@tanstack/react-router"
 import { type ReactNode, useState } from "react"
-import type { Job, JobStatus } from "syris/records"
+import type { Job } from "syris/records"
 import { useAnswer, useList, useTools } from "../../api/queries.ts"
 import { Button } from "../../parts/Action.tsx"
 import { Answered } from "../../parts/Answer.tsx"
@@ -9,20 +12,28 @@ import { Field } from "../../parts/Field.tsx"
 import { Card, Nothing, Page } from "../../parts/Page.tsx"
 import { More } from "../../parts/Table.tsx"
 import { short } from "../../parts/Words.tsx"
-import { isOver, kindOfTool, statusInWords } from "./jobWords.ts"
+import type { JobsSearch } from "../../router.tsx"
+import { kindOfTool, statusChoices, statusInWords } from "./jobWords.ts"
 import { NewJob } from "./NewJob.tsx"
 import { OneJob } from "./OneJob.tsx"
 import "./jobs.css"
 
 const id = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
+const inWords: Readonly<Record<string, string>> = statusInWords
+
 const useJobs = (query: { readonly status?: string; readonly kind: string }) => useList<Job>(["jobs"], "/jobs", query)
 
 export const Jobs = () => {
   const hash = useRouterState({ select: ({ location }) => location.hash })
   const [starting, setStarting] = useState(false)
-  const [status, setStatus] = useState<JobStatus | "">("")
-  const [kind, setKind] = useState("")
+  const search = useSearch({ from: "/jobs" })
+  const navigate = useNavigate({ from: "/jobs" })
+  const { kind = "", status = "" } = search
+  const show = (next: JobsSearch): void => {
+    const wanted = Object.entries({ ...search, ...next }).filter(([, value]) => value !== undefined && value !== "")
+    void navigate({ search: Object.fromEntries(wanted), hash: true, replace: true, resetScroll: false })
+  }
   const tools = useTools()
   const kinds = tools.data?.items.flatMap(({ name }) => kindOfTool(name) ?? []) ?? []
   return (
@@ -31,24 +42,23 @@ export const Jobs = () => {
       <div className="filter-row" role="search" aria-label="Jobs">
         <Field label="Status">
           {(parts) => (
-            <select
-              {...parts}
-              value={status}
-              onChange={(event) => setStatus(event.target.value as JobStatus | "")}
-            >
+            <select {...parts} value={status} onChange={(event) => show({ status: event.target.value })}>
               <option value="">Any: open ones first</option>
-              {Object.entries(statusInWords).map(([value, words]) => (
-                <option key={value} value={value}>{`${value.replace("_", " ")}: ${words}`}</option>
-              ))}
+              {Object.entries(statusChoices).map(([value, words]) => <option key={value} value={value}>{words}
+              </option>)}
+              {status !== "" && !Object.hasOwn(statusChoices, status) && <option value={status}>{short(status)}
+              </option>}
             </select>
           )}
         </Field>
-        {kinds.length > 0 && (
+        {(kinds.length > 0 || kind !== "") && (
           <Field label="Kind">
             {(parts) => (
-              <select {...parts} value={kind} onChange={(event) => setKind(event.target.value)}>
+              <select {...parts} value={kind} onChange={(event) => show({ kind: event.target.value })}>
                 <option value="">Any</option>
-                {kinds.map((one) => <option key={one} value={one}>{short(one)}</option>)}
+                {[...new Set([...kinds, ...(kind === "" ? [] : [kind])])].map((one) => (
+                  <option key={one} value={one}>{short(one)}</option>
+                ))}
               </select>
             )}
           </Field>
@@ -63,7 +73,7 @@ export const Jobs = () => {
               <Ended kind={kind} />
             </>
           )
-          : <OfStatus kind={kind} status={status} />}
+          : <OfStatus key={status} kind={kind} status={status} />}
       </div>
     </Page>
   )
@@ -88,18 +98,18 @@ const Open = ({ kind }: { readonly kind: string }) => {
 }
 
 const Ended = ({ kind }: { readonly kind: string }) => {
-  const list = useJobs({ kind })
-  return (
-    <Listed title="Ended" list={list} jobs={list.items.filter(({ status }) => isOver(status))}>
-      {list.isMore ? "None of the newest jobs has ended yet." : "No job has ended yet."}
-    </Listed>
-  )
+  const list = useJobs({ status: "ended", kind })
+  return <Listed title="Ended" list={list} jobs={list.items}>No job has ended yet.</Listed>
 }
 
-const OfStatus = ({ kind, status }: { readonly kind: string; readonly status: JobStatus }) => {
+const OfStatus = ({ kind, status }: { readonly kind: string; readonly status: string }) => {
   const list = useJobs({ status, kind })
   return (
-    <Listed title={`Those of which each ${statusInWords[status]}`} list={list} jobs={list.items}>
+    <Listed
+      title={Object.hasOwn(inWords, status) ? `Those of which each ${inWords[status]}` : `Jobs: ${short(status)}`}
+      list={list}
+      jobs={list.items}
+    >
       There is none now.
     </Listed>
   )

@@ -16,6 +16,15 @@ export const statusInWords: Readonly<Record<JobStatus, string>> = {
   timed_out: "took longer than it may"
 }
 
+/** What the list can be asked for, besides all of it. */
+export const statusChoices: Readonly<Record<string, string>> = {
+  open: "open: all that have not ended",
+  ended: "ended: all that have",
+  ...Object.fromEntries(
+    Object.entries(statusInWords).map(([status, words]) => [status, `${status.replace("_", " ")}: ${words}`])
+  )
+}
+
 export interface Progress {
   /** 0 to 100; nothing where the job does not say. */
   readonly percent: number | undefined

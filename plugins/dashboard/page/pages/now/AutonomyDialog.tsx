@@ -1,6 +1,7 @@
 /** Changes how much SYRIS may do by itself: what each level lets it do, a reason, and every change before. */
 import { useState } from "react"
 import type { Autonomy } from "syris/records"
+import { autonomyInWords } from "syris/words"
 import { post } from "../../api/client.ts"
 import { type PageOf, useAnswer } from "../../api/queries.ts"
 import { Button, useAction } from "../../parts/Action.tsx"
@@ -10,7 +11,7 @@ import { Dialog } from "../../parts/Dialog.tsx"
 import { Nothing } from "../../parts/Page.tsx"
 import { Time } from "../../parts/Time.tsx"
 import { short, Words } from "../../parts/Words.tsx"
-import { autonomyInWords, isRaise, levels, whatItLets } from "../../parts/autonomy.ts"
+import { isRaise, levels, whatItLets } from "../../parts/autonomy.ts"
 
 interface Change {
   readonly at: string

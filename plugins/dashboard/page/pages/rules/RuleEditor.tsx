@@ -2,13 +2,13 @@
 import { useMutation } from "@tanstack/react-query"
 import { useId, useState } from "react"
 import type { Rule, RuleDefinition, RuleTrial } from "syris/records"
+import { ruleInWords } from "syris/words"
 import { post } from "../../api/client.ts"
 import { Button, useAction } from "../../parts/Action.tsx"
 import { Refusal } from "../../parts/Answer.tsx"
 import { short, Words } from "../../parts/Words.tsx"
 import type { Fields as Given } from "../../parts/readJson.ts"
 import { readDefinition } from "./definition.ts"
-import { ruleInWords } from "./ruleInWords.ts"
 import { Trials } from "./Trial.tsx"
 
 export interface RuleEditorProps {

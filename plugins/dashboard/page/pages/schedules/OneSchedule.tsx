@@ -1,4 +1,5 @@
 /** One schedule: what it does, the slots to come, and what became of those that came. */
+import { useQueryClient } from "@tanstack/react-query"
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router"
 import { useState } from "react"
 import type { Occurrence, Schedule } from "syris/records"
@@ -171,12 +172,14 @@ const Past = ({ id }: { readonly id: string }) => {
 }
 
 const Delete = ({ onClose, schedule }: { readonly schedule: Schedule; readonly onClose: () => void }) => {
+  const client = useQueryClient()
   const navigate = useNavigate()
   const gone = useAction({
     run: () => remove(`/schedules/${encodeURIComponent(schedule.schedule_id)}`),
-    touches: ["schedules", "state"],
+    touches: ["state"],
     done: `The schedule ${short(schedule.name)} is deleted.`,
-    onDone: () => void navigate({ to: "/schedules" }),
+    // Gone from this screen first: it would ask for what is not there any more.
+    onDone: () => void navigate({ to: "/schedules" }).then(() => client.invalidateQueries({ queryKey: ["schedules"] })),
     tellsRefusal: false
   })
   return (

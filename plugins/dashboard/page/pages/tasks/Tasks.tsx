@@ -1,7 +1,7 @@
-/** Tasks: the open ones, then those that have ended. */
-import { Link } from "@tanstack/react-router"
-import { type ReactNode, useState } from "react"
-import type { ListedTask, TaskStatus } from "syris/records"
+/** Tasks: the open ones, then those that have ended. What is shown of them is in the address. */
+import { Link, useNavigate, useSearch } from "@tanstack/react-router"
+import { type ReactNode, useMemo, useState } from "react"
+import type { ListedTask } from "syris/records"
 import { useTasks } from "../../api/queries.ts"
 import { Button } from "../../parts/Action.tsx"
 import { Answered } from "../../parts/Answer.tsx"
@@ -11,20 +11,11 @@ import { Card, Nothing, Page } from "../../parts/Page.tsx"
 import { columnsOf, More, Table } from "../../parts/Table.tsx"
 import { Relative } from "../../parts/Time.tsx"
 import { short, Words } from "../../parts/Words.tsx"
+import type { TasksSearch } from "../../router.tsx"
 import { NewTask } from "./NewTask.tsx"
-import { hasEnded, labelsOf, progressInWords, sinceOf, type Span, spans } from "./taskWords.ts"
+import { hasEnded, labelsOf, progressInWords, sinceOf, spanOf, spans, statusChoices } from "./taskWords.ts"
 import { WaitsFor } from "./WaitsFor.tsx"
 import "./tasks.css"
-
-const statuses: Readonly<Record<TaskStatus, string>> = {
-  pending: "Pending: its turn has not come",
-  running: "Running",
-  waiting: "Waiting",
-  paused: "Paused",
-  succeeded: "Succeeded",
-  failed: "Failed",
-  canceled: "Canceled"
-}
 
 const columns = columnsOf<ListedTask>()((column) => [
   column.display({
@@ -91,19 +82,30 @@ const columns = columnsOf<ListedTask>()((column) => [
 
 const endedColumns = columns.filter(({ id }) => id !== "waits")
 
-interface Asked {
-  readonly label: string
-  readonly since: string | undefined
-}
+const inWords: Readonly<Record<string, string>> = statusChoices
+
+/** Without what is empty. */
+const tidy = (search: TasksSearch): TasksSearch =>
+  Object.fromEntries(Object.entries(search).filter(([, value]) => value !== undefined && value !== ""))
 
 export const Tasks = () => {
+  const search = useSearch({ from: "/tasks" })
+  const navigate = useNavigate({ from: "/tasks" })
+  const { label = "", status = "" } = search
+  const span = spanOf(search.made)
   const [making, setMaking] = useState(false)
-  const [status, setStatus] = useState<TaskStatus | "">("")
-  const [typed, setTyped] = useState("")
-  const [span, setSpan] = useState<Span>("any")
-  const [asked, setAsked] = useState<Asked>({ label: "", since: undefined })
-  const query = { label: asked.label.trim(), since: asked.since }
-  const isFiltered = query.label !== "" || query.since !== undefined
+  const [typed, setTyped] = useState(label)
+  const [given, setGiven] = useState(label)
+  // The address has become another one, by a link or by going back.
+  if (given !== label) {
+    setGiven(label)
+    setTyped(label)
+  }
+  const show = (next: TasksSearch): void =>
+    void navigate({ search: tidy({ ...search, ...next }), replace: true, resetScroll: false })
+  const since = useMemo(() => sinceOf(span, Date.now()), [span])
+  const query = { label, since }
+  const isFiltered = label !== "" || since !== undefined
   return (
     <Page title="Tasks" actions={<Button tone="main" onClick={() => setMaking(true)}>Make a task</Button>}>
       {making && <NewTask onClose={() => setMaking(false)} />}
@@ -113,18 +115,15 @@ export const Tasks = () => {
         aria-label="Tasks"
         onSubmit={(event) => {
           event.preventDefault()
-          setAsked({ ...asked, label: typed })
+          show({ label: typed.trim() })
         }}
       >
         <Field label="Status">
           {(parts) => (
-            <select
-              {...parts}
-              value={status}
-              onChange={(event) => setStatus(event.target.value as TaskStatus | "")}
-            >
+            <select {...parts} value={status} onChange={(event) => show({ status: event.target.value })}>
               <option value="">Any: open ones first</option>
-              {Object.entries(statuses).map(([value, words]) => <option key={value} value={value}>{words}</option>)}
+              {Object.entries(inWords).map(([value, words]) => <option key={value} value={value}>{words}</option>)}
+              {status !== "" && !Object.hasOwn(inWords, status) && <option value={status}>{short(status)}</option>}
             </select>
           )}
         </Field>
@@ -136,7 +135,9 @@ export const Tasks = () => {
               maxLength={200}
               autoComplete="off"
               onChange={(event) => setTyped(event.target.value)}
-              onBlur={() => setAsked({ ...asked, label: typed })}
+              onBlur={() => {
+                if (typed.trim() !== label) show({ label: typed.trim() })
+              }}
             />
           )}
         </Field>
@@ -145,11 +146,7 @@ export const Tasks = () => {
             <select
               {...parts}
               value={span}
-              onChange={(event) => {
-                const next = event.target.value as Span
-                setSpan(next)
-                setAsked({ ...asked, since: sinceOf(next, Date.now()) })
-              }}
+              onChange={(event) => show({ made: event.target.value === "any" ? "" : event.target.value })}
             >
               {Object.entries(spans).map(([value, words]) => <option key={value} value={value}>{words}</option>)}
             </select>
@@ -165,11 +162,13 @@ export const Tasks = () => {
               <Ended query={query} isFiltered={isFiltered} />
             </>
           )
-          : <OfStatus key={status} query={{ ...query, status }} status={status} />}
+          : <OfStatus key={status} query={query} status={status} />}
       </div>
     </Page>
   )
 }
+
+const notYet = "None of the tasks that were looked through so far; there are older ones."
 
 interface PartProps {
   readonly query: { readonly label: string; readonly since: string | undefined }
@@ -188,11 +187,11 @@ const Open = ({ isFiltered, query }: PartProps) => {
 }
 
 const Ended = ({ isFiltered, query }: PartProps) => {
-  const list = useTasks(query)
+  const list = useTasks({ ...query, status: "ended" })
   return (
-    <Listed title="Ended" list={list} tasks={list.items.filter(({ status }) => hasEnded(status))}>
+    <Listed title="Ended" list={list} tasks={list.items}>
       {list.isMore
-        ? "None of the newest tasks has ended yet."
+        ? notYet
         : isFiltered
         ? "No task that has ended fits."
         : "No task has ended yet."}
@@ -200,16 +199,17 @@ const Ended = ({ isFiltered, query }: PartProps) => {
   )
 }
 
-const OfStatus = (
-  { query, status }: {
-    readonly query: PartProps["query"] & { readonly status: TaskStatus }
-    readonly status: TaskStatus
-  }
-) => {
-  const list = useTasks(query)
+interface OfStatusProps {
+  readonly query: PartProps["query"]
+  readonly status: string
+}
+
+const OfStatus = ({ query, status }: OfStatusProps) => {
+  const list = useTasks({ ...query, status })
+  const title = Object.hasOwn(inWords, status) ? (inWords[status] ?? "").replace(/:.*/, "") : `Status ${short(status)}`
   return (
-    <Listed title={statuses[status].replace(/:.*/, "")} list={list} tasks={list.items}>
-      No task is {status} now, as far as the rest that you chose above fits.
+    <Listed title={title} list={list} tasks={list.items}>
+      {list.isMore ? notYet : "There is none now, as far as the rest that you chose above fits."}
     </Listed>
   )
 }

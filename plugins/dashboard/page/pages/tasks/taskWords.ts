@@ -26,6 +26,19 @@ export const stepKinds: Readonly<Record<Step["kind"], string>> = {
   wait: "wait"
 }
 
+/** What the list can be asked for, besides all of it. */
+export const statusChoices: Readonly<Record<TaskStatus | "open" | "ended", string>> = {
+  open: "Open: all that have not ended",
+  ended: "Ended: all that have",
+  pending: "Pending: its turn has not come",
+  running: "Running",
+  waiting: "Waiting",
+  paused: "Paused",
+  succeeded: "Succeeded",
+  failed: "Failed",
+  canceled: "Canceled"
+}
+
 export const hasEnded = (status: TaskStatus): boolean =>
   status === "succeeded" || status === "failed" || status === "canceled"
 
@@ -79,6 +92,10 @@ export const spans = {
   "720": "In the last 30 days"
 } as const
 export type Span = keyof typeof spans
+
+/** What an address says; anything else is any time. */
+export const spanOf = (made: string | undefined): Span =>
+  made !== undefined && Object.hasOwn(spans, made) ? made as Span : "any"
 
 /** The moment from which on, for `since`. */
 export const sinceOf = (span: Span, now: number): string | undefined =>

@@ -1,6 +1,9 @@
-/** Rules in words: a condition, what is done, and all that decides when. The same words as in the terminal. Pure. */
-import type { RuleAction, RuleDefinition } from "syris/records"
-import { brief, conditionInWords } from "../../parts/condition.ts"
+/** A rule in words: when it holds, and what it does then. */
+import type { RuleAction, RuleDefinition } from "../Rule.ts"
+import { ruleChannel } from "../RuleChannel.ts"
+import type { QuietChoice } from "../Schedule.ts"
+import { brief } from "./Brief.ts"
+import { conditionInWords } from "./ConditionWords.ts"
 
 const actionInWords = (action: RuleAction): string => {
   if ("notify" in action) {
@@ -12,14 +15,14 @@ const actionInWords = (action: RuleAction): string => {
     const { task } = action.task
     return `starts ${typeof task === "string" ? `the task ${task}` : "a task"} (${brief(action.task, 500)})`
   }
-  const { channel = "rule_engine", text, ...more } = action.emit
-  return `makes an event on ${typeof channel === "string" ? channel : "rule_engine"}${
+  const { channel = ruleChannel, text, ...more } = action.emit
+  return `makes an event on ${typeof channel === "string" ? channel : ruleChannel}${
     text === undefined ? "" : ` that says ${brief(text)}`
   }` +
     (Object.keys(more).length === 0 ? "" : ` with ${brief(more)}`)
 }
 
-const units: ReadonlyArray<readonly [number, string]> = [[86_400_000, "d"], [3_600_000, "h"], [60_000, "min"]]
+const units = [[86_400_000, "d"], [3_600_000, "h"], [60_000, "min"]] as const
 
 /** In the largest unit that says all of it. */
 const lengthOf = (ms: number): string => {
@@ -27,7 +30,7 @@ const lengthOf = (ms: number): string => {
   return `${ms / size} ${name}`
 }
 
-const quietInWords = (choice: Exclude<NonNullable<RuleDefinition["quiet_hours"]>, false>): string => {
+const quietInWords = (choice: Exclude<QuietChoice, false>): string => {
   if (typeof choice === "boolean") return "not in quiet hours"
   if (typeof choice === "string") return `not in the quiet hours ${brief(choice)}`
   const { days, end, start, timezone } = choice

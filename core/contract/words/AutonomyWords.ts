@@ -1,5 +1,5 @@
 /** The autonomy levels in words, as a person is told of them. */
-import type { Autonomy } from "../contract/Enums.ts"
+import type { Autonomy } from "../Enums.ts"
 
 export const autonomyInWords: Readonly<Record<Autonomy, string>> = {
   A0: "A0, it shows what it would do and does nothing",

@@ -1,9 +1,7 @@
 /** A condition says the same of a rule and of a standing rule; only what it is over is called otherwise. */
 import { assert, describe, it } from "@effect/vitest"
-import { conditionOps } from "../../../../core/safety/ConditionOps.ts"
-import { brief, conditionInWords, leafInWords } from "./condition.ts"
-
-const calls = { always: "it is called at all", never: "nothing ever fits", there: "given", missing: "not given" }
+import { conditionOps } from "../../safety/ConditionOps.ts"
+import { brief, conditionInWords, leafInWords, ofCalls } from "./index.ts"
 
 describe("a condition in words", () => {
   it("has words of its own for each operator that there is", () => {
@@ -23,7 +21,7 @@ describe("a condition in words", () => {
         [{ none: [{ path: "x", op: "exists", value: false }] }, "not (x is not there)", "not (x is not given)"]
       ] as const
     ) {
-      assert.deepEqual([conditionInWords(when), conditionInWords(when, calls)], [events, call])
+      assert.deepEqual([conditionInWords(when), conditionInWords(when, { wording: ofCalls })], [events, call])
     }
   })
 
@@ -38,6 +36,14 @@ describe("a condition in words", () => {
   it("shows what is no condition, and an operator that is new, as they are", () => {
     assert.deepEqual([conditionInWords(undefined), conditionInWords({ path: 3 })], ["nothing", "{\"path\":3}"])
     assert.strictEqual(leafInWords({ path: "a", op: "constructor", value: 1 }), "a constructor 1")
+  })
+
+  it("shows a path and a value as whoever shows them would have it", () => {
+    const shown = { path: (path: string) => `<${path}>`, value: (value: unknown) => `(${String(value)})` }
+    assert.strictEqual(
+      conditionInWords({ all: [{ path: "a", op: "exists" }, { path: "b", op: "eq", value: 1 }, 7] }, shown),
+      "<a> is there and <b> is (1) and (7)"
+    )
   })
 
   it("says how long a value is that is cut, and cuts no character in two", () => {
