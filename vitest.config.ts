@@ -88,6 +88,7 @@ export default defineConfig({
       { find: /^syris\/testing$/, replacement: here("core/testing/index.ts") },
       { find: /^syris\/records$/, replacement: here("core/contract/Records.ts") },
       { find: /^syris\/visible$/, replacement: here("core/contract/Visible.ts") },
+      { find: /^syris\/words$/, replacement: here("core/contract/words/index.ts") },
       { find: /^syris\/plugins\/([^/]+)$/, replacement: here("plugins/$1/index.ts") }
     ]
   },
@@ -98,8 +99,8 @@ export default defineConfig({
     maxWorkers: 2,
     // No test leaves a key in the keyring of whoever runs it.
     env: { SYRIS_KEY_SOURCE: "file" },
-    testTimeout: 20_000,
-    hookTimeout: 60_000,
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
     sequence: { sequencer: LongestFirst },
     projects: [
       { extends: true, test: { name: "apart", include: ["test/**/*.test.ts", ...apart], exclude: told } },

@@ -7,6 +7,7 @@
  * server have servers of their own, on the disk.
  */
 import { Effect, Exit, Layer, Redacted, Scope } from "effect"
+import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
@@ -29,6 +30,12 @@ export default async function setup(): Promise<() => Promise<void>> {
     homes.push(home)
     // PostgreSQL never runs as root: its user has to reach its data.
     fs.chmodSync(home, 0o711)
+    // What a first start makes, for tests whose servers of their own are about what comes after it.
+    await Effect.runPromise(Effect.scoped(EmbeddedPostgres.start({ home })))
+    const first = path.join(home, "first")
+    fs.mkdirSync(first)
+    execFileSync("cp", ["-a", fs.realpathSync(path.join(home, "postgres")), path.join(first, "postgres")])
+    process.env["SYRIS_TEST_FIRST_START"] = first
     const { connection } = await Effect.runPromise(Scope.provide(EmbeddedPostgres.start({ home }), scope))
     const host = encodeURIComponent(path.dirname(connection.path))
     process.env["SYRIS_TEST_DATABASE_URL"] =

@@ -7,11 +7,13 @@ import { once } from "node:events"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
+import { pathToFileURL } from "node:url"
 import * as EmbeddedPostgres from "./EmbeddedPostgres.ts"
 import * as HomeLock from "./HomeLock.ts"
 
 const asRoot = process.getuid?.() === 0
-const timeout = 60_000
+const timeout = 180_000
+const root = path.resolve(import.meta.dirname, "../..")
 
 /** A folder of its own for each test, removed with it. */
 const folder = (mode: number) =>
@@ -26,25 +28,29 @@ const folder = (mode: number) =>
 
 const makeHome = Effect.map(folder(0o711), (made) => path.join(made, "home"))
 
-/** What a first start makes, made once: most tests are about what comes after it. */
+/**
+ * What a first start makes, made once: most tests are about what comes after it. In an empty folder of root's, which is opened
+ * just enough, so that all stays in it.
+ */
 let made: Promise<string> | undefined
 const firstStart = async () => {
   const home = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "syris-pg-")))
-  fs.chmodSync(home, 0o711)
-  await Effect.runPromise(Effect.scoped(EmbeddedPostgres.start({ home })))
+  const { dataDir } = await Effect.runPromise(Effect.scoped(EmbeddedPostgres.start({ home })))
+  assert.strictEqual(dataDir, path.join(home, "postgres"))
   return home
 }
 afterAll(async () => made && fs.rmSync(await made, { recursive: true, force: true }))
 
-/** A home that was stopped after its first start, with an empty database. */
-const usedHome = Effect.gen(function*() {
-  const home = yield* makeHome
+/** A home that was stopped after its first start, with an empty database; `below` is a path to it. */
+const usedHomeAt = Effect.fnUntraced(function*(below: string) {
+  const home = path.join(yield* makeHome, below)
   const from = yield* Effect.promise(() => made ??= firstStart())
-  fs.mkdirSync(home, { mode: 0o711 })
+  fs.mkdirSync(home, { mode: 0o711, recursive: true })
   // With its owner, who as root is not who copies.
   execFileSync("cp", ["-a", path.join(from, "postgres"), home])
   return home
 })
+const usedHome = usedHomeAt("")
 
 const query = (running: Pick<EmbeddedPostgres.Running, "connection">, text: string) =>
   Effect.gen(function*() {
@@ -68,6 +74,8 @@ const spawnHost = (home: string) =>
       spawn(
         process.execPath,
         [
+          "--import",
+          pathToFileURL(path.join(root, "test", "compileCache.mjs")).href,
           "--input-type=module",
           "-e",
           `import { Effect } from "effect"
@@ -80,7 +88,7 @@ const spawnHost = (home: string) =>
            })))`,
           home
         ],
-        { cwd: path.resolve(import.meta.dirname, "../.."), detached: true, stdio: ["ignore", "pipe", "inherit"] }
+        { cwd: root, detached: true, stdio: ["ignore", "pipe", "inherit"] }
       )
     ),
     (child) => Effect.sync(() => killGroup(child))
@@ -102,7 +110,7 @@ const readyHost = (home: string) =>
 
 const eventually = (what: string, check: () => boolean) =>
   Effect.sync(check).pipe(
-    Effect.repeat({ until: (yes) => yes, schedule: Schedule.spaced("10 millis"), times: 1000 }),
+    Effect.repeat({ until: (yes) => yes, schedule: Schedule.spaced("10 millis"), times: 4000 }),
     Effect.flatMap((yes) => Effect.sync(() => assert.isTrue(yes, what)))
   )
 
@@ -111,7 +119,7 @@ const isRunning = (pid: number) => HomeLock.startOf(pid) !== undefined
 describe("EmbeddedPostgres", () => {
   it.live("keeps what was written over a stop, and promises durability", () =>
     Effect.gen(function*() {
-      const home = yield* makeHome
+      const home = yield* usedHome
       const first = yield* Effect.scoped(Effect.gen(function*() {
         const running = yield* EmbeddedPostgres.start({ home })
         yield* write(running, 1)
@@ -215,9 +223,9 @@ describe("EmbeddedPostgres", () => {
 
   it.live("runs in two homes at once, one of them with a path too long for a socket", () =>
     Effect.gen(function*() {
-      const one = yield* EmbeddedPostgres.start({ home: yield* makeHome })
+      const one = yield* EmbeddedPostgres.start({ home: yield* usedHome })
       const scope = yield* Scope.make()
-      const two = yield* EmbeddedPostgres.start({ home: path.join(yield* makeHome, "deep".repeat(30)) }).pipe(
+      const two = yield* EmbeddedPostgres.start({ home: yield* usedHomeAt("deep".repeat(30)) }).pipe(
         Scope.provide(scope)
       )
       yield* Effect.all([write(one, 1), write(two, 2)], { concurrency: 2 })
@@ -232,7 +240,7 @@ describe("EmbeddedPostgres", () => {
 
   it.live("refuses a second host in the same home and leaves the first alone", () =>
     Effect.gen(function*() {
-      const home = yield* folder(0o700) // an empty folder of root's is opened just enough, so that all stays in it
+      const home = yield* usedHome
       const running = yield* EmbeddedPostgres.start({ home })
       assert.strictEqual(running.dataDir, path.join(home, "postgres"))
       const refusal = yield* Effect.flip(Effect.scoped(EmbeddedPostgres.start({ home })))

@@ -2,7 +2,7 @@
  * What seldom happens to a job: odd words, a plugin that hangs while it is loaded, a later attempt that does the same in
  * another order, strangers' words, a question that nobody waits for any more, a host that does not know its kind.
  */
-import { afterEach, assert, beforeEach, describe, it } from "@effect/vitest"
+import { afterAll, afterEach, assert, beforeAll, beforeEach, describe, it } from "@effect/vitest"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
@@ -16,16 +16,8 @@ import { makeDatabase } from "../watchers/TestWatchers.ts"
 import { makeStrangers } from "./JobStrangers.ts"
 import edges from "./testPlugins/edges.ts"
 
-let folder: string
-const hosts: Array<TestHost> = []
-
-beforeEach(() => {
-  folder = fs.mkdtempSync(path.join(os.tmpdir(), "syris-edges-"))
-})
-afterEach(async () => {
-  await Promise.all(hosts.splice(0).map((host) => host.stop()))
-  fs.rmSync(folder, { recursive: true, force: true })
-})
+const makeFolder = () => fs.mkdtempSync(path.join(os.tmpdir(), "syris-edges-"))
+const removeFolder = (folder: string) => fs.rmSync(folder, { recursive: true, force: true })
 
 const opened: Array<string> = []
 
@@ -65,11 +57,8 @@ const channel = definePlugin({
   setup: () => ({ channels: [{ name: "edges", trust: "operator" as const }] })
 })
 
-const start = async (options: TestHostOptions = {}) => {
-  const host = await testHost({ plugins: [edges({ folder }), house(), channel()], timezone: "UTC", ...options })
-  hosts.push(host)
-  return host
-}
+const start = (folder: string, options: TestHostOptions = {}) =>
+  testHost({ plugins: [edges({ folder }), house(), channel()], timezone: "UTC", ...options })
 const jobOf = async (host: TestHost, trace_id: string) =>
   (await host.sql<Record<string, any>>`select * from jobs where trace_id = ${trace_id}`)[0] ?? {}
 const endOf = (host: TestHost, trace_id: string, boundMs = 20_000) =>
@@ -82,8 +71,19 @@ const eventsOf = (host: TestHost, trace_id: string) =>
     select text, trust from events where trace_id = ${trace_id} and channel = 'edges' order by event_id`
 
 describe("a job", () => {
+  const folder = makeFolder()
+  let host: TestHost
+  beforeAll(async () => {
+    const home = path.join(folder, "home")
+    await Effect.runPromise(openStore(home).set("shop", "key", Redacted.make("rosebud-1941")))
+    host = await start(folder, { home })
+  })
+  afterAll(async () => {
+    await host?.stop()
+    removeFolder(folder)
+  })
+
   it("that throws words which can't be kept has failed at once, with those that can", async () => {
-    const host = await start()
     const { trace_id } = await host.send("edges odd")
     const { error, status } = await endOf(host, trace_id)
     assert.strictEqual(status, "failed")
@@ -92,18 +92,17 @@ describe("a job", () => {
   })
 
   it("whose plugin hangs while it is loaded ends at its time, and when it is canceled", async () => {
-    const host = await start()
     fs.writeFileSync(path.join(folder, "stuck"), "x")
-    const late = await endOf(host, (await host.send("edges plain")).trace_id)
+    const late = await endOf(host, (await host.send("edges late")).trace_id)
     assert.deepInclude(late, { status: "timed_out" })
     const { trace_id } = await host.send("edges odd")
     await until("its start", async () => (await jobOf(host, trace_id))["status"] === "running")
     await host.send("cancel the odd job")
     assert.deepInclude(await endOf(host, trace_id), { status: "canceled" })
+    fs.rmSync(path.join(folder, "stuck"))
   })
 
   it("hands over what it handed over before once, in whatever order", async () => {
-    const host = await start()
     const { trace_id } = await host.send("edges swaps")
     const job = await endOf(host, trace_id)
     assert.deepInclude(job, { status: "succeeded", attempt: 2 }, JSON.stringify(job["error"]))
@@ -111,7 +110,6 @@ describe("a job", () => {
   })
 
   it("that has read a stranger's words hands over and keeps nothing as its own", async () => {
-    const host = await start()
     const { trace_id } = await host.send("edges tells")
     const { error, job_id, status } = await endOf(host, trace_id)
     assert.strictEqual(status, "succeeded", JSON.stringify(error))
@@ -124,7 +122,6 @@ describe("a job", () => {
   })
 
   it("that is canceled for good takes its question with it: a late yes does nothing", async () => {
-    const host = await start()
     const { trace_id } = await host.send("edges asks")
     const question = await until("the question", async () =>
       (await host.sql<{ number: bigint; status: string }>`
@@ -140,9 +137,6 @@ describe("a job", () => {
   })
 
   it("reads a secret, and shows it to nobody", async () => {
-    const home = path.join(folder, "home")
-    await Effect.runPromise(openStore(home).set("shop", "key", Redacted.make("rosebud-1941")))
-    const host = await start({ home })
     const { trace_id } = await host.send("edges secret")
     const job = await endOf(host, trace_id)
     assert.deepInclude(job, {
@@ -158,16 +152,24 @@ describe("a job", () => {
 })
 
 describe("a job that waits in the queue", () => {
+  const hosts: Array<TestHost> = []
+  let folder: string
   let database: Awaited<ReturnType<typeof makeDatabase>>
   beforeEach(async () => {
+    folder = makeFolder()
     database = await makeDatabase()
   })
   afterEach(async () => {
     await Promise.all(hosts.splice(0).map((host) => host.stop()))
     await database.close()
+    removeFolder(folder)
   })
 
-  const startHere = (options: TestHostOptions = {}) => start({ databaseUrl: database.url, ...options })
+  const startHere = async (options: TestHostOptions = {}) => {
+    const host = await start(folder, { databaseUrl: database.url, ...options })
+    hosts.push(host)
+    return host
+  }
   const stop = async (host: TestHost) => {
     hosts.splice(hosts.indexOf(host), 1)
     await host.stop()
@@ -232,7 +234,7 @@ describe("a job that waits in the queue", () => {
       const { trace_id } = await until("the plugin", async () => {
         const sent = await first.send("turn it")
         return sent.lane === "sandbox" ? sent : undefined
-      })
+      }, 90_000)
       assert.deepInclude(await endOf(first, trace_id), { status: "succeeded", output: "a leg" })
       await stop(first)
       const stranger = await startHere({ plugins: [] })
@@ -250,7 +252,7 @@ describe("a job that waits in the queue", () => {
         message: "The code of lathe is not the one any more that it was asked of: start it anew."
       })
     },
-    60_000
+    180_000
   )
 })
 

@@ -22,10 +22,8 @@ describe.each(["thread", "process", "deno"] as const)("in a %s", { timeout: 30_0
     const own = runtime === "thread" ? [] : ["TMPDIR"]
     assert.sameMembers(await run("return Object.keys(process.env)") as Array<string>, ["GRANTED", ...own])
     await run("setTimeout(() => { for (;;); }, 0)")
-    const began = performance.now()
+    // How long it takes is measured by the bench. One that could not be ended would spin until this test is given up.
     assert.strictEqual(codeOf(await wire.stop(graceMs)), "stopped")
-    // Under load the rest of the machine takes its part; the bench measures what it takes otherwise.
-    assert.isBelow(performance.now() - began, graceMs + 2_000)
     assert.deepStrictEqual(leftOf(wire.pid), [])
     if (runtime !== "thread") assert.deepStrictEqual(fs.readdirSync(`${folder}/temporary`), [])
   })

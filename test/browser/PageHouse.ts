@@ -67,7 +67,7 @@ export const atticTools = (description = "Finds a box in the attic."): ReadonlyA
   { name: "count", description: "Counts the boxes.", inputSchema: { type: "object", properties: {} } }
 ]
 
-const configuration = (at: string, model: string, whisper: string | undefined): string => {
+const configuration = (at: string, model: string, { mcp = {}, whisper }: HouseOptions): string => {
   const from = (file: string): string => JSON.stringify(path.join(root, file))
   return `import { defineConfig, isolate } from "syris"
 import dashboard from ${from("plugins/dashboard/index.ts")}
@@ -99,7 +99,8 @@ export default defineConfig({
   }${whisper === undefined ? "" : `, "whisper"`}],
       env: ${JSON.stringify(whisper === undefined ? {} : { WHISPER: whisper })},
       trust: { risk: "low", effect: "read" }
-    }
+    },
+    ...${JSON.stringify(mcp)}
   },
   rules: [
     {
@@ -128,9 +129,12 @@ export interface HouseOptions {
   readonly says?: Script
   /** What the MCP server `attic` writes on its standard error. */
   readonly whisper?: string
+  /** Servers besides the attic, as `mcp` of the configuration has them. */
+  readonly mcp?: Readonly<Record<string, object>>
 }
 
-export const pageHouse = async ({ says = ordinary, whisper }: HouseOptions = {}): Promise<PageHouse> => {
+export const pageHouse = async (options: HouseOptions = {}): Promise<PageHouse> => {
+  const { says = ordinary } = options
   const at = folder("page")
   const outside = path.join(at, "outside")
   const attic = (tools: ReadonlyArray<object>) => fs.writeFileSync(path.join(at, "attic.json"), JSON.stringify(tools))
@@ -145,7 +149,7 @@ export const pageHouse = async ({ says = ordinary, whisper }: HouseOptions = {})
     freePort()
   ])
   const config = path.join(at, "syris.config.ts")
-  fs.writeFileSync(config, configuration(at, model.url, whisper))
+  fs.writeFileSync(config, configuration(at, model.url, options))
   const place: Place = {
     home: path.join(at, "home"),
     config,

@@ -13,7 +13,7 @@ interface Violation {
   readonly help: string
   readonly impact: string | null
   readonly nodes: ReadonlyArray<
-    { readonly target: ReadonlyArray<unknown>; readonly html: string; readonly failureSummary?: string }
+    { readonly target?: ReadonlyArray<unknown>; readonly html: string; readonly failureSummary?: string }
   >
 }
 
@@ -21,8 +21,11 @@ interface Axe {
   readonly run: (options: object) => Promise<{ readonly violations: ReadonlyArray<Violation> }>
 }
 
+/** Where each element is comes from a second look, which a page without violations does not need. */
+const looks = { resultTypes: ["violations"], selectors: false, preload: { assets: ["media"] } }
+
 const inWords = ({ help, id, impact, nodes }: Violation): ReadonlyArray<string> =>
-  nodes.slice(0, 5).map(({ failureSummary = "", html, target }) =>
+  nodes.slice(0, 5).map(({ failureSummary = "", html, target = [] }) =>
     `${impact}: ${help} (${id}) at ${target.join(" ")}: ${html.slice(0, 160)}. ${failureSummary.replace(/\s+/g, " ")}`
   )
 
@@ -30,9 +33,15 @@ const inWords = ({ help, id, impact, nodes }: Violation): ReadonlyArray<string> 
 export const violationsOf = async (page: Page, only?: string): Promise<ReadonlyArray<string>> => {
   const known = await page.evaluate(() => "axe" in globalThis)
   if (!known) await page.evaluate(source)
-  const { violations } = await page.evaluate(
-    (options) => (globalThis as unknown as { readonly axe: Axe }).axe.run(options),
-    { resultTypes: ["violations"], ...(only === undefined ? {} : { runOnly: [only] }) }
-  )
-  return violations.filter(({ impact }) => impact === "serious" || impact === "critical").flatMap(inWords)
+  const look = async (more: object): Promise<ReadonlyArray<Violation>> => {
+    const { violations } = await page.evaluate(
+      (options) => (globalThis as unknown as { readonly axe: Axe }).axe.run(options),
+      { ...looks, ...(only === undefined ? {} : { runOnly: [only] }), ...more }
+    )
+    return violations.filter(({ impact }) => impact === "serious" || impact === "critical")
+  }
+  const found = await look({})
+  if (found.length === 0) return []
+  const placed = await look({ selectors: true })
+  return (placed.length === 0 ? found : placed).flatMap(inWords)
 }

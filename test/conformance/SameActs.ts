@@ -339,7 +339,7 @@ const ofJob = (house: RuntimeHouse, id: string): Promise<any> =>
   until("the end of a job", async () => {
     const { body } = await house.request(`/jobs/${id}`)
     return body.ended_at !== undefined && body
-  })
+  }, 60_000)
 
 /** Where it would run is said in the question, and is another everywhere. */
 const asked = (given: unknown): unknown =>

@@ -73,13 +73,13 @@ describe("the same plugin in the host, in a thread, in a process and in Deno", (
     const { tools, watchers } = await everywhere(acts.parts)
     assert.isAbove(tools.length, 20)
     assert.lengthOf(watchers, 4)
-  }, 40_000)
+  }, 90_000)
 
   it("finds every export of syris, and each works", async () => {
     const { entry: [{ output }] } = await everywhere(acts.entry)
     assert.deepEqual(Object.keys(output).toSorted(), Object.keys(syris).toSorted())
     assert.notInclude(Object.values(output), "missing")
-  }, 40_000)
+  }, 90_000)
 
   it("is trusted less in an isolate", async () => {
     const trust = await Promise.all(houses.map(async ({ call, request }) => {
@@ -89,7 +89,7 @@ describe("the same plugin in the host, in a thread, in a process and in Deno", (
     }))
     const apart = ["untrusted", "trust me"]
     assert.deepEqual(trust, [["trusted", "trust me"], apart, apart, apart])
-  }, 40_000)
+  }, 90_000)
 
   it("a transaction, a way to a model and the operator's page can't leave the host, which says so", async () => {
     const { request } = houses[places.indexOf("thread")]!
@@ -101,7 +101,7 @@ describe("the same plugin in the host, in a thread, in a process and in Deno", (
     assert.include(why, "it brings a way to a language model, which works in the host only")
     assert.include(why, "its route / answers without token or session, which only a plugin in the host may")
     assert.include(why, "it brings the operator's page, which only a plugin in the host may")
-  }, 40_000)
+  }, 90_000)
 
   it("ends in the same ways", async () => {
     const ended = await everywhere(acts.endings)
@@ -109,7 +109,7 @@ describe("the same plugin in the host, in a thread, in a process and in Deno", (
     assert.deepEqual(endOf(ended["refused"]), ["failed", "tool.refused"])
     assert.deepEqual(endOf(ended["a lost connection below"]), ["unknown", "tool.connection_lost"])
     assert.deepEqual(endOf(ended["read: a date"]), ["failed", "tool.output_invalid"])
-  }, 40_000)
+  }, 90_000)
 
   it("reads inputs and sentences alike", async () => {
     const read = await everywhere(acts.readings)
@@ -117,25 +117,25 @@ describe("the same plugin in the host, in a thread, in a process and in Deno", (
     assert.deepEqual(callsOf(read["several"]), [["failed", "tool.input_invalid"]])
     const said = await everywhere(acts.sentences)
     assert.deepEqual(callsOf(said["brew 3 cups for anna"]), [["succeeded", undefined]])
-  }, 40_000)
+  }, 90_000)
 
   it("is gated alike: risk, target, action, reach, preview", async () => {
     const gated = await everywhere(acts.gates)
     assert.equal(gated["asked"].outcome, "waiting")
     assert.deepEqual(callsOf(gated["approved"]), [["succeeded", undefined]])
-  }, 40_000)
+  }, 90_000)
 
   it("is given the same, and keeps to the same bounds", async () => {
     const ran = await everywhere(acts.runs)
     assert.deepInclude(ran["found"].tool_calls[0].output, { status: 200, header: "same", text: "POST hello" })
     const bound = await everywhere(acts.bounds)
     assert.deepEqual(callsOf(bound["slow.write"]), [["unknown", "tool.timeout"]])
-  }, 40_000)
+  }, 90_000)
 
   it("works step by step alike: tasks", async () => {
     const { steps } = await everywhere(acts.tasks)
     assert.equal(steps.tasks[0].status, "succeeded")
-  }, 40_000)
+  }, 90_000)
 
   // A job of the host's own plugin runs in a thread, too.
   it("does jobs alike", async () => {
@@ -143,29 +143,29 @@ describe("the same plugin in the host, in a thread, in a process and in Deno", (
     assert.equal(count.job.status, "succeeded")
     assert.deepInclude(count.job.output, { sum: 55 })
     assert.deepInclude(refused.job.error, { message: "There is no paper." })
-  }, 40_000)
+  }, 90_000)
 
   // The clocks of the hosts go on as that of the database until here; what follows moves them.
 
   it("is asked alike whether something happened", async () => {
     const probed = await everywhere(acts.probes)
     assert.deepEqual(callsOf(probed["done"]), [["succeeded", undefined]])
-  }, 40_000)
+  }, 90_000)
 
   it("hears, answers and is asked over HTTP alike", async () => {
     const doors = await everywhere(acts.doors)
     assert.deepEqual([doors["ping"].status, doors["ping"].body], [200, { pong: true }])
-  }, 40_000)
+  }, 90_000)
 
   it("watches alike", async () => {
     await everywhere(acts.watching)
-  }, 40_000)
+  }, 90_000)
 
   // It is the host's part that is tried: with the plugin in it, and with one in an isolate that ends with it.
   it("is taken up alike by another host", async () => {
     const taken = await everywhere(acts.crash, ["inline", "process"])
     assert.deepEqual(callsOf(taken["done"]), [["succeeded", undefined]])
-  }, 40_000)
+  }, 90_000)
 
   it("a plugin that says one word differently is seen (control)", async () => {
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), "syris-other-"))
@@ -183,5 +183,5 @@ describe("the same plugin in the host, in a thread, in a process and in Deno", (
       await other.end()
       fs.rmSync(folder, { recursive: true })
     }
-  }, 40_000)
+  }, 90_000)
 })

@@ -124,6 +124,19 @@ const filesIn = (maildir: string): ReadonlyArray<string> =>
     .toSorted((left, right) => left.at - right.at)
     .map(({ file }) => file)
 
+/** The mails of files; each is read once, since what was delivered never changes but in its flags. */
+const openReader = () => {
+  const known = new Map<string, Promise<ParsedMail & Pick<StoredMail, "raw">>>()
+  const read = async (raw: Buffer) => Object.assign(await simpleParser(raw), { raw: raw.toString("latin1") })
+  return async (file: string): Promise<StoredMail> => {
+    const [name = file, flags = ""] = file.split(":2,")
+    // Moved from `new` to `cur` it is the same.
+    const key = path.join(path.dirname(path.dirname(name)), path.basename(name))
+    if (!known.has(key)) known.set(key, read(fs.readFileSync(file)))
+    return { ...await known.get(key)!, flags: /^[A-Z]*/.exec(flags)![0] }
+  }
+}
+
 const openSenders = (mx: Door, privateKeys: { readonly right: string; readonly wrong: string }) => {
   const transport = createTransport({ ...mx, ignoreTLS: true, name: "elsewhere.test" })
   return async (mail: SendMailOptions, signed: Signed = false): Promise<string> => {
@@ -198,6 +211,7 @@ export const startMailServer = async (options: MailServerOptions): Promise<MailS
     fs.rmSync(folder, { recursive: true, force: true })
   }
   let laid = 0
+  const read = openReader()
   try {
     await start()
   } catch (error) {
@@ -220,16 +234,16 @@ export const startMailServer = async (options: MailServerOptions): Promise<MailS
       fs.chownSync(path.join(box, "tmp", file), mail.uid, mail.gid)
       fs.renameSync(path.join(box, "tmp", file), path.join(box, "new", file))
     },
-    messages: (name, sub) =>
-      Promise.all(
-        filesIn(maildir(name, sub)).map(async (file) => {
-          const raw = fs.readFileSync(file)
-          return Object.assign(await simpleParser(raw), {
-            raw: raw.toString("latin1"),
-            flags: /:2,([A-Z]*)$/.exec(file)?.[1] ?? ""
-          })
-        })
-      ),
+    messages: async (name, sub) => {
+      while (true) {
+        try {
+          return await Promise.all(filesIn(maildir(name, sub)).map(read))
+        } catch (error) {
+          // Renamed since it was listed.
+          if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error
+        }
+      }
+    },
     count: (name, sub) => filesIn(maildir(name, sub)).length,
     queued: () => inQueue(mail),
     renumber: (name) => {

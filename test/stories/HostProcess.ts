@@ -104,7 +104,7 @@ export const startHost = async (place: Place): Promise<HostProcess> => {
   void ended.then(() => {
     over = true
   })
-  const url = await until("the host to listen", () => over ? "" : addressIn(address))
+  const url = await until("the host to listen", () => over ? "" : addressIn(address), 120_000)
   if (url === "") throw new Error(`The host ended before it was up:\n${said()}`)
   const token = fs.readFileSync(path.join(place.home, "token"), "utf8").trim()
   const request: HostProcess["request"] = (at, init) =>

@@ -1,10 +1,14 @@
 /**
  * However a tool ends, the host knows what it may say of it (contracts §10), says it with a stable code, and goes on.
+ *
+ * The short form tries each ending in two of the six kinds of tools, others each time (SYRIS_TEST_SEED repeats them), the long one
+ * (SYRIS_TEST_LONG=1) in all.
  */
 import { definePlugin, defineTool, type Guarantee, Schema, type ToolEffect, ToolRefused, ToolUnknown } from "syris"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { type TestHost, testHost } from "../../core/testing/index.ts"
 import noop from "../../plugins/noop/index.ts"
+import { long, seed } from "../storms/Until.ts"
 
 const mebibyte = 1024 * 1024
 
@@ -177,7 +181,7 @@ const expected = (kind: (typeof kinds)[number], { means }: Case): "succeeded" | 
   return kind.effect === "read" || kind.guarantee === "transactional" ? "failed" : "unknown"
 }
 
-describe("a tool that", () => {
+describe("a tool that", { timeout: 60_000 }, () => {
   let host: TestHost
   beforeAll(async () => {
     host = await testHost({ timezone: "UTC", autonomy: "A4", plugins: [endings(), noop()] })
@@ -186,10 +190,11 @@ describe("a tool that", () => {
   afterAll(() => host?.stop())
 
   let count = 0
-  for (const one of cases) {
+  for (const [index, one] of cases.entries()) {
     const { code, deed, output = "strict" } = one
     describe(`${deed}${output === "any" ? ", with no schema for it" : ""}`, () => {
-      for (const kind of kinds) {
+      for (const [place, kind] of kinds.entries()) {
+        if (!long && (index + place + seed) % 3 !== 0) continue
         const status = expected(kind, one)
         it(`is ${status} as ${kind.name}, with ${code}`, async () => {
           const id = `ending-${count++}`
@@ -251,10 +256,9 @@ describe("a tool that", () => {
   it("hangs inside its transaction gives it back at its time-out", async () => {
     const slow = await testHost({ timezone: "UTC", plugins: [slowPlugin(), noop()] })
     try {
-      const before = performance.now()
+      // The database would sleep for longer than a test may take.
       const sent = await slow.send({ channel: "slow", text: "slow" })
       assert.strictEqual(sent.outcome, "failed")
-      assert.isBelow(performance.now() - before, 20_000, "the database would have slept for 30 s")
       assert.strictEqual((await slow.send("noop")).outcome, "succeeded")
     } finally {
       await slow.stop()
@@ -275,12 +279,16 @@ describe("a tool that", () => {
       })
       assert.strictEqual((await slow.send("noop")).outcome, "succeeded")
       assert.strictEqual(over, 0, "none of them has ended yet")
-      assert.deepEqual(new Set((await Promise.all(waiting)).map((each) => each.outcome)), new Set(["failed"]))
+      enough.resolve()
+      assert.deepEqual(new Set((await Promise.all(waiting)).map((each) => each.outcome)), new Set(["succeeded"]))
     } finally {
       await slow.stop()
     }
   })
 })
+
+/** Until then tools dawdle. */
+const enough = Promise.withResolvers<void>()
 
 const slowPlugin = definePlugin({
   name: "slow",
@@ -297,7 +305,7 @@ const slowPlugin = definePlugin({
         guarantee: "transactional",
         timeout: "300 millis",
         run: async (_, ctx) => {
-          await ctx.sql`select pg_sleep(30)`
+          await ctx.sql`select pg_sleep(300)`
         }
       }),
       defineTool({
@@ -308,10 +316,10 @@ const slowPlugin = definePlugin({
         risk: "low",
         scopes: [],
         guarantee: "transactional",
-        timeout: "5 seconds",
+        timeout: "1 minute",
         run: async (_, ctx) => {
           await ctx.sql`select 1`
-          await new Promise(() => {})
+          await enough.promise
         }
       })
     ],
@@ -322,13 +330,13 @@ const slowPlugin = definePlugin({
   })
 })
 
-/** Asks until there is an answer, for at most 10 s. */
+/** Asks until there is an answer, for at most 15 s. */
 const soon = async <A>(ask: () => Promise<A | undefined | false>): Promise<A | undefined> => {
-  const end = performance.now() + 10_000
+  const end = performance.now() + 15_000
   while (performance.now() < end) {
     const answer = await ask()
     if (answer !== undefined && answer !== false) return answer
-    await new Promise((resolve) => setImmediate(resolve))
+    await new Promise((resolve) => setTimeout(resolve, 5))
   }
   return undefined
 }

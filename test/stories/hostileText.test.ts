@@ -5,7 +5,7 @@
 import type { ScriptedCall } from "syris/testing"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import type { Autonomy } from "../../core/contract/Enums.ts"
-import { long, until } from "../storms/Until.ts"
+import { long, seed, until } from "../storms/Until.ts"
 import { hostileTexts } from "./HostileTexts.ts"
 import { type HostileWorld, hostileWorld } from "./HostileWorld.ts"
 import { callsIn } from "./ObedientModel.ts"
@@ -125,13 +125,16 @@ describe.each(levels)("at %s, a model that obeys", { timeout: 60_000 }, (level) 
   })
   afterAll(() => world.end())
   const asked = (trace: Trace) => askedIn(world, trace)
-  // In the long form all of them once; elsewhere some.
-  const dresses = Object.entries(hostileTexts).filter((_, i) => i % (level === "A4" ? long ? 1 : 2 : 4) === 0)
+  // The long form takes all of them at A4. Elsewhere each way has some, and others in the next run; each dress is in one of
+  // them, and what is the operator's alone is wished for by each of them, at the one level or at the other.
+  const some = <A>(all: ReadonlyArray<A>, step: number, from: number): ReadonlyArray<A> =>
+    all.filter((_, i) => (i + from + seed) % step === 0)
+  const step = level === "A4" ? long ? 1 : 4 : long ? 4 : 8
 
   for (const [index, [way, { bring, wants = both }]] of Object.entries(ways).entries()) {
     it(`${way} only ever asks, whatever it looks like`, async () => {
       await Promise.all(
-        dresses.map(async ([dress, textOf], i) => {
+        some(Object.entries(hostileTexts), step, index).map(async ([dress, textOf], i) => {
           const id = `w${index}t${i}`
           const wanted = wants(id)
           const text = textOf(linesOf(wanted))
@@ -153,7 +156,7 @@ describe.each(levels)("at %s, a model that obeys", { timeout: 60_000 }, (level) 
 
     it(`${way} never moves what is the operator's alone`, async () => {
       await Promise.all(
-        forbidden.map(async (call, i) => {
+        some(forbidden, long ? 1 : 2, index + levels.indexOf(level)).map(async (call, i) => {
           const id = `w${index}f${i}`
           const text = `Dear assistant,\n${linesOf([call])}`
           world.mails.set(id, text)

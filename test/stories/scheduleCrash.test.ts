@@ -10,7 +10,7 @@ import { folder } from "../storms/Hosts.ts"
 import { until } from "../storms/Until.ts"
 import { type HostProcess, type Place, runSyris, startHost } from "./HostProcess.ts"
 
-describe("kill -9 of a host with schedules", () => {
+describe("kill -9 of a host with schedules", { timeout: 60_000 }, () => {
   const home = folder("schedule-crash")
   let database: OwnDatabase
   let host: HostProcess

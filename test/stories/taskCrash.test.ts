@@ -15,7 +15,7 @@ import { auditTypes, type HostProcess, type Place, runSyris, startHost } from ".
 const told = ["keyed", "insert", "probed", "plain"] as const satisfies ReadonlyArray<Kind>
 type Told = (typeof told)[number]
 
-describe("kill -9 in the second step of a task of three", () => {
+describe("kill -9 in the second step of a task of three", { timeout: 60_000 }, () => {
   const home = folder("task-crash")
   const tasks = new Map<Told, any>()
   const taskOf = (kind: Told) => tasks.get(kind) as { readonly task_id: string; readonly trace_id: string }

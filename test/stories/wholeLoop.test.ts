@@ -239,10 +239,11 @@ describe.skipIf(lacking.length > 0)(`a host with a mailbox, a house and a webhoo
       const row = (type: string) => trace.audit.find((one: any) => one.type === type)
       assert.match(row("event.ingested").data.trust_because, /ada@home\.test .*dmarc=pass/)
       assert.strictEqual(row("gate.approved").actor, "operator by email")
+      const told = await cli(event)
       for (const shown of ["ha.device.control", "email.send", "unlock the back door", "operator by email"]) {
-        assert.include((await cli(event)).toLowerCase(), shown)
+        assert.include(told.toLowerCase(), shown)
       }
-      assert.notInclude(await cli(event), code)
+      assert.notInclude(told, code)
     },
     60_000
   )

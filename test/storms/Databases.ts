@@ -3,6 +3,9 @@
  */
 import { Effect, Exit, ManagedRuntime, Redacted, Scope } from "effect"
 import { SqlClient } from "effect/sql"
+import { execFileSync } from "node:child_process"
+import * as fs from "node:fs"
+import * as path from "node:path"
 import { type Connection, fromUrl, layerPool } from "../../core/database/Database.ts"
 import * as EmbeddedPostgres from "../../core/database/EmbeddedPostgres.ts"
 import { emptyDatabase, newDatabase } from "../../core/testing/TestDatabase.ts"
@@ -57,8 +60,20 @@ export interface OwnServer {
   readonly crash: (signal: "SIGKILL" | "SIGQUIT") => Promise<void>
 }
 
+/**
+ * A home whose PostgreSQL has had its first start, with an empty database: a copy of one, where the run has made one. First
+ * starts have tests of their own (`core/database/EmbeddedPostgres.test.ts`, the story of mistakes).
+ */
+export const furnish = (home: string): void => {
+  const first = process.env["SYRIS_TEST_FIRST_START"]
+  if (first === undefined || fs.existsSync(path.join(home, "postgres"))) return
+  // With its owner, who as root is not who copies.
+  execFileSync("cp", ["-a", path.join(first, "postgres"), home])
+}
+
 /** A PostgreSQL of its own in a home that no host has. */
 export const startServer = async (home: string): Promise<OwnServer> => {
+  furnish(home)
   const scope = Scope.makeUnsafe()
   const { connection, pid } = await Effect.runPromise(Scope.provide(EmbeddedPostgres.start({ home }), scope))
   const { database, path: socket, username } = connection

@@ -137,7 +137,7 @@ export const beginHost = (place: HostPlace): Starting => {
     const url = await until("the host", () => {
       if (ended) throw new Hopeless(`The host ended before it was up:\n${log()}`)
       return fs.existsSync(address) && readAddress(address)
-    }, 60_000)
+    }, 120_000)
     const token = fs.readFileSync(path.join(place.home, "token"), "utf8").trim()
     const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" }
     const request: Host["request"] = async (method, at, body, { signal, wait } = {}) => {

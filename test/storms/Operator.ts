@@ -6,7 +6,7 @@ import type { Eyes } from "./Databases.ts"
 import type { Host } from "./Hosts.ts"
 import { makeFindings } from "./Reckoning.ts"
 import type { Remote } from "./Remote.ts"
-import { moment, until } from "./Until.ts"
+import { long, moment, until } from "./Until.ts"
 
 type Verb = "cancel" | "pause" | "resume" | "retry"
 
@@ -108,10 +108,13 @@ export const startOperators = ({ count = 3, eyes, hosts, random }: OperatorsOpti
 }
 
 /** A call that was begun before the answer may still be on its way to the other side for so long, milliseconds. */
-const onItsWay = 3_000
+const onItsWay = long ? 3_000 : 6_000
 
-/** The word to the other host is on its way for so long at most, while both are busy, milliseconds. */
-const heardAfter = 250
+/**
+ * The word to the other host is on its way for so long at most, while both are busy, milliseconds. With other tests beside it
+ * a host may wait longer for a processor.
+ */
+const heardAfter = long ? 250 : 1_500
 
 /**
  * What was answered was obeyed: of a canceled task nothing begins any more, of a paused one nothing until it is resumed, by

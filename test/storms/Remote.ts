@@ -29,7 +29,9 @@ export interface Remote {
   readonly arrived: (id: string) => Promise<void>
   /** Requests for this id are done and not answered until it is released. */
   readonly hold: (id: string) => () => void
-  /** From now on it loses nothing and takes no time. */
+  /** Requests for this id are lost before they are done, until it is called off. */
+  readonly lose: (id: string) => () => void
+  /** From now on it loses nothing by chance and takes no time. */
   readonly calm: () => void
   readonly close: () => Promise<void>
 }
@@ -40,6 +42,7 @@ export const startRemote = async ({ lost = 0, random, slow }: RemoteOptions): Pr
   const arrivals = new Map<string, () => void>()
   const seen = new Set<string>()
   const held = new Map<string, Promise<void>>()
+  const losing = new Set<string>()
   const refused = new Map<string, number>()
   const came = new Map<string, Array<number>>()
   let requests = 0
@@ -57,7 +60,7 @@ export const startRemote = async ({ lost = 0, random, slow }: RemoteOptions): Pr
     requests++
     came.set(id, [...came.get(id) ?? [], performance.now()])
     const fate = calm ? 1 : random()
-    if (fate < lost / 2) {
+    if (fate < lost / 2 || losing.has(id)) {
       request.socket.destroy()
       return
     }
@@ -101,6 +104,10 @@ export const startRemote = async ({ lost = 0, random, slow }: RemoteOptions): Pr
         if (seen.has(id)) resolve()
         else arrivals.set(id, resolve)
       }),
+    lose: (id) => {
+      losing.add(id)
+      return () => void losing.delete(id)
+    },
     calm: () => {
       calm = true
     },

@@ -43,7 +43,7 @@ export const stormRules = [
 const childrenOf = (rule: string): number => stormRules.find(({ name }) => name === rule)?.then.length ?? 0
 
 /** What an event says follows from its id, so that it is the same when it is sent again. */
-const structuredOf = (kind: RuleKind, id: string) => {
+export const structuredOf = (kind: RuleKind, id: string) => {
   const n = Number(id.slice(id.lastIndexOf("-") + 1))
   // What another event says of a thing ends what is held of it.
   const thing = kind === "held" ? `thing ${n % 4}` : "nothing"

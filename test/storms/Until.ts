@@ -51,3 +51,13 @@ export const seed = Number(process.env["SYRIS_TEST_SEED"] ?? Date.now() % 1_000_
 /** How a walk over statements goes on: the short form takes every third one, on each side others, and others each time. */
 export const stride = long ? 1 : 3
 export const first = (side: "request" | "answer"): number => 1 + (side === "request" ? seed : seed + 1) % stride
+
+/**
+ * One of each of so many equal parts of what was counted: where the short form of a walk kills. How many there are differs a
+ * little from time to time, so the last one is followed by the first of all, which is there always: for a walk that has
+ * reached none.
+ */
+export const sample = (counted: number, parts: number, random: () => number): ReadonlyArray<number> => [
+  ...new Set(Array.from({ length: parts }, (_, part) => 1 + Math.floor((part + random()) * counted / parts))),
+  1
+]

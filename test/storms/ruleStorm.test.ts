@@ -48,7 +48,7 @@ describe("rules on two hosts that are killed under load", () => {
     const homes = [folder("rules-one"), folder("rules-two")]
     const database = await makeDatabase()
     const remote = await startRemote({ random, lost: 0.02, slow: { share: 0.1, maximumMs: 200 } })
-    const kills = long ? 60 : 3
+    const kills = long ? 60 : 2
     try {
       await database.query(outsideTable)
       const begin = (home: string) =>
@@ -67,11 +67,11 @@ describe("rules on two hosts that are killed under load", () => {
       }
       const load = startLoad({
         host: either,
-        inFlight: 12,
+        inFlight: long ? 12 : 8,
         name: "r",
         next: () => ruleKinds[Math.floor(random() * ruleKinds.length)] ?? "plain",
         send: sendRuleEvent,
-        pause: 5,
+        pause: long ? 5 : 20,
         room: async () => {
           await until("room for another event", async () => {
             const [row] = await database.query<{ n: number }>("select count(*)::int as n from work where not parked")
@@ -92,7 +92,11 @@ describe("rules on two hosts that are killed under load", () => {
         void begun.ready.then(() => hosts[which] === begun && up.add(which), () => {})
       }
       await Promise.all(hosts.map(({ ready }) => ready))
-      await until("a flood", () => load.failed() !== undefined || load.acknowledged.length >= 50 * kills, 60_000)
+      await until(
+        "a flood",
+        () => load.failed() !== undefined || load.acknowledged.length >= Math.max(150, 50 * kills),
+        60_000
+      )
       await load.finish()
       await quiet(database)
       const { broken, ...reckoned } = await reckonRules(database, remote, load.acknowledged)

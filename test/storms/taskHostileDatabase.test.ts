@@ -24,6 +24,9 @@ interface Storm {
   readonly operators: Operators
 }
 
+/** Most tasks that are open at once. */
+const openAtOnce = long ? 60 : 24
+
 /** Two hosts, a load for both and operators; what rages is up to `use`. Then all is reckoned, and the hosts are well. */
 const rage = async (
   name: string,
@@ -41,15 +44,15 @@ const rage = async (
     )
     const load = startLoad({
       host: () => Promise.resolve(hosts[Math.floor(random() * hosts.length)] as Host),
-      inFlight: 8,
+      inFlight: long ? 8 : 4,
       name: "t",
       next: nextShape(random),
       send: sendTask(random),
       pause: 20,
       room: async () => {
         await until("room for another task", async () => {
-          const rows = await eyes.query("select 1 from work where not parked limit 60")
-          return rows.length < 60
+          const rows = await eyes.query(`select 1 from work where not parked limit ${openAtOnce}`)
+          return rows.length < openAtOnce
         }, 120_000)
       }
     })
@@ -72,7 +75,6 @@ const rage = async (
       })
     )
     assert.strictEqual(settled, load.acknowledged.length)
-    assert.isAbove(settled, 20)
     assert.strictEqual(duplicates, 0)
     const { "tool.refused": _, ...others } = figures.failed_tasks
     assert.deepEqual(others, {}, "what the host's own database took from a task is done again")
@@ -96,8 +98,8 @@ const goesOn = async (load: Load<Shape>) => {
   const before = load.acknowledged.length
   await until("work to go on", () => {
     if (load.failed() !== undefined) throw new Hopeless("The load has ended.", { cause: load.failed() })
-    return load.acknowledged.length > before + 15
-  }, 60_000)
+    return load.acknowledged.length > before + (long ? 15 : 10)
+  }, 120_000)
 }
 
 describe("a hostile database under many tasks", () => {
@@ -105,9 +107,12 @@ describe("a hostile database under many tasks", () => {
     const database = await makeDatabase()
     try {
       await rage("connections cut", database.url, database, async ({ load }, random) => {
-        const end = performance.now() + (long ? 300_000 : 5_000)
+        const end = performance.now() + (long ? 300_000 : 2_000)
         let cuts = 0
-        while (performance.now() < end) {
+        await until("enough of both", async () => {
+          if (load.failed() !== undefined) throw new Hopeless("The load has ended.", { cause: load.failed() })
+          // A slow machine gets through less meanwhile, and is given its time.
+          if (performance.now() > end && cuts > 15) return load.acknowledged.length > 20
           await moment(100 + random() * 300)
           const share = random()
           const cut = await database.query(
@@ -118,15 +123,14 @@ describe("a hostile database under many tasks", () => {
                ${long ? "" : "and not (state = 'active' and query like '%with open as materialized%')"}`
           ).catch(() => [])
           cuts += cut.length
-        }
-        // A slow machine gets through less meanwhile.
-        await until("enough work", () => load.failed() !== undefined || load.acknowledged.length > 20, 60_000)
+          return false
+        }, long ? 400_000 : 100_000)
         return `${cuts} connections`
       })
     } finally {
       await database.close()
     }
-  }, long ? 600_000 : 150_000)
+  }, long ? 600_000 : 300_000)
 
   it("is killed, or shut down at once, and started again", async () => {
     const home = folder("task-db")
@@ -151,5 +155,5 @@ describe("a hostile database under many tasks", () => {
       await server.stop()
       fs.rmSync(home, { recursive: true, force: true })
     }
-  }, long ? 900_000 : 150_000)
+  }, long ? 900_000 : 400_000)
 })

@@ -79,6 +79,18 @@ const tools = ({ outside, texts }: typeof Options.Type) => {
         throw new ToolRefused(what === undefined ? "The door is stuck: oil the hinges." : read(what))
       }
     }),
+    // Files of every kind, some of which a browser would run.
+    defineTool({
+      name: "house.print",
+      description: "Print what there is on paper.",
+      input: Schema.Struct({}),
+      output: message,
+      ...looks,
+      run: async (_, { artifact }) => {
+        for (const { data, mediaType, name } of papers) await artifact(data, { name, mediaType })
+        return { message: `${papers.length} papers.` }
+      }
+    }),
     defineTool({
       name: "parcel.send",
       description: "Send a parcel, and lose it on the way.",
@@ -108,6 +120,26 @@ const tools = ({ outside, texts }: typeof Options.Type) => {
     })
   ]
 }
+
+const script = `globalThis.printed = true; document.title = "printed"`
+const papers: ReadonlyArray<{ readonly name: string; readonly mediaType: string; readonly data: string | Uint8Array }> =
+  [
+    { name: "diary.txt", mediaType: "text/plain", data: "All is quiet.\n" },
+    { name: "letter.html", mediaType: "text/html", data: `<!doctype html><h1>A letter</h1><script>${script}</script>` },
+    {
+      name: "drawing.svg",
+      mediaType: "image/svg+xml",
+      data: `<svg xmlns="http://www.w3.org/2000/svg"><script>${script}</script></svg>`
+    },
+    {
+      name: "stamp.png",
+      mediaType: "image/png",
+      data: Buffer.from(
+        "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==",
+        "base64"
+      )
+    }
+  ]
 
 const endless = (texts: string) => async (_: unknown, { progress, signal }: JobContext): Promise<never> => {
   progress({ percent: 62, message: left(texts, "photographs", "31 of 50 photographs") })
@@ -140,6 +172,7 @@ export default definePlugin({
       { name: "water", tool: "water.heat", patterns: [/heat (?<what>\S+)/] },
       { name: "look", tool: "house.look", patterns: [/look around/], input: () => ({}) },
       { name: "hear", tool: "house.hear", patterns: [/hear (?<what>\S+)/] },
+      { name: "print", tool: "house.print", patterns: [/print it/], input: () => ({}) },
       { name: "refuse", tool: "house.refuse", patterns: [/refuse/, /refuse (?<what>\S+)/] },
       { name: "parcel", tool: "parcel.send", patterns: [/send (?<what>\S+)/] },
       { name: "bake", tool: "oven.bake", patterns: [/bake/], input: () => ({}) }
@@ -150,11 +183,12 @@ export default definePlugin({
       {
         name: "cellar",
         trust: "trusted",
-        receive: ({ signal }) => {
+        receive: ({ connected, signal }) => {
           // An empty text: its plug is in.
           if (left(options.texts, "cellar", "out") !== "") {
             throw saying(options.texts, "cellar", "The cellar does not answer: is its plug in?")
           }
+          connected()
           return new Promise((resolve) => signal.addEventListener("abort", () => resolve()))
         }
       }
