@@ -85,7 +85,8 @@ const commonTypes: ReadonlyArray<string> = [
   "task.step_started",
   "task.step_succeeded"
 ]
-const rarerTypes = `type not in (${commonTypes.map((type) => `'${type}'`).join(", ")})`
+const listed = (values: ReadonlyArray<string>): string => `(${values.map((value) => `'${value}'`).join(", ")})`
+const rarerTypes = `type not in ${listed(commonTypes)}`
 const isRarer = (type: string | undefined): type is string => type !== undefined && !commonTypes.includes(type)
 
 /** The outcomes that have an index: what went well, or is only told, is most of the rows (migrations/0012). */
@@ -154,7 +155,7 @@ const make = Effect.gen(function*() {
       // The second part lets the planner take an index that has not all rows.
       ...(index === "type" ? [sql`a.type = ${filter.type}`, sql.literal(`a.${rarerTypes}`)] : []),
       ...(index === "outcome"
-        ? [sql`a.outcome = ${filter.outcome}`, sql.literal("a.outcome in ('failure', 'suppressed')")]
+        ? [sql`a.outcome = ${filter.outcome}`, sql.literal(`a.outcome in ${listed(rarerOutcomes)}`)]
         : []),
       ...(index === "tool" ? [sql`a.tool = ${filter.tool}`] : [])
     ]

@@ -8,6 +8,7 @@ import { contains, inStep, type Looked, mayBeId, search, type SearchPage, type S
 import type { MessageEvent } from "../contract/Event.ts"
 import type { EventRow } from "../contract/Rows.ts"
 import { isUuid } from "../database/Ids.ts"
+import { makeIdsWithin } from "../database/IdTimes.ts"
 
 export interface EventFilter {
   readonly channel?: string
@@ -87,19 +88,13 @@ const isSearch = ({ actor_id, channel, connector_id, text, thread_id, trace_id }
 
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
+  const idsWithin = yield* makeIdsWithin
   const columns = sql.literal(eventColumns)
 
-  // The id begins with the time: it finds the partition. A minute covers clocks that differ.
   const indexed = (filter: EventFilter, before: string | undefined) => [
     ...(filter.trace_id === undefined ? [] : [sql`e.trace_id    =  ${filter.trace_id}::uuid`]),
     ...(filter.thread_id === undefined ? [] : [sql`e.thread_id   =  ${filter.thread_id}`]),
-    ...(filter.since === undefined ? [] : [
-      sql`e.event_id    >= uuid_floor(${filter.since}::timestamptz - interval '1 minute')`
-    ]),
-    ...(filter.until === undefined ? [] : [
-      sql`e.event_id    <  uuid_floor(${filter.until}::timestamptz + interval '1 minute')`
-    ]),
-    ...(before === undefined ? [] : [sql`e.event_id < ${before}::uuid`])
+    ...idsWithin("e.event_id", { ...filter, before })
   ]
 
   /** Over a row that is called `row`. */

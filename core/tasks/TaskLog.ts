@@ -21,6 +21,7 @@ import { inStep, type Looked, search, type SearchPage, type Step as SearchStep }
 import { TaskStatus } from "../contract/Enums.ts"
 import type { Step, Task } from "../contract/Task.ts"
 import { isUuid } from "../database/Ids.ts"
+import { makeIdsWithin } from "../database/IdTimes.ts"
 import { endedTask } from "./TaskState.ts"
 
 export interface TaskFilter {
@@ -118,6 +119,7 @@ const toStep = ({ checkpoint, input, ...row }: StepRow): Step => ({
 
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
+  const idsWithin = yield* makeIdsWithin
 
   const columns = sql.literal(`
     t.task_id, t.trace_id, t.trigger_event_id, t.thread_id, t.name, t.kind, t.definition, t.input, t.status, t.priority,
@@ -136,20 +138,6 @@ const make = Effect.gen(function*() {
       from steps s
       where s.task_id = t.task_id
     ) s`)
-
-  // The id begins with the time: it finds the partition. A minute covers clocks that differ.
-  const ids = (column: "t.task_id" | "w.work_id", filter: TaskFilter, before: string | undefined) => {
-    const id = sql.literal(column)
-    return [
-      ...(before === undefined ? [] : [sql`${id} < ${before}::uuid`]),
-      ...(filter.since === undefined
-        ? []
-        : [sql`${id} >= uuid_floor(${filter.since}::timestamptz - interval '1 minute')`]),
-      ...(filter.until === undefined
-        ? []
-        : [sql`${id} <  uuid_floor(${filter.until}::timestamptz + interval '1 minute')`])
-    ]
-  }
 
   const statusesIn = ({ status }: TaskFilter): ReadonlyArray<TaskStatus> | undefined =>
     status === undefined ? undefined : statusesOf(status, TaskStatus.literals, endedTask)
@@ -180,7 +168,7 @@ const make = Effect.gen(function*() {
     sql`
       select t.*
       from tasks t
-      where ${sql.and([...where(filter), ...ids("t.task_id", filter, before)])}
+      where ${sql.and([...where(filter), ...idsWithin("t.task_id", { ...filter, before })])}
       order by t.task_id desc
       limit ${limit}`
 
@@ -190,7 +178,7 @@ const make = Effect.gen(function*() {
       select t.*
       from (select w.work_id
             from work w
-            where ${sql.and([sql`w.kind = 'task'`, ...ids("w.work_id", filter, before)])}
+            where ${sql.and([sql`w.kind = 'task'`, ...idsWithin("w.work_id", { ...filter, before })])}
             order by w.work_id desc
             offset 0) o
            cross join lateral (select t.* from tasks t
@@ -202,7 +190,9 @@ const make = Effect.gen(function*() {
     const next = sql`
       select t.*
       from tasks t
-      where ${sql.and([...bounds(filter), ...ids("t.task_id", filter, step.after?.task_id ?? before)])}
+      where ${
+      sql.and([...bounds(filter), ...idsWithin("t.task_id", { ...filter, before: step.after?.task_id ?? before })])
+    }
       order by t.task_id desc
       limit ${step.rows}`
     return sql<FoundRow>`

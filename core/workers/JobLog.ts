@@ -19,6 +19,7 @@ import {
 import { JobStatus } from "../contract/Enums.ts"
 import type { Job } from "../contract/Job.ts"
 import { isUuid } from "../database/Ids.ts"
+import { makeIdsWithin } from "../database/IdTimes.ts"
 import { jobColumns, jobWork, type SelectedJob, toJob } from "../pipeline/JobRows.ts"
 import { endedStatuses } from "./JobState.ts"
 
@@ -41,23 +42,21 @@ export class JobLog extends Context.Service<JobLog, {
   static readonly layer = Layer.effect(JobLog, Effect.suspend(() => make))
 }
 
+/** A page of them, in rows. */
+interface Asking {
+  readonly filter: JobFilter
+  readonly before: string | undefined
+  readonly limit: number
+}
+
 const isEnded = (status: JobStatus): boolean => endedStatuses.includes(status)
 
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
+  const idsWithin = yield* makeIdsWithin
 
   const columns = sql.literal(jobColumns)
   const work = sql.literal(jobWork)
-
-  // The id begins with the time: it finds the partition. A minute covers clocks that differ.
-  const ids = (column: "j.job_id" | "w.work_id", { since, until }: JobFilter, before: string | undefined) => {
-    const id = sql.literal(column)
-    return [
-      ...(before === undefined ? [] : [sql`${id} < ${before}::uuid`]),
-      ...(since === undefined ? [] : [sql`${id} >= uuid_floor(${since}::timestamptz - interval '1 minute')`]),
-      ...(until === undefined ? [] : [sql`${id} <  uuid_floor(${until}::timestamptz + interval '1 minute')`])
-    ]
-  }
 
   const where = ({ kind, since, trace_id, until }: JobFilter) => [
     ...(kind === undefined ? [] : [sql`j.kind = ${kind}`]),
@@ -66,7 +65,7 @@ const make = Effect.gen(function*() {
     ...(until === undefined ? [] : [sql`j.created_at <  ${until}`])
   ]
 
-  const newest = (filter: JobFilter, before: string | undefined, limit: number, status?: JobStatus) =>
+  const newest = ({ before, filter, limit }: Asking, status?: JobStatus) =>
     sql`
       select j.*
       from jobs j
@@ -74,40 +73,30 @@ const make = Effect.gen(function*() {
       sql.and([
         ...(status === undefined ? [] : [sql`j.status = ${status}`]),
         ...where(filter),
-        ...ids("j.job_id", filter, before)
+        ...idsWithin("j.job_id", { ...filter, before })
       ])
     }
       order by j.job_id desc
       limit ${limit}`
 
   /** As many of each as there may be of all: the index of the statuses has each of them in order. */
-  const newestOf = (
-    filter: JobFilter,
-    before: string | undefined,
-    limit: number,
-    statuses: ReadonlyArray<JobStatus>
-  ) =>
+  const newestOf = (asking: Asking, statuses: ReadonlyArray<JobStatus>) =>
     sql`
       select j.*
       from (${
-      statuses.map((status) => sql`(${newest(filter, before, limit, status)})`)
+      statuses.map((status) => sql`(${newest(asking, status)})`)
         .reduce((all, one) => sql`${all} union all ${one}`)
     }) j
       order by j.job_id desc
-      limit ${limit}`
+      limit ${asking.limit}`
 
   // From `work` to `jobs`, whatever the planner thinks of their sizes: `offset 0` keeps it to the order.
-  const newestOpen = (
-    filter: JobFilter,
-    before: string | undefined,
-    limit: number,
-    statuses: ReadonlyArray<JobStatus>
-  ) =>
+  const newestOpen = ({ before, filter, limit }: Asking, statuses: ReadonlyArray<JobStatus>) =>
     sql`
       select j.*
       from (select w.work_id
             from work w
-            where ${sql.and([sql`w.kind = 'job'`, ...ids("w.work_id", filter, before)])}
+            where ${sql.and([sql`w.kind = 'job'`, ...idsWithin("w.work_id", { ...filter, before })])}
             order by w.work_id desc
             offset 0) o
            cross join lateral (select j.* from jobs j
@@ -123,9 +112,10 @@ const make = Effect.gen(function*() {
     const statuses = filter.status === undefined
       ? undefined
       : statusesOf(filter.status, JobStatus.literals, isEnded)
+    const asking = { filter, before, limit: limit + 1 }
     const found = statuses === undefined
-      ? newest(filter, before, limit + 1)
-      : (statuses.some(isEnded) ? newestOf : newestOpen)(filter, before, limit + 1, statuses)
+      ? newest(asking)
+      : (statuses.some(isEnded) ? newestOf : newestOpen)(asking, statuses)
     const rows = yield* sql<SelectedJob>`
       select ${columns}
       from (${found}) j ${work}

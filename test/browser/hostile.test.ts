@@ -14,6 +14,7 @@ import { allOf, harm, hostileTexts, shows, startThief, type Thief } from "./Host
 import { signIn } from "./Login.ts"
 import { askedFor, pageHouse, type PageHouse, settled } from "./PageHouse.ts"
 import { huge, plant, type Screen, whisperOf } from "./Planted.ts"
+import { goOn, isWhole } from "./Screens.ts"
 
 const lacking = missing()
 
@@ -29,17 +30,6 @@ const opening = `(async () => {
 })()`
 
 const heading = (page: Page): Locator => page.getByRole("heading", { level: 1 })
-/** As after a click on a link. */
-const goOn = (page: Page, to: string): Promise<void> =>
-  page.evaluate((to) => (globalThis as any).history.pushState(null, "", to), to)
-
-const isWhole = async (page: Page): Promise<void> => {
-  await heading(page).waitFor()
-  await page.getByRole("status").filter({ hasText: /^Live$/ }).waitFor()
-  // What a screen asks for is asked once it is drawn.
-  await page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
-  await page.locator("main [aria-busy=true]").first().waitFor({ state: "detached" })
-}
 
 describe.skipIf(lacking.length > 0)(`text from outside, in the operator's page${loudly(lacking)}`, () => {
   let browser: TestBrowser

@@ -3,7 +3,6 @@
  * keyboard and a screen reader as far as axe-core can tell, nothing of it is wider than the phone, and no error is in the
  * console. The pictures are in `dist/screenshots/`.
  */
-import type { Page } from "playwright-core"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { loudly } from "../servers/ServerProcess.ts"
 import { violationsOf } from "./axe.ts"
@@ -12,15 +11,8 @@ import { furnish, manyRows } from "./Furnished.ts"
 import { putRight } from "./GoodDay.ts"
 import { signIn } from "./Login.ts"
 import { pageHouse, type PageHouse } from "./PageHouse.ts"
+import { goOn, isWhole } from "./Screens.ts"
 import { shoot } from "./Shots.ts"
-
-/** What has nothing more to ask for: no part says that it is busy, and the stream is there. */
-const isWhole = async (page: Page): Promise<void> => {
-  await page.getByRole("status").filter({ hasText: /^Live$/ }).waitFor()
-  // What a screen asks for is asked once it is drawn.
-  await page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
-  await page.locator("main [aria-busy=true]").first().waitFor({ state: "detached" })
-}
 
 const lacking = missing()
 
@@ -91,7 +83,7 @@ describe.skipIf(lacking.length > 0)(`the screens of the operator's page${loudly(
     const address = `${house.origin}/plugins/dashboard${await at()}`
     // The page goes on by itself, as after a click on a link, wherever a heading tells the one screen from the other.
     if (name !== "Now" && typeof heading === "string") {
-      await page.evaluate((to) => (globalThis as any).history.pushState(null, "", to), address)
+      await goOn(page, address)
     } else await page.goto(address)
     await page.getByRole("heading", { level: 1, name: heading }).waitFor()
     await isWhole(page)

@@ -4,7 +4,10 @@
  */
 import type { Answer, Host } from "./Hosts.ts"
 import { type Kind, eventOf } from "./StormPlugin.ts"
-import { moment } from "./Until.ts"
+import { long, moment } from "./Until.ts"
+
+/** The short form sends no more than it has to: what happens under a blow counts, not how much is done. */
+export const light = long ? {} : { inFlight: 12, pause: 10 }
 
 export interface Acknowledged<What extends string = Kind> {
   readonly id: string

@@ -4,20 +4,14 @@
  */
 import { assert, describe, it } from "vitest"
 import * as fs from "node:fs"
-import { type Eyes, look, makeDatabase, startServer } from "./Databases.ts"
+import { type Eyes, look, makeDatabase, sparesClaims, startServer } from "./Databases.ts"
 import { folder, type Host, startHost } from "./Hosts.ts"
-import { type Load, startLoad } from "./Load.ts"
+import { light, type Load, startLoad } from "./Load.ts"
 import { type Side, startProxy } from "./Proxy.ts"
 import { quiet, type Reckoned, reckon } from "./Reckoning.ts"
 import { type Remote, startRemote } from "./Remote.ts"
 import { eventOf, kinds, outsideTable, writeStorm } from "./StormPlugin.ts"
 import { first, Hopeless, long, makeRandom, moment, seed, stride, until } from "./Until.ts"
-
-/** The short form sends no more than it has to: what is done under a blow counts, not how much. */
-const light = long ? {} : { inFlight: 12, pause: 10 }
-
-/** A claim whose answer is lost is found forgotten after 30 s: for the long form. */
-const sparesClaims = long ? "" : "and not (state = 'active' and query like '%with open as materialized%')"
 
 const healthy = (host: Host) => until("a healthy host", async () => (await host.get("/health")).status === "healthy")
 

@@ -8,7 +8,7 @@ import { assert, describe, it } from "vitest"
 import * as fs from "node:fs"
 import { type Eyes, look, makeDatabase, startServer } from "./Databases.ts"
 import { beginHost, endHosts, folder, type Host, type HostPlace, startHost } from "./Hosts.ts"
-import { type Acknowledged, type Load, startLoad } from "./Load.ts"
+import { type Acknowledged, light, type Load, startLoad } from "./Load.ts"
 import { quiet, type Reckoned, reckon } from "./Reckoning.ts"
 import { type Remote, startRemote } from "./Remote.ts"
 import { eventOf, kinds, outsideTable, writeStorm } from "./StormPlugin.ts"
@@ -20,9 +20,6 @@ interface Storm {
   readonly kills: number
   readonly remote: Remote
 }
-
-/** The short form sends no more than it has to: what a kill interrupts counts, not how much is done in between. */
-const light = long ? {} : { inFlight: 12, pause: 10 }
 
 interface Raged {
   readonly host: Host

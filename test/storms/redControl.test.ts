@@ -7,7 +7,7 @@ import { assert, describe, it } from "vitest"
 import * as fs from "node:fs"
 import { makeDatabase } from "./Databases.ts"
 import { beginHost, endHosts, folder } from "./Hosts.ts"
-import { startLoad } from "./Load.ts"
+import { light, startLoad } from "./Load.ts"
 import { quiet } from "./Reckoning.ts"
 import { startRemote } from "./Remote.ts"
 import { eventOf, type Kind, outsideTable, writeStorm } from "./StormPlugin.ts"
@@ -27,7 +27,7 @@ describe("the same storm without the safety", () => {
       await starting.ready
       const load = startLoad({
         host: () => starting.ready,
-        ...long ? {} : { inFlight: 12, pause: 10 },
+        ...light,
         next: (n) => someKinds[n % someKinds.length] ?? "plain"
       })
       for (let kill = 0; kill < (long ? 4 : 2); kill++) {

@@ -7,7 +7,7 @@
  */
 import { assert, describe, it } from "vitest"
 import * as fs from "node:fs"
-import { type Eyes, look, makeDatabase, startServer } from "./Databases.ts"
+import { type Eyes, look, makeDatabase, sparesClaims, startServer } from "./Databases.ts"
 import { endHosts, folder, type Host, startHost } from "./Hosts.ts"
 import { type Load, startLoad } from "./Load.ts"
 import { disobeyed, type Operators, startOperators } from "./Operator.ts"
@@ -120,7 +120,7 @@ describe("a hostile database under many tasks", () => {
              where datname = current_database() and application_name = 'syris' and pid <> pg_backend_pid()
                and random() < ${share < 0.2 ? 1 : share}
                -- A claim whose answer is lost is found forgotten after 30 s.
-               ${long ? "" : "and not (state = 'active' and query like '%with open as materialized%')"}`
+               ${sparesClaims}`
           ).catch(() => [])
           cuts += cut.length
           return false
