@@ -7,6 +7,7 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { promisify } from "node:util"
+import { until } from "../storms/Until.ts"
 import { freePort, missingPrograms, pathOf, type ServerProcess, startServer } from "./ServerProcess.ts"
 
 export interface MosquittoOptions {
@@ -43,7 +44,7 @@ export interface Mosquitto {
   readonly stop: () => Promise<void>
   /** Again on the same port. */
   readonly start: () => Promise<void>
-  /** SIGKILL. */
+  /** SIGKILL, once all that it has acknowledged is in its file: it acknowledges before it writes. */
   readonly kill: () => Promise<void>
   readonly log: () => string
   /** Down, and its folder gone. */
@@ -67,13 +68,14 @@ const configuration = (folder: string, port: number, { users, persistence }: Mos
     "user root",
     "log_dest stderr",
     "log_type all",
+    `pid_file ${folder}/pid`,
     ...(users === undefined
       ? ["allow_anonymous true"]
       : ["allow_anonymous false", `password_file ${folder}/passwords`]),
     ...(persistence === false ? [] : [
       "persistence true",
       `persistence_location ${folder}/`,
-      // Written at every change, so that SIGKILL loses nothing either.
+      // Written soon after every change.
       "autosave_on_changes true",
       "autosave_interval 1"
     ])
@@ -121,6 +123,13 @@ export const startMosquitto = async (options: MosquittoOptions = {}): Promise<Mo
     log += server?.said() ?? ""
     server = undefined
   }
+  // What it holds is written whole, under another name first: once the file is there again, all that was acknowledged is in it.
+  const saved = async (): Promise<void> => {
+    if (options.persistence === false || server?.running() !== true) return
+    fs.rmSync(`${folder}/mosquitto.db`, { force: true })
+    process.kill(Number(fs.readFileSync(`${folder}/pid`, "utf8")), "SIGUSR1")
+    await until("the broker to save", () => fs.existsSync(`${folder}/mosquitto.db`))
+  }
   const close = async (): Promise<void> => {
     await Promise.all([...listeners].map((listener) => listener.close()))
     await down("kill")
@@ -146,7 +155,10 @@ export const startMosquitto = async (options: MosquittoOptions = {}): Promise<Mo
     },
     stop: () => down("stop"),
     start,
-    kill: () => down("kill"),
+    kill: async () => {
+      await saved()
+      await down("kill")
+    },
     log: () => log + (server?.said() ?? ""),
     close
   }
