@@ -3,12 +3,13 @@
  *
  * Row values come and go as they are (snake_case from column to wire), timestamps as `Date`, `bigint` as BigInt.
  */
-import { PgClient } from "@effect/sql-pg"
+import type { PgClient } from "@effect/sql-pg"
 import { Effect, Layer, Redacted, Schema } from "effect"
 import { Migrator, SqlClient } from "effect/sql"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
+import { layerClient } from "./Client.ts"
 
 export class DatabaseError extends Schema.TaggedError<DatabaseError>()("DatabaseError", {
   detail: Schema.String,
@@ -50,7 +51,7 @@ export const poolSize = 10
 export const layerPool = (
   connection: Connection
 ): Layer.Layer<PgClient.PgClient | SqlClient.SqlClient, DatabaseError> =>
-  PgClient.layer({
+  layerClient({
     ...connection,
     applicationName: "syris",
     maxConnections: poolSize,

@@ -3,6 +3,7 @@
  *
  * - Nothing is answered before its commit.
  * - Alone, a write does not wait: the first one starts at once, what arrives meanwhile is the next batch.
+ * - Two writes of the same thing never share one: the statement would see neither of them done, and tell both.
  * - A row that the database refuses fails alone: its batch is tried again one by one.
  * - After a lost connection the same batch is sent again, so the statement must be harmless to repeat: rows keep their
  *   ids, and a repeat finds its own rows (docs/adr/0003).
@@ -35,13 +36,20 @@ const reconnect = Schedule.min([Schedule.exponential("50 millis"), Schedule.spac
   Schedule.upTo({ duration: "15 seconds" })
 )
 
-/**
- * Makes a writer. `commit` answers one result per item, in order, after its commit. `atOnce`: so many batches may be under way
- * at the same time, for items that don't depend on one another: while the database has one, the next is made here.
- */
+export interface Options<Item> {
+  /** What an item writes, by its id. Those that write the same go one after the other. Default: each writes something else. */
+  readonly writes?: (item: Item) => string
+  /**
+   * So many batches may be under way at the same time, for items that don't depend on one another: while the database has one,
+   * the next is made here. Default 1.
+   */
+  readonly atOnce?: number
+}
+
+/** Makes a writer. `commit` answers one result per item, in order, after its commit. */
 export const make = <Item, A, E, R>(
   commit: (items: ReadonlyArray<Item>) => Effect.Effect<ReadonlyArray<A>, E, R>,
-  atOnce = 1
+  { atOnce = 1, writes }: Options<Item> = {}
 ): Effect.Effect<(item: Item) => Effect.Effect<A, E | SqlError.SqlError>, never, R> =>
   Effect.map(Effect.context<R>(), (context) => {
     const run = Effect.runForkWith(context)
@@ -68,14 +76,27 @@ export const make = <Item, A, E, R>(
       }
     })
 
+    const take = () => {
+      const written = new Set<string>()
+      const batch: typeof waiting = []
+      const rest: typeof waiting = []
+      for (const entry of waiting) {
+        const what = writes?.(entry.item)
+        if (batch.length === maximumBatch || (what !== undefined && written.has(what))) rest.push(entry)
+        else batch.push(entry)
+        if (what !== undefined) written.add(what)
+      }
+      waiting = rest
+      return batch
+    }
+
     const drain = Effect.gen(function*() {
       while (true) {
-        const batch = waiting.slice(0, maximumBatch)
+        const batch = take()
         if (batch.length === 0) {
           busy--
           return
         }
-        waiting = waiting.slice(maximumBatch)
         yield* write(batch)
       }
     })

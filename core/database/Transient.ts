@@ -2,7 +2,6 @@
  * Which database errors pass by themselves: a lost connection, a server that starts, stops or is full, a deadlock.
  * All of them ended the transaction or left its fate unknown; the same idempotent write may be sent again.
  */
-import { Effect } from "effect"
 import { SqlError } from "effect/sql"
 
 const passing = /^(08|57P|53|40|25006|58)/
@@ -34,10 +33,3 @@ export const isTransient = (error: unknown): boolean =>
 /** Of transactions that waited for one another this one was ended: nothing of it is there, and the same may be done again. */
 export const isRolledBack = (error: unknown): boolean =>
   SqlError.isSqlError(error) && codeOf(error.reason).startsWith("40")
-
-/**
- * Makes a failure of it again: on a lost connection a transaction's rollback fails, too, as a defect, and makes one of the error
- * that led to it. What retries a transaction, or answers for it, stands after this.
- */
-export const lostAsFailure = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | SqlError.SqlError, R> =>
-  Effect.catchDefect(self, (defect) => SqlError.isSqlError(defect) ? Effect.fail(defect) : Effect.die(defect))

@@ -7,7 +7,7 @@ import { HttpIncomingMessage, HttpServerRequest, HttpServerResponse } from "effe
 import { type HttpApiEndpoint, HttpApiError, HttpApiMiddleware } from "effect/http-api"
 import { SqlError } from "effect/sql"
 import { CursorInvalid } from "../audit/Page.ts"
-import { isTransient, lostAsFailure } from "../database/Transient.ts"
+import { isTransient } from "../database/Transient.ts"
 import { asSentences, explain } from "../plugin/Explain.ts"
 import { Redactor } from "../secrets/Redactor.ts"
 import { checkContentType, parseJson } from "./JsonBody.ts"
@@ -113,7 +113,7 @@ export const reading = <A, E, R>(
   self: Effect.Effect<A, E, R>
 ): Effect.Effect<A, Exclude<E, SqlError.SqlError | CursorInvalid> | ReadingProblem, R> =>
   Effect.catch(
-    lostAsFailure(self),
+    self,
     (error): Effect.Effect<never, Exclude<E, SqlError.SqlError | CursorInvalid> | ReadingProblem> => {
       if (isCursorInvalid(error)) return Effect.fail(problem("request.cursor", error.message))
       if (!SqlError.isSqlError(error)) return Effect.fail(error as Exclude<E, SqlError.SqlError | CursorInvalid>)

@@ -389,24 +389,27 @@ export class Intake extends Context.Service<Intake, {
 
       const store = (intent: Intent) => intent.task === undefined ? storeEvent(intent) : storeTask(intent)
 
-      const decideEvent = yield* GroupCommit.make(Effect.fnUntraced(function*(claimed: ReadonlyArray<Claimed>) {
-        const intents = claimed.map(({ intent }) => intent)
-        const rows: ReadonlyArray<AcceptedRow> = yield* write(decideStatement, intents, claimed.map(claimRow))
-        yield* wake.wake
-        const decided = new Map(rows.map((row) => [row.event_id, row]))
-        const calls = new Map(
-          intents.flatMap(({ call, event: { event_id } }) =>
-            call === undefined || decided.has(event_id) ? [] : [[event_id, call.tool_call_id] as const]
+      const decideEvent = yield* GroupCommit.make(
+        Effect.fnUntraced(function*(claimed: ReadonlyArray<Claimed>) {
+          const intents = claimed.map(({ intent }) => intent)
+          const rows: ReadonlyArray<AcceptedRow> = yield* write(decideStatement, intents, claimed.map(claimRow))
+          yield* wake.wake
+          const decided = new Map(rows.map((row) => [row.event_id, row]))
+          const calls = new Map(
+            intents.flatMap(({ call, event: { event_id } }) =>
+              call === undefined || decided.has(event_id) ? [] : [[event_id, call.tool_call_id] as const]
+            )
           )
-        )
-        // Somebody else's by now; or decided in a statement whose answer was lost, where the call has the id that it has here.
-        if (calls.size > 0) {
-          for (const row of yield* sql.unsafe<OwnRow>(ownStatement, [[...calls.keys()], hostId])) {
-            if (row.claimed && calls.get(row.event_id) === row.tool_call_id) decided.set(row.event_id, row)
+          // Somebody else's by now; or decided in a statement whose answer was lost, where the call has the id that it has here.
+          if (calls.size > 0) {
+            for (const row of yield* sql.unsafe<OwnRow>(ownStatement, [[...calls.keys()], hostId])) {
+              if (row.claimed && calls.get(row.event_id) === row.tool_call_id) decided.set(row.event_id, row)
+            }
           }
-        }
-        return intents.map(({ event }) => decided.get(event.event_id))
-      }))
+          return intents.map(({ event }) => decided.get(event.event_id))
+        }),
+        { writes: ({ intent }) => intent.event.event_id }
+      )
 
       const decideTask = ({ fence, intent }: Claimed) =>
         writeTasks(decideTaskStatement, [intent], [claimRow({ fence, intent })], hostId).pipe(

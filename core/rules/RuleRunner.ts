@@ -14,7 +14,7 @@ import { AuditWake } from "../audit/AuditWake.ts"
 import type { EventRow, OwedRule } from "../contract/Rows.ts"
 import { ruleChannel } from "../contract/RuleChannel.ts"
 import { newId } from "../database/Ids.ts"
-import { isTransient, lostAsFailure } from "../database/Transient.ts"
+import { isTransient } from "../database/Transient.ts"
 import { Alarms } from "../health/Alarms.ts"
 import { HostLease } from "../health/HostLease.ts"
 import { madeEvent } from "../pipeline/MadeEvents.ts"
@@ -399,7 +399,6 @@ const make = Effect.gen(function*() {
 
   const run = (claims: ReadonlyArray<WorkRow>): Effect.Effect<void> =>
     decide(claims, { children: [] }).pipe(
-      lostAsFailure,
       // One of two that wait for one another was chosen, or the connection is new: nothing was written, or all of it.
       Effect.retry({ schedule: soon, while: isTransient }),
       Effect.flatMap(follow),

@@ -11,7 +11,7 @@ import { SqlClient, SqlError } from "effect/sql"
 import { Audit } from "../audit/Audit.ts"
 import { AuditWake } from "../audit/AuditWake.ts"
 import { digest } from "../database/Ids.ts"
-import { isRefusal, isTransient, lostAsFailure } from "../database/Transient.ts"
+import { isRefusal, isTransient } from "../database/Transient.ts"
 import { Alarms } from "../health/Alarms.ts"
 import { HostLease } from "../health/HostLease.ts"
 import { WorkQueue } from "../pipeline/WorkQueue.ts"
@@ -211,7 +211,7 @@ const make = Effect.gen(function*() {
     })
 
   const told = Effect.fnUntraced(function*(looked: ReturnType<typeof work>) {
-    const { broken, fired, schedules } = yield* lostAsFailure(sql.withTransaction(looked))
+    const { broken, fired, schedules } = yield* sql.withTransaction(looked)
     if (fired > 0 && schedules < atOnce) queue.wake()
     if (schedules > 0) yield* wake.wake
     yield* Effect.forEach(broken, raise, { discard: true })

@@ -3,6 +3,7 @@
  */
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Layer } from "effect"
+import { layerClient } from "../database/Client.ts"
 
 /** One for the loop, one for whoever changes a schedule meanwhile. */
 const most = 2
@@ -10,6 +11,6 @@ const most = 2
 export const layerOwnConnections = Layer.unwrap(
   Effect.map(
     PgClient.PgClient,
-    ({ config }) => PgClient.layer({ ...config, minConnections: 0, maxConnections: most, idleTimeout: "10 minutes" })
+    ({ config }) => layerClient({ ...config, minConnections: 0, maxConnections: most, idleTimeout: "10 minutes" })
   )
 )

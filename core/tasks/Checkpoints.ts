@@ -187,7 +187,7 @@ export class Checkpoints extends Context.Service<Checkpoints, {
 
       const write = yield* GroupCommit.make(
         (advances: ReadonlyArray<Advance>) => Effect.tap(writeAll(advances), () => wake.wake),
-        batchesAtOnce
+        { atOnce: batchesAtOnce, writes: ({ row }) => row.task_id }
       )
       return Checkpoints.of({ write, writeHere: (advance) => Effect.map(writeAll([advance]), ([mine]) => mine) })
     })

@@ -263,12 +263,6 @@ export class TaskCommands extends Context.Service<TaskCommands, {
       const inTransaction = (move: Move): Move<never> =>
         sql.withTransaction(move).pipe(
           Effect.provideService(SqlClient.SqlClient, sql),
-          // Where the connection is lost with a refusal, the rollback fails as a defect and makes one of the refusal.
-          Effect.catchDefect((defect) =>
-            defect instanceof TaskMoveRefused || defect instanceof TaskNotFound
-              ? Effect.fail(defect)
-              : Effect.die(defect)
-          ),
           Effect.retry({ schedule: Schedule.exponential("20 millis"), times: 3, while: isRolledBack })
         )
       return TaskCommands.of({

@@ -3,7 +3,7 @@
  * tool wrote is committed with the call's outcome or not at all.
  */
 import { Context, Deferred, Effect, Fiber, type Semaphore } from "effect"
-import { SqlClient, SqlError } from "effect/sql"
+import { SqlClient, type SqlError } from "effect/sql"
 import { isTransient } from "../database/Transient.ts"
 
 export interface OutcomeTransaction {
@@ -44,10 +44,7 @@ export const make = Effect.fnUntraced(function*(room: Semaphore.Semaphore) {
       yield* Deferred.succeed(ready, yield* Effect.context<never>())
       const final = yield* Deferred.await(last)
       return final === undefined ? yield* Effect.fail(new RolledBack()) : yield* final.run
-    }))).pipe(
-      // A rollback over a lost connection is a defect to the client; here it is the lost connection.
-      Effect.catchDefect((defect) => SqlError.isSqlError(defect) ? Effect.fail(defect) : Effect.die(defect))
-    )
+    })))
 
   const open = Effect.gen(function*() {
     if (opened !== undefined) return yield* Deferred.await(opened)

@@ -170,35 +170,39 @@ export class ToolLedger extends Context.Service<ToolLedger, {
       const wake = yield* AuditWake
       const { hostId } = yield* HostLease
 
-      const attempt = yield* GroupCommit.make(Effect.fnUntraced(function*(asked: ReadonlyArray<AttemptRequest>) {
-        // Asked twice in the same breath it is one attempt, and told once.
-        const requests = [...new Map(asked.map((request) => [request.tool_call_id, request])).values()]
-        const rows = yield* sql.unsafe<AttemptedRow>(attemptStatement, [
-          JSON.stringify(
-            requests.map((
-              { approved = false, deadline_ms, fence, policy_version, steers = false, tool_call_id, work_id }
-            ) => ({
-              approved,
-              deadline_ms,
-              fence,
-              policy_version,
-              steers,
-              tool_call_id,
-              work_id
-            }))
-          ),
-          hostId,
-          toldLists(requests.map(({ row, tool_call_id }) => ({ ...row, tool_call_id })))
-        ])
-        yield* wake.wake
-        const found = new Map(rows.map((row) => [row.tool_call_id, row]))
-        const missing = requests.filter((request) => !found.has(request.tool_call_id))
-        if (missing.length > 0) {
-          const own = yield* sql.unsafe<AttemptedRow>(attemptedStatement, [JSON.stringify(missing), hostId])
-          for (const row of own) found.set(row.tool_call_id, row)
-        }
-        return asked.map((request) => found.get(request.tool_call_id))
-      }))
+      // A statement moves a call once: what is asked twice in the same breath finds what the first has done.
+      const oneMove = { writes: ({ tool_call_id }: Held) => tool_call_id }
+
+      const attempt = yield* GroupCommit.make(
+        Effect.fnUntraced(function*(requests: ReadonlyArray<AttemptRequest>) {
+          const rows = yield* sql.unsafe<AttemptedRow>(attemptStatement, [
+            JSON.stringify(
+              requests.map((
+                { approved = false, deadline_ms, fence, policy_version, steers = false, tool_call_id, work_id }
+              ) => ({
+                approved,
+                deadline_ms,
+                fence,
+                policy_version,
+                steers,
+                tool_call_id,
+                work_id
+              }))
+            ),
+            hostId,
+            toldLists(requests.map(({ row, tool_call_id }) => ({ ...row, tool_call_id })))
+          ])
+          yield* wake.wake
+          const found = new Map(rows.map((row) => [row.tool_call_id, row]))
+          const missing = requests.filter((request) => !found.has(request.tool_call_id))
+          if (missing.length > 0) {
+            const own = yield* sql.unsafe<AttemptedRow>(attemptedStatement, [JSON.stringify(missing), hostId])
+            for (const row of own) found.set(row.tool_call_id, row)
+          }
+          return requests.map((request) => found.get(request.tool_call_id))
+        }),
+        oneMove
+      )
 
       const settleAll = Effect.fnUntraced(function*(outcomes: ReadonlyArray<Outcome>) {
         const left = leftParameters(outcomes)
@@ -236,8 +240,9 @@ export class ToolLedger extends Context.Service<ToolLedger, {
         return outcomes.map((outcome) => found.has(outcome.tool_call_id))
       })
 
-      const settle = yield* GroupCommit.make((outcomes: ReadonlyArray<Outcome>) =>
-        Effect.tap(settleAll(outcomes), () => wake.wake)
+      const settle = yield* GroupCommit.make(
+        (outcomes: ReadonlyArray<Outcome>) => Effect.tap(settleAll(outcomes), () => wake.wake),
+        oneMove
       )
       const settleHere = (outcome: Outcome) => Effect.map(settleAll([outcome]), ([mine]) => mine === true)
 

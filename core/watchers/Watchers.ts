@@ -13,7 +13,7 @@ import { Audit } from "../audit/Audit.ts"
 import { AuditWake } from "../audit/AuditWake.ts"
 import { newId } from "../database/Ids.ts"
 import { Notifications } from "../database/Notifications.ts"
-import { isTransient, lostAsFailure } from "../database/Transient.ts"
+import { isTransient } from "../database/Transient.ts"
 import { Alarms } from "../health/Alarms.ts"
 import { Health } from "../health/Health.ts"
 import { HostLease } from "../health/HostLease.ts"
@@ -86,7 +86,6 @@ const make = Effect.gen(function*() {
       return true
     })).pipe(
       Effect.provideService(SqlClient.SqlClient, sql),
-      lostAsFailure,
       Effect.retry({ schedule: Schedule.spaced("500 millis"), times: 10, while: isTransient })
     )
     if (settled) yield* auditWake.wake

@@ -178,11 +178,7 @@ const make = Effect.gen(function*() {
   const cancel: JobCommands["Service"]["cancel"] = (job_id, reason) =>
     sql.withTransaction(cancelJob(job_id, reason, audit.row)).pipe(
       Effect.asVoid,
-      Effect.provideService(SqlClient.SqlClient, sql),
-      // Where the connection is lost with a refusal, the rollback fails as a defect and makes one of the refusal.
-      Effect.catchDefect((defect) =>
-        defect instanceof JobMoveRefused || defect instanceof JobNotFound ? Effect.fail(defect) : Effect.die(defect)
-      )
+      Effect.provideService(SqlClient.SqlClient, sql)
     )
 
   return JobCommands.of({ start, cancel })

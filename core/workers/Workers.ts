@@ -15,7 +15,7 @@ import { Audit } from "../audit/Audit.ts"
 import { AuditWake } from "../audit/AuditWake.ts"
 import type { Trust } from "../contract/Enums.ts"
 import { Notifications } from "../database/Notifications.ts"
-import { isTransient, lostAsFailure } from "../database/Transient.ts"
+import { isTransient } from "../database/Transient.ts"
 import { HostLease } from "../health/HostLease.ts"
 import { WorkQueue, type WorkRow } from "../pipeline/WorkQueue.ts"
 import { type RegisteredJob, Registry } from "../plugin/Registry.ts"
@@ -106,7 +106,6 @@ const make = Effect.gen(function*() {
   /** Writes a move under the claim, as soon as the database is there. */
   const write = (job: HeldJob, move: Move) =>
     withSql(moveJob(job, hostId, move)).pipe(
-      lostAsFailure,
       Effect.retry({
         schedule: Schedule.spaced("500 millis"),
         times: stopping ? 4 : 60,
