@@ -334,7 +334,7 @@ describe.skipIf(lacking.length > 0)(`rarer ways of the operator's page${loudly(l
         await open(at, narrow)
         await gone(narrow.locator("main [aria-busy=true]").first())
         assert.isAtMost(await narrow.evaluate("document.documentElement.scrollWidth"), 320, at)
-        if (at === "/schedules") await narrow.getByText(/, 07:30:00$/).waitFor()
+        if (at === "/schedules") await narrow.getByText(/(^|, )07:30:00$/).waitFor()
       }
       const [bar, ground] = await Promise.all(
         [".waterfall-bar", "body"].map((what) =>
