@@ -50,7 +50,7 @@ export const rowOf = async (host: TestHost, watcher_id: string): Promise<Row> =>
   return row
 }
 
-export const until = async <A>(what: string, ask: () => A | Promise<A>, ms = 15_000): Promise<NonNullable<A>> => {
+export const until = async <A>(what: string, ask: () => A | Promise<A>, ms = 30_000): Promise<NonNullable<A>> => {
   const end = performance.now() + ms
   while (true) {
     const answer = await ask()

@@ -168,9 +168,12 @@ describe("two hosts on one database", () => {
     await until("the first to begin", () => ran.length === 1)
     const first = await idOf(one)
     const two = await start(plugin(2))
-    await two.sql`update hosts set lease_until = clock_timestamp() - interval '1 second' where host_id = ${first}`
     await makeDue(two, "eye.held")
-    await until("the second to take over", async () => (await rowOf(two, "eye.held")).state?.by === 2)
+    await until("the second to take over", async () => {
+      // It lives, and would renew it.
+      await two.sql`update hosts set lease_until = clock_timestamp() - interval '1 second' where host_id = ${first}`
+      return (await rowOf(two, "eye.held")).state?.by === 2
+    })
     over.open()
     await tick(two, "system.heartbeat")
     assert.deepEqual((await rowOf(two, "eye.held")).state, { by: 2 })
