@@ -10,7 +10,7 @@ const services = Layer.provideMerge(Notifications.layer, layerTestDatabase)
 /** Waits for something that happens by itself. */
 const until = <A>(look: () => A | undefined | false) =>
   Effect.gen(function*() {
-    for (const end = Date.now() + 10_000; Date.now() < end;) {
+    for (const end = Date.now() + 30_000; Date.now() < end;) {
       const found = look()
       if (found !== undefined && found !== false) return found
       yield* Effect.sleep("2 millis")

@@ -34,7 +34,7 @@ const query = (text: string, ...values: ReadonlyArray<unknown>) =>
 /** Waits for something that happens by itself, looking as often as that. */
 const until = <A, E, R>(look: Effect.Effect<A, E, R>, holds: (found: A) => boolean) =>
   Effect.gen(function*() {
-    for (const end = Date.now() + 10_000;;) {
+    for (const end = Date.now() + 30_000;;) {
       const found = yield* look
       if (holds(found)) return found
       if (Date.now() > end) return yield* Effect.die(new Error(`Still ${JSON.stringify(found)}`))

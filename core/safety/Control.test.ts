@@ -71,7 +71,7 @@ const rowsOf = Effect.fnUntraced(function*(type: string) {
 /** Asks until it is so. */
 const until = (what: string, look: () => boolean) =>
   Effect.gen(function*() {
-    for (const end = Date.now() + 10_000; Date.now() < end;) {
+    for (const end = Date.now() + 30_000; Date.now() < end;) {
       if (look()) return
       yield* Effect.sleep("2 millis")
     }

@@ -173,7 +173,7 @@ export const openWorld = async ({ decide, tasks = [], weaken }: WorldOptions = {
   await query("create table effects (key text)")
 
   const quiet = async () => {
-    const end = performance.now() + 5_000
+    const end = performance.now() + 30_000
     for (let calm = 0; calm < 16;) {
       const before = activity
       await turn()

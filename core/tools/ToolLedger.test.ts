@@ -685,7 +685,7 @@ describe("after the death of a host, another one", () => {
   }
 
   const until = async <A>(look: () => Promise<A>, holds: (found: A) => boolean): Promise<A> => {
-    const end = Date.now() + 10_000
+    const end = Date.now() + 30_000
     for (let found = await look();; found = await look()) {
       if (holds(found)) return found
       if (Date.now() > end) throw new Error(`Still ${JSON.stringify(found)}`)

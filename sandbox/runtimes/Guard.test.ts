@@ -25,7 +25,7 @@ const membersOf = (group: string): ReadonlyArray<string> =>
   fs.readdirSync("/proc").filter((name) => /^\d+$/.test(name) && groupOf(name) === group)
 
 const until = async (holds: () => boolean): Promise<void> => {
-  const end = performance.now() + 10_000
+  const end = performance.now() + 30_000
   while (!holds()) {
     if (performance.now() > end) assert.fail("It did not come to that.")
     await new Promise((resolve) => setTimeout(resolve, 10))
