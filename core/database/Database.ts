@@ -100,7 +100,7 @@ const unreachable = (cause: unknown): DatabaseError =>
   })
 
 /** What lies under all: `connect ECONNREFUSED 127.0.0.1:5432`, `database "x" does not exist`. */
-const rootOf = (error: unknown): string => {
+export const rootOf = (error: unknown): string => {
   let root = error
   while (root instanceof Error && root.cause instanceof Error) root = root.cause
   const { code, message } = root as NodeJS.ErrnoException

@@ -2,18 +2,11 @@
  * A database that can only be read: every transaction of its sessions is, so a replay that would write is refused by the
  * server itself.
  */
-import { PgClient } from "@effect/sql-pg"
+import type { PgClient } from "@effect/sql-pg"
 import { Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql"
-import { type Connection, DatabaseError } from "../database/Database.ts"
-
-/** What lies under an error: `connect ECONNREFUSED 127.0.0.1:5432`. */
-const rootOf = (error: unknown): string => {
-  let root = error
-  while (root instanceof Error && root.cause instanceof Error) root = root.cause
-  const { code, message } = root as NodeJS.ErrnoException
-  return message || code || "it gave no reason"
-}
+import { layerClient } from "../database/Client.ts"
+import { type Connection, DatabaseError, rootOf } from "../database/Database.ts"
 
 /** The newest schema that the records are read by. */
 const schema = 7
@@ -32,7 +25,7 @@ const checkSchema = Effect.gen(function*() {
 export const layerReadOnly = (
   connection: Connection
 ): Layer.Layer<PgClient.PgClient | SqlClient.SqlClient, DatabaseError> =>
-  PgClient.layer({
+  layerClient({
     ...connection,
     applicationName: "syris replay",
     maxConnections: 2,

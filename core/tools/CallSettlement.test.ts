@@ -16,6 +16,7 @@ import { Pipeline } from "../pipeline/Pipeline.ts"
 import { definePlugin, defineTool, Schema, ToolRefused, ToolUnknown } from "../plugin/index.ts"
 import { Settings } from "../plugin/Settings.ts"
 import { layerTestDatabase } from "../testing/TestDatabase.ts"
+import { untilHolds } from "../../test/storms/Until.ts"
 import { CallSettlement, type Verdict } from "./CallSettlement.ts"
 import { ToolLedger } from "./ToolLedger.ts"
 
@@ -81,20 +82,11 @@ interface Left {
 const leave = async (text: string): Promise<Left> => {
   ending = "unknown"
   const event = await runtime.runPromise(Effect.flatMap(Pipeline, (one) => one.submit({ channel: "chat", text })))
-  const [call] = await until(
+  const [call] = await untilHolds(
     () => query("select tool_call_id from tool_calls where event_id = $1 and status = 'unknown'", event.event_id),
     (rows) => rows.length > 0
   )
   return { ...event, tool_call_id: call?.["tool_call_id"] }
-}
-
-const until = async <A>(look: () => Promise<A>, holds: (found: A) => boolean): Promise<A> => {
-  const end = Date.now() + 30_000
-  for (let found = await look();; found = await look()) {
-    if (holds(found)) return found
-    if (Date.now() > end) throw new Error(`Still ${JSON.stringify(found, (_, value) => `${value}`)}`)
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
 }
 
 const settled = ({ event_id, trace_id }: Left) =>
@@ -102,7 +94,7 @@ const settled = ({ event_id, trace_id }: Left) =>
 
 /** The host of these tests may find a forgotten claim in that moment, and look at the call for its part. */
 const settledInTheEnd = ({ tool_call_id }: Left) =>
-  until(async () => tagOf(await settle(tool_call_id, { outcome: "happened" })), (tag) => tag === "settled")
+  untilHolds(async () => tagOf(await settle(tool_call_id, { outcome: "happened" })), (tag) => tag === "settled")
 
 const callOf = async ({ tool_call_id }: Left) =>
   (await query("select * from tool_calls where tool_call_id = $1", tool_call_id))[0]
@@ -133,7 +125,7 @@ describe("the operator says of an unknown call that it", () => {
       Exit.succeed({ tool_call_id: left.tool_call_id, trace_id: left.trace_id, status: "succeeded" as const })
     )
     assert.deepInclude(await callOf(left), { status: "succeeded", open_attempts: 0, output: null, error: null })
-    await until(() => workOf(left), (row) => row === undefined)
+    await untilHolds(() => workOf(left), (row) => row === undefined)
     assert.deepEqual(await settled(left), { lane: "fast", outcome: "succeeded", reply: "bell.ring was done." })
     const row = { actor: "operator", outcome: "happened", note: "I heard it" }
     assert.deepEqual(await told(left), [
@@ -148,7 +140,7 @@ describe("the operator says of an unknown call that it", () => {
     const call = await callOf(left)
     assert.deepInclude(call, { status: "failed", open_attempts: 0 })
     assert.deepInclude(call?.["error"], { code: "tool.not_done", retryable: false })
-    await until(() => workOf(left), (row) => row === undefined)
+    await untilHolds(() => workOf(left), (row) => row === undefined)
     const { outcome, reply } = await settled(left)
     assert.deepEqual([outcome, reply], ["failed", "bell.ring was not done: It was not done, as the operator says."])
   })
@@ -164,7 +156,7 @@ describe("the operator says of an unknown call that it", () => {
     assert.isAtLeast(due.getTime(), new Date(before?.["quiet_at"]).getTime())
     // As if it were quiet.
     await query("update work set due_at = now() where work_id = $1", left.event_id)
-    await until(() => settled(left), ({ outcome }) => outcome === "succeeded")
+    await untilHolds(() => settled(left), ({ outcome }) => outcome === "succeeded")
     assert.strictEqual(keys.at(-1), key)
     assert.deepInclude(await callOf(left), { status: "succeeded", attempts: 2, open_attempts: 0 })
     assert.strictEqual((await told(left)).length, 2)
@@ -175,10 +167,10 @@ describe("the operator says of an unknown call that it", () => {
     ending = "refused"
     await settle(left.tool_call_id, { outcome: "retry" })
     await query("update work set due_at = now() where work_id = $1", left.event_id)
-    await until(() => workOf(left), (row) => row?.["parked"] === true)
+    await untilHolds(() => workOf(left), (row) => row?.["parked"] === true)
     assert.deepInclude(await callOf(left), { status: "unknown", attempts: 2 })
     assert.strictEqual(tagOf(await settle(left.tool_call_id, { outcome: "not_happened" })), "settled")
-    await until(() => settled(left), ({ outcome }) => outcome === "failed")
+    await untilHolds(() => settled(left), ({ outcome }) => outcome === "failed")
   })
 })
 
@@ -202,7 +194,7 @@ describe("the operator is told", () => {
       ])
       assert.sameMembers(exits.map(tagOf), ["settled", "CallNotUnknown"])
       const expected = tagOf(exits[0]) === "settled" ? "succeeded" : "failed"
-      await until(() => settled(left), ({ outcome }) => outcome === expected)
+      await untilHolds(() => settled(left), ({ outcome }) => outcome === expected)
       assert.strictEqual((await callOf(left))?.["status"], expected)
       assert.strictEqual((await told(left)).length, 2)
     }
@@ -226,7 +218,7 @@ describe("the operator is told", () => {
     assert.deepEqual(await told(left), [])
     await query("update hosts set lease_until = now() where host_id = $1", host_id)
     await settledInTheEnd(left)
-    await until(() => settled(left), ({ outcome }) => outcome === "succeeded")
+    await untilHolds(() => settled(left), ({ outcome }) => outcome === "succeeded")
   })
 
   it("once: a host that stood still and gives the call to a person after that does not make it wait again", async () => {
@@ -251,7 +243,7 @@ describe("the operator is told", () => {
       Effect.flatMap(ToolLedger, (ledger) => ledger.putOff(held, "person")).pipe(Effect.provide(late))
     )
     assert.notStrictEqual((await workOf(left))?.["parked"], true)
-    await until(() => settled(left), ({ outcome }) => outcome === "succeeded")
+    await untilHolds(() => settled(left), ({ outcome }) => outcome === "succeeded")
   })
 
   it("one thing, and one thing happens, when a host takes the call up in the same moment", async () => {
@@ -270,12 +262,12 @@ describe("the operator is told", () => {
       seen.add(tag)
       assert.include(["settled", "CallBusy"], tag)
       if (tag === "CallBusy") {
-        await until(
+        await untilHolds(
           () => settle(left.tool_call_id, { outcome: "happened" }).then(tagOf),
           (next) => next === "settled"
         )
       }
-      await until(() => settled(left), ({ outcome }) => outcome === "succeeded")
+      await untilHolds(() => settled(left), ({ outcome }) => outcome === "succeeded")
       assert.deepInclude(await callOf(left), { status: "succeeded", attempts: 1 })
       assert.strictEqual((await told(left)).length, 2)
       assert.isUndefined(await workOf(left))

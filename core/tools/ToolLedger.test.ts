@@ -40,6 +40,7 @@ import { Standing } from "../safety/Standing.ts"
 import { Redactor } from "../secrets/Redactor.ts"
 import { SecretsStore } from "../secrets/SecretsStore.ts"
 import { newDatabase } from "../testing/TestDatabase.ts"
+import { untilHolds } from "../../test/storms/Until.ts"
 import { Artifacts } from "./Artifacts.ts"
 import { Binding } from "./Binding.ts"
 import { CallPlanner } from "./CallPlanner.ts"
@@ -684,15 +685,6 @@ describe("after the death of a host, another one", () => {
     }
   }
 
-  const until = async <A>(look: () => Promise<A>, holds: (found: A) => boolean): Promise<A> => {
-    const end = Date.now() + 30_000
-    for (let found = await look();; found = await look()) {
-      if (holds(found)) return found
-      if (Date.now() > end) throw new Error(`Still ${JSON.stringify(found)}`)
-      await new Promise((resolve) => setTimeout(resolve, 10))
-    }
-  }
-
   /** A call of this tool in flight on a host that is dead now; the effect may or may not have happened. */
   const orphan = async (tool: keyof typeof kinds, deadlineMs: number): Promise<Call & { readonly key: string }> => {
     const dead = await startHost()
@@ -709,8 +701,8 @@ describe("after the death of a host, another one", () => {
     const call = await orphan(tool, deadlineMs)
     return { call, inbox: await startInbox() }
   }
-  const settled = (call: Call) => until(() => stateOf(call), ({ owed }) => owed === null)
-  const parked = (call: Call) => until(() => stateOf(call), ({ owed }) => owed?.parked === true)
+  const settled = (call: Call) => untilHolds(() => stateOf(call), ({ owed }) => owed === null)
+  const parked = (call: Call) => untilHolds(() => stateOf(call), ({ owed }) => owed?.parked === true)
 
   for (const tool of ["t.read", "t.transactional", "t.keyed"] as const) {
     it(`repeats ${tool} at once, under the same key`, async () => {
@@ -730,7 +722,7 @@ describe("after the death of a host, another one", () => {
   it("does not take a refusal of the repeat for the end while the first attempt could land", async () => {
     refuses = true
     const { call, inbox } = await recover("t.keyed", 60_000)
-    await until(() => told(call), (rows) => rows.length === 4)
+    await untilHolds(() => told(call), (rows) => rows.length === 4)
     refuses = false
     assert.deepEqual(await told(call), ["attempted", "unknown", "attempted", "unknown"])
     assert.deepInclude(await stateOf(call), { status: "unknown", attempts: 2, open_attempts: 2 })
@@ -741,9 +733,9 @@ describe("after the death of a host, another one", () => {
   it("asks about a probed call once all is quiet, and believes that it was done", async () => {
     answer = "done"
     const { call, inbox } = await recover("t.probed", 700)
-    await until(() => stateOf(call), ({ owed: row, status }) => status === "unknown" && row?.claimed_by === null)
+    await untilHolds(() => stateOf(call), ({ owed: row, status }) => status === "unknown" && row?.claimed_by === null)
     assert.deepEqual(asked, [], "before it was quiet")
-    await until(() => inbox.look(), () => asked.length > 0)
+    await untilHolds(() => inbox.look(), () => asked.length > 0)
     assert.deepInclude(await settled(call), { status: "succeeded", attempts: 1, outcome: "succeeded" })
     assert.deepEqual(ran, [])
     assert.deepEqual(asked, [call.key])
@@ -763,7 +755,7 @@ describe("after the death of a host, another one", () => {
   it("neither ends nor repeats a probed call that nobody knows about", async () => {
     answer = "unknown"
     const { call, inbox } = await recover("t.probed")
-    const waiting = await until(() => stateOf(call), ({ owed: row }) => row !== null && row.tries > 0)
+    const waiting = await untilHolds(() => stateOf(call), ({ owed: row }) => row !== null && row.tries > 0)
     assert.deepInclude(waiting, { status: "unknown", attempts: 1, outcome: null })
     assert.deepEqual(ran, [])
     await query("update work set tries = 8, due_at = now() where work_id = $1", call.event_id)

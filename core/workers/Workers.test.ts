@@ -6,17 +6,10 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { testHost, type TestHost, type TestHostOptions } from "../testing/TestHost.ts"
+import { untilHolds } from "../../test/storms/Until.ts"
 import bench from "./testPlugins/bench.ts"
 
 /** Waits for something that happens by itself. */
-const until = async <A>(look: () => Promise<A> | A, holds: (found: A) => boolean): Promise<A> => {
-  for (const end = Date.now() + 30_000;;) {
-    const found = await look()
-    if (holds(found)) return found
-    if (Date.now() > end) throw new Error(`Still ${JSON.stringify(found)}`)
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
-}
 
 const hosts: Array<TestHost> = []
 const folders: Array<string> = []
@@ -39,7 +32,7 @@ const start = async (options: TestHostOptions = {}) => {
       select * from jobs where trace_id = ${trace_id} order by job_id`
     return found ?? { ended_at: null }
   }
-  const ended = (trace_id: string) => until(() => job(trace_id), (found) => found["ended_at"] !== null)
+  const ended = (trace_id: string) => untilHolds(() => job(trace_id), (found) => found["ended_at"] !== null)
   const ask = (kind: string, input: unknown = {}, more: object = {}) =>
     host.send(`run ${kind} ${JSON.stringify({ input, ...more })}`)
   return { host, folder, mark, marked, job, ended, ask }
@@ -143,7 +136,7 @@ describe("a job", () => {
       assert.strictEqual(outcome, "succeeded", reply)
     }
     const first = await ask("wait")
-    await until(() => marked("waiting"), (count) => count === 1)
+    await untilHolds(() => marked("waiting"), (count) => count === 1)
     const second = await ask("wait")
     const third = await ask("wait")
     assert.deepInclude(await job(second.trace_id), { status: "queued", attempt: 0 })
@@ -156,7 +149,7 @@ describe("a job", () => {
     assert.deepInclude(await ended(first.trace_id), { status: "canceled", attempt: 1, output: null })
     assert.include(await host.auditTypes(first.trace_id), "worker.job_canceled")
     // Its place is free: the third has its turn.
-    await until(() => marked("waiting"), (count) => count === 2)
+    await untilHolds(() => marked("waiting"), (count) => count === 2)
     mark("go")
     assert.deepInclude(await ended(third.trace_id), { status: "succeeded", attempt: 1 })
     assert.lengthOf(await host.sql`select 1 from work`, 0)
@@ -166,7 +159,7 @@ describe("a job", () => {
     const { ask, ended, host, mark, marked } = await start()
     const running = await ask("wait")
     const queued = await ask("wait")
-    await until(() => marked("waiting"), (count) => count === 1)
+    await untilHolds(() => marked("waiting"), (count) => count === 1)
     await host.send("pause")
     mark("go")
     assert.deepInclude(await ended(running.trace_id), { status: "succeeded" }, "what runs goes on")
@@ -189,7 +182,7 @@ describe("a job", () => {
     for (const jobs of [2, 3]) {
       await careful.ask("wait")
       await careful.host.send("approve")
-      await until(() => careful.host.sql`select 1 from jobs`, (found) => found.length === jobs)
+      await untilHolds(() => careful.host.sql`select 1 from jobs`, (found) => found.length === jobs)
     }
     careful.mark("go")
     await careful.host.stop()

@@ -5,6 +5,7 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { type TestHost, testHost } from "../testing/TestHost.ts"
 import { makeDatabase, type OwnDatabase } from "../watchers/TestWatchers.ts"
+import { untilHolds } from "../../test/storms/Until.ts"
 import bench from "./testPlugins/bench.ts"
 
 let database: OwnDatabase
@@ -24,15 +25,6 @@ afterEach(async () => {
   hosts = []
 })
 
-const until = async <A>(look: () => Promise<A> | A, holds: (found: A) => boolean): Promise<A> => {
-  for (const end = Date.now() + 30_000;;) {
-    const found = await look()
-    if (holds(found)) return found
-    if (Date.now() > end) throw new Error(`Still ${JSON.stringify(found)}`)
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
-}
-
 const start = async (): Promise<TestHost> => {
   const host = await testHost({ databaseUrl: database.url, plugins: [bench({ folder })], timezone: "UTC" })
   hosts.push(host)
@@ -51,13 +43,13 @@ describe("a job whose host ends", () => {
   it("goes on in another host after a stop of its own, since it has another attempt", async () => {
     const first = await start()
     const { trace_id } = await first.send("run wait {}")
-    await until(() => marked("waiting"), (count) => count === 1)
+    await untilHolds(() => marked("waiting"), (count) => count === 1)
     await first.stop()
     hosts = []
     const second = await start()
-    await until(() => marked("waiting"), (count) => count === 2)
+    await untilHolds(() => marked("waiting"), (count) => count === 2)
     fs.writeFileSync(path.join(folder, "go"), "x")
-    const job = await until(() => jobOf(second, trace_id), ({ ended_at }) => ended_at !== null)
+    const job = await untilHolds(() => jobOf(second, trace_id), ({ ended_at }) => ended_at !== null)
     assert.deepInclude(job, { status: "succeeded", attempt: 2, output: { attempt: 2 } })
     assert.deepEqual(await workersTypes(second, trace_id), [
       "queued",
@@ -71,7 +63,7 @@ describe("a job whose host ends", () => {
   it("has failed where it has no other attempt, and whoever asked is told", async () => {
     const first = await start()
     const { trace_id } = await first.send("run once {}")
-    await until(() => marked("once"), (count) => count === 1)
+    await untilHolds(() => marked("once"), (count) => count === 1)
     await first.stop()
     hosts = []
     const second = await start()
@@ -88,19 +80,19 @@ describe("a job whose host ends", () => {
   it("is taken over from a host that is taken for dead, which writes nothing when it wakes", async () => {
     const first = await start()
     const { trace_id } = await first.send("run wait {}")
-    await until(() => marked("waiting"), (count) => count === 1)
+    await untilHolds(() => marked("waiting"), (count) => count === 1)
     const second = await start()
     // Nobody has heard of the first for a while.
     await second.sql`
       update hosts set ended_at = clock_timestamp(), end_proof = 'pid_gone'
       where host_id = (select claimed_by from work where kind = 'job')`
-    await until(() => marked("waiting"), (count) => count === 2)
+    await untilHolds(() => marked("waiting"), (count) => count === 2)
     const [holder] = await second
       .sql`select h.ended_at from work w join hosts h on h.host_id = w.claimed_by where w.kind = 'job'`
     assert.isNull(holder?.["ended_at"])
     // Both runs end: one of them is the job's.
     fs.writeFileSync(path.join(folder, "go"), "x")
-    const job = await until(() => jobOf(second, trace_id), ({ ended_at }) => ended_at !== null)
+    const job = await untilHolds(() => jobOf(second, trace_id), ({ ended_at }) => ended_at !== null)
     assert.deepInclude(job, { status: "succeeded", attempt: 2, output: { attempt: 2 } })
     await first.stop()
     hosts = [second]

@@ -29,6 +29,22 @@ export const until = async <A>(
   }
 }
 
+/** Looks until what is found holds, and answers it; says what was found last when the bound is over. */
+export const untilHolds = async <A>(
+  look: () => A | Promise<A>,
+  holds: (found: A) => boolean,
+  boundMs = 30_000
+): Promise<A> => {
+  for (const end = performance.now() + boundMs;;) {
+    const found = await look()
+    if (holds(found)) return found
+    if (performance.now() > end) {
+      throw new Error(`Still ${JSON.stringify(found, (_, value) => typeof value === "bigint" ? `${value}` : value)}`)
+    }
+    await moment(10)
+  }
+}
+
 /** A moment of so many milliseconds: the pause between two looks, or the random moment of a kill. */
 export const moment = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
