@@ -12,7 +12,7 @@ export interface TestProxy {
 }
 
 export interface Watching {
-  /** What the client says, before it is passed on; `false`: it is not. */
+  /** What the client says, before it is passed on; `false`: neither it nor anything that comes after it is. */
   readonly client?: (text: string, cut: () => void) => boolean | void
   /** What the server says. */
   readonly server?: (text: string, cut: () => void) => boolean | void
@@ -34,8 +34,10 @@ export const startProxy = async (
       sockets.add(socket.on("error", cut).on("close", () => sockets.delete(socket)))
     }
     const pass = (from: net.Socket, into: net.Socket, look: Watching["client"]): void => {
+      let refused = false
       from.on("data", (chunk: Buffer) => {
-        if (!frozen && look?.(chunk.toString("latin1"), cut) !== false) into.write(chunk)
+        refused ||= look?.(chunk.toString("latin1"), cut) === false
+        if (!frozen && !refused) into.write(chunk)
       })
       from.on("end", () => frozen || into.end())
     }
