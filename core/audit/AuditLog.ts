@@ -7,7 +7,7 @@
  *
  * A transactional tool that keeps its transaction open holds the stream back, never longer than its time-out.
  */
-import { Context, Effect, Layer, Semaphore, type Stream } from "effect"
+import { Context, Effect, Layer, Semaphore, type Scope, Stream } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import type { AuditEvent } from "../contract/AuditEvent.ts"
 import { isUuid } from "../database/Ids.ts"
@@ -55,12 +55,13 @@ export class AuditLog extends Context.Service<AuditLog, {
     page: PageRequest & { readonly newestFirst?: boolean }
   ) => Effect.Effect<SearchPage<AuditEvent>, CursorInvalid | SqlError.SqlError>
   /**
-   * Live rows in commit order, without a gap, from after `after` (an opaque id of an earlier row) or from now on.
-   * A database that is away delays the stream, it does not end it.
+   * Live rows in commit order, without a gap, from after `after` (an opaque id of an earlier row) or from now on: from when
+   * the stream is answered. A database that is away delays the stream, it does not end it.
    */
-  readonly stream: (filter: AuditFilter, after?: string) => Stream.Stream<
-    { readonly id: string; readonly event: AuditEvent },
-    CursorInvalid
+  readonly stream: (filter: AuditFilter, after?: string) => Effect.Effect<
+    Stream.Stream<{ readonly id: string; readonly event: AuditEvent }>,
+    CursorInvalid,
+    Scope.Scope
   >
 }>()("syris/audit/AuditLog") {
   static readonly layer = Layer.effect(AuditLog, Effect.suspend(() => make))

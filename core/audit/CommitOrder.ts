@@ -72,13 +72,14 @@ export const readPosition = (kind: string, id: string): Effect.Effect<Position, 
 const isRow = <Row extends Committed>(row: Final<Row>): row is Row & { readonly horizon: string } => row.commit !== null
 
 /**
- * From after the row with the id `after`, or from now on. A database that is away delays the stream, it does not end it.
+ * From after the row with the id `after`, or from now on: the stream that it answers misses nothing from this moment. A
+ * database that is away delays the stream, it does not end it.
  */
 export const inCommitOrder = <Row extends Committed, A>(
   { finalAfter, kind, listen, show, sql }: Source<Row, A>,
   after: string | undefined
-): Stream.Stream<A, CursorInvalid> =>
-  Stream.unwrap(Effect.gen(function*() {
+): Effect.Effect<Stream.Stream<A>, CursorInvalid, Scope.Scope> =>
+  Effect.gen(function*() {
     const woken = yield* listen
     const patiently = <B>(read: Effect.Effect<B, SqlError.SqlError>) =>
       read.pipe(Effect.retry(Schedule.spaced(pollInterval)), Effect.orDie)
@@ -114,4 +115,4 @@ export const inCommitOrder = <Row extends Committed, A>(
       }
     })
     return Stream.paginate(start, read)
-  }))
+  })

@@ -192,7 +192,7 @@ layer(services, { timeout: "60 seconds", excludeTestServices: true })("a search 
       let reads = 0
       const from = Buffer.from(`row:${last?.xid}:0`).toString("base64url")
       const followed = (rows: number) =>
-        audit.stream({ text: word }, from).pipe(
+        Stream.unwrap(audit.stream({ text: word }, from)).pipe(
           Stream.take(3),
           Stream.runCollect,
           Effect.map((found) => found.map(({ event }) => event.summary)),

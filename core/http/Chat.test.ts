@@ -1,5 +1,5 @@
 import { assert, describe, it, layer } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber, Schema, Scope } from "effect"
+import { Deferred, Effect, Exit, Fiber, Schedule, Schema, Scope } from "effect"
 import { SqlClient } from "effect/sql"
 import { ChatMessage } from "../contract/ChatMessage.ts"
 import { newId } from "../database/Ids.ts"
@@ -218,7 +218,11 @@ layer(layerScripted, { timeout: "60 seconds", excludeTestServices: true })("the 
         // The streams of the tests before may still be closing.
         yield* connect(`/${i % 2 === 0 ? "chat" : "audit"}/stream`).pipe(
           Scope.provide(open),
-          Effect.repeat({ until: ({ response }) => response.statusCode === 200, times: 1000 })
+          Effect.repeat({
+            until: ({ response }) => response.statusCode === 200,
+            schedule: Schedule.spaced("10 millis"),
+            times: 3_000
+          })
         )
       }
       const refused = yield* send("/chat/stream")

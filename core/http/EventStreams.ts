@@ -4,7 +4,7 @@
  * at once when the host stops.
  */
 import { NodeHttpServerRequest } from "@effect/platform-node"
-import { Context, Deferred, Effect, Layer, Schedule, Stream } from "effect"
+import { Context, Deferred, Effect, Layer, Schedule, type Scope, Stream } from "effect"
 import { type HttpServerRequest, HttpServerResponse } from "effect/http"
 import type { ServerResponse } from "node:http"
 import { problem, type Problem } from "./Problem.ts"
@@ -25,10 +25,13 @@ const pingEvery = "15 seconds"
 const retryAfter = 2000
 
 export class EventStreams extends Context.Service<EventStreams, {
-  /** Answers a request with a stream until the client goes, the stream ends or the host stops. */
+  /**
+   * Answers a request with a stream until the client goes, the stream ends or the host stops. The client gets the head of the
+   * answer once the stream has begun: whoever has it misses nothing of what happens from then on.
+   */
   readonly serve: (
     request: HttpServerRequest.HttpServerRequest,
-    events: Stream.Stream<ServerSentEvent>
+    events: Effect.Effect<Stream.Stream<ServerSentEvent>, never, Scope.Scope>
   ) => Effect.Effect<HttpServerResponse.HttpServerResponse, Problem<429> | Problem<503>>
   /** Ends all streams, and refuses new ones. */
   readonly stop: Effect.Effect<void>
@@ -40,6 +43,8 @@ export class EventStreams extends Context.Service<EventStreams, {
       const stopping = yield* Deferred.make<void>()
       const whileBehind = yield* makeWhileBehind
       let open = 0
+
+      const stopped = problem("server.stopping", "The host is stopping.")
 
       const send = Effect.fnUntraced(function*(response: ServerResponse, events: Stream.Stream<ServerSentEvent>) {
         const write = Effect.fnUntraced(function*(text: string) {
@@ -73,7 +78,7 @@ export class EventStreams extends Context.Service<EventStreams, {
 
       const serve: EventStreams["Service"]["serve"] = Effect.fnUntraced(function*(request, events) {
         if (Deferred.isDoneUnsafe(stopping)) {
-          return yield* Effect.fail(problem("server.stopping", "The host is stopping."))
+          return yield* Effect.fail(stopped)
         }
         if (request.method === "HEAD") {
           return HttpServerResponse.empty({ status: 200, headers: { "content-type": "text/event-stream" } })
@@ -86,10 +91,17 @@ export class EventStreams extends Context.Service<EventStreams, {
         open++
         traffic.stream(1)
         const response = NodeHttpServerRequest.toServerResponse(request) as ServerResponse
-        return yield* send(response, events).pipe(Effect.ensuring(Effect.sync(() => {
-          open--
-          traffic.stream(-1)
-        })))
+        return yield* Effect.raceFirst(
+          events,
+          Effect.andThen(Deferred.await(stopping), Effect.fail(stopped))
+        ).pipe(
+          Effect.flatMap((begun) => send(response, begun)),
+          Effect.scoped,
+          Effect.ensuring(Effect.sync(() => {
+            open--
+            traffic.stream(-1)
+          }))
+        )
       })
 
       return EventStreams.of({ serve, stop: Effect.asVoid(Deferred.succeed(stopping, undefined)) })

@@ -627,8 +627,8 @@ layer(
   it.effect("a flood is told to slow down", () =>
     Effect.gen(function*() {
       const answers = yield* Effect.all(
-        Array.from({ length: 60 }, () => send("/hooks/quiet", { token: false, body: "ping" })),
-        { concurrency: 10 }
+        Array.from({ length: 200 }, () => send("/hooks/quiet", { token: false, body: "ping" })),
+        { concurrency: 50 }
       )
       const refused = answers.find((answer) => answer.status === 429)
       assert.isDefined(refused)

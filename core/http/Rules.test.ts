@@ -5,6 +5,7 @@
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { definePlugin, defineTool, field, Schema } from "../plugin/index.ts"
 import { testHost, type TestHost } from "../testing/index.ts"
+import { computedMs } from "../../test/Cpu.ts"
 
 const door = definePlugin({
   name: "door",
@@ -25,16 +26,19 @@ const door = definePlugin({
   })
 })
 
+/** An hour that is not now, and not soon. */
+const far = (more: number) => String((new Date().getUTCHours() + 12 + more) % 24).padStart(2, "0")
+
 let host: TestHost
 beforeAll(async () => {
   host = await testHost({
     http: true,
     timezone: "UTC",
     plugins: [door()],
-    safety: { quietHours: [{ start: "03:00", end: "03:01" }] },
+    safety: { quietHours: [{ start: `${far(0)}:00`, end: `${far(0)}:01` }] },
     rules: [{ name: "porch light", when: field("content.text").eq("dark"), then: [{ emit: { text: "lamp on" } }] }]
   })
-  await ask("PUT", "/quiet-hours/night", { start: "04:00", end: "04:01", timezone: "UTC" })
+  await ask("PUT", "/quiet-hours/night", { start: `${far(1)}:00`, end: `${far(1)}:01`, timezone: "UTC" })
 }, 60_000)
 afterAll(() => host?.stop())
 
@@ -169,7 +173,7 @@ describe("rules over HTTP", () => {
   it("of the configuration whose quiet hours are not there ends the start", async () => {
     const quietHours = "config.2"
     const rules = [{ name: "r", when: field("content.text").eq("x"), then: [{ emit: {} }], quietHours }]
-    const safety = { quietHours: [{ start: "03:00", end: "03:01" }] }
+    const safety = { quietHours: [{ start: `${far(0)}:00`, end: `${far(0)}:01` }] }
     const said = await testHost({ rules, safety }).then((host) => host.stop(), String)
     assert.match(
       String(said),
@@ -613,11 +617,6 @@ describe("a rule that is only tried", () => {
     const trying = trial({ rule: rule("slow", { when }), events })
     let over = false
     void trying.finally(() => (over = true))
-    // What this thread computes between two turns of others, whatever else the machine does.
-    const computedMs = () => {
-      const { system, user } = process.threadCpuUsage()
-      return (user + system) / 1_000
-    }
     const began = computedMs()
     let longest = 0
     for (let at = began; !over; at = computedMs()) {

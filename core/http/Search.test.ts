@@ -1,5 +1,5 @@
 import { assert, layer } from "@effect/vitest"
-import { Effect, Layer, Redacted } from "effect"
+import { Effect, Layer, Redacted, Schedule } from "effect"
 import { SqlClient } from "effect/sql"
 import * as http from "node:http"
 import { SearchBounds } from "../audit/Search.ts"
@@ -183,7 +183,7 @@ layer(
       first.destroy()
       second.destroy()
       const again = yield* send("/export?kind=audit").pipe(
-        Effect.repeat({ until: ({ status }) => status === 200, times: 1_000 })
+        Effect.repeat({ until: ({ status }) => status === 200, schedule: Schedule.spaced("10 millis"), times: 3_000 })
       )
       assert.strictEqual(lines(again.text).at(-1).kind, "end")
       assert.strictEqual((yield* send("/export", { method: "HEAD" })).status, 200)

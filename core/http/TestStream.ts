@@ -37,8 +37,8 @@ export const connect = Effect.fnUntraced(function*(target: string, lastEventId?:
     (response) => Effect.sync(() => response.destroy())
   )
   response.on("error", () => {})
-  response.on("data", (chunk: Buffer) => {
-    text += chunk.toString()
+  response.setEncoding("utf8").on("data", (chunk: string) => {
+    text += chunk
     for (let end = text.indexOf("\n\n"); end !== -1; end = text.indexOf("\n\n")) {
       const lines = text.slice(0, end).split("\n")
       text = text.slice(end + 2)
@@ -52,7 +52,7 @@ export const connect = Effect.fnUntraced(function*(target: string, lastEventId?:
     Effect.callback<void>((resume) => {
       changed = () => found(seen) ? resume(Effect.void) : undefined
       changed()
-    }).pipe(Effect.timeout("10 seconds"))
+    }).pipe(Effect.timeout("30 seconds"))
   const frames = (count: number) =>
     Effect.map(until(() => seen.length >= count), (): ReadonlyArray<Frame> => seen.slice(0, count))
   return { frames, until, response, seen }

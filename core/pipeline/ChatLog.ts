@@ -3,7 +3,7 @@
  * `core/audit/CommitOrder.ts`). Replies to events are written by the database itself, in the transaction that settles
  * them (migrations/0003).
  */
-import { Context, Effect, Layer, Queue, type Stream } from "effect"
+import { Context, Effect, Layer, Queue, type Scope, Stream } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import {
   type Committed,
@@ -43,12 +43,13 @@ export class ChatLog extends Context.Service<ChatLog, {
     page: PageRequest
   ) => Effect.Effect<Page<ChatMessage>, CursorInvalid | SqlError.SqlError>
   /**
-   * Live messages in commit order, without a gap, from after `after` (an opaque id of an earlier one) or from now on.
-   * A database that is away delays the stream, it does not end it.
+   * Live messages in commit order, without a gap, from after `after` (an opaque id of an earlier one) or from now on: from
+   * when the stream is answered. A database that is away delays the stream, it does not end it.
    */
-  readonly stream: (filter: ChatFilter, after?: string) => Stream.Stream<
-    { readonly id: string; readonly message: ChatMessage },
-    CursorInvalid
+  readonly stream: (filter: ChatFilter, after?: string) => Effect.Effect<
+    Stream.Stream<{ readonly id: string; readonly message: ChatMessage }>,
+    CursorInvalid,
+    Scope.Scope
   >
 }>()("syris/pipeline/ChatLog") {
   static readonly layer = Layer.effect(ChatLog, Effect.suspend(() => make))

@@ -5,7 +5,10 @@
 /** Thrown by what `until` asks: the answer will never come. */
 export class Hopeless extends Error {}
 
-/** Asks until the answer is there; says what was waited for, and what was seen last, when the bound is over. */
+/**
+ * Asks until the answer is there; says what was waited for, and what was seen last, when the bound is over. The last look
+ * is after the bound: whoever stood still until then has seen nothing of what came meanwhile.
+ */
 export const until = async <A>(
   what: string,
   ask: () => A | undefined | false | Promise<A | undefined | false>,
@@ -14,6 +17,7 @@ export const until = async <A>(
   const end = performance.now() + boundMs
   let seen: unknown
   while (true) {
+    const last = performance.now() > end
     try {
       const answer = await ask()
       if (answer !== undefined && answer !== false) return answer
@@ -22,7 +26,7 @@ export const until = async <A>(
       if (error instanceof Hopeless) throw error
       seen = error
     }
-    if (performance.now() > end) {
+    if (last) {
       throw new Error(`Waited ${boundMs / 1000} s for ${what}.`, seen === undefined ? {} : { cause: seen })
     }
     await moment(20)
@@ -36,9 +40,10 @@ export const untilHolds = async <A>(
   boundMs = 30_000
 ): Promise<A> => {
   for (const end = performance.now() + boundMs;;) {
+    const last = performance.now() > end
     const found = await look()
     if (holds(found)) return found
-    if (performance.now() > end) {
+    if (last) {
       throw new Error(`Still ${JSON.stringify(found, (_, value) => typeof value === "bigint" ? `${value}` : value)}`)
     }
     await moment(10)

@@ -78,8 +78,8 @@ export const auditHandlers = (api: Api) =>
             return yield* streams.serve(
               yield* HttpServerRequest.HttpServerRequest,
               audit.stream(query, after).pipe(
-                Stream.map(({ event, id }) => ({ id, data: JSON.stringify(event) })),
-                Stream.orDie
+                Effect.map(Stream.map(({ event, id }) => ({ id, data: JSON.stringify(event) }))),
+                Effect.orDie
               )
             )
           })

@@ -102,13 +102,10 @@ export const chatHandlers = (api: Api) =>
         const writing = Stream.fromEffectRepeat(reader.next).pipe(
           Stream.flatMap((frames) => Stream.fromIterable(frames.flatMap(liveEvent)))
         )
-        const said = chat.stream(filter, after).pipe(
-          Stream.map(({ id, message }) => {
-            if (message.kind === "reply" && message.event_id !== undefined) reader.replaced(message.event_id)
-            return { id, data: JSON.stringify(message) }
-          }),
-          Stream.orDie
-        )
+        const said = Stream.map(yield* Effect.orDie(chat.stream(filter, after)), ({ id, message }) => {
+          if (message.kind === "reply" && message.event_id !== undefined) reader.replaced(message.event_id)
+          return { id, data: JSON.stringify(message) }
+        })
         return Stream.merge<ServerSentEvent, never, never, ServerSentEvent, never, never>(said, writing)
       })
 
@@ -147,10 +144,7 @@ export const chatHandlers = (api: Api) =>
                 problem("request.cursor", "This Last-Event-ID is not one of this stream. Start again without it.")
               )
             }
-            return yield* streams.serve(
-              yield* HttpServerRequest.HttpServerRequest,
-              Stream.unwrap(live(query, after))
-            )
+            return yield* streams.serve(yield* HttpServerRequest.HttpServerRequest, live(query, after))
           })
         )
     })
