@@ -125,7 +125,7 @@ const make = Effect.fnUntraced(function*(times: LeaseTimes) {
   const restartReason = yield* enter
   if (restartReason !== undefined) yield* health.restarted(restartReason)
   yield* health.beat(renewMs)
-  yield* Effect.addFinalizer(() => leave.pipe(Effect.timeout("2 seconds"), Effect.ignore))
+  yield* Effect.addFinalizer(() => leave.pipe(Effect.timeout("5 seconds"), Effect.ignore))
 
   const lost = yield* Deferred.make<string>()
   const lose = (reason: string) =>

@@ -105,17 +105,24 @@ export const makeCheck = async (schema: AnySchemaObject): Promise<Check | string
 }
 
 const compile = (make: Makers["make"], draft: string, schema: AnySchemaObject): Check | string => {
-  const ajv = kept.get(draft) ?? make(draft)
-  kept.set(draft, ajv)
   let validate: ValidateFunction
   try {
-    validate = within(longestMaking, () => ajv.compile(schema))
+    validate = within(longestMaking, () => {
+      const ajv = kept.get(draft) ?? make(draft)
+      // What is cut short may be half done: it comes back only from here. And an id may have been that of a schema of the library.
+      kept.delete(draft)
+      let sound = !("$id" in schema)
+      try {
+        const made = ajv.compile(schema)
+        sound = true
+        return made
+      } finally {
+        ajv.removeSchema(schema)
+        if (sound) kept.set(draft, ajv)
+      }
+    })
   } catch (error) {
-    // What was cut short may be half done, and an id may have been that of a schema of the library.
-    if (error instanceof TooSlow || "$id" in schema) kept.delete(draft)
     return error instanceof TooSlow ? tooSlow : compileWords(error)
-  } finally {
-    ajv.removeSchema(schema)
   }
   if ("$async" in validate) return "It asks to be checked asynchronously (\"$async\"), which no schema can."
   const isSoon = endsSoon(schema)

@@ -26,9 +26,9 @@ export interface Piped {
 /** What was sent and is not read: more than this, and it is ended. */
 export const maximumUnread = 16 * 1_048_576
 /** For what it had written when it ended. */
-const drainMs = 1_000
-/** A process that the kernel can't end is left alone after so long. */
-const goneMs = 5_000
+const drainMs = 10_000
+/** A process that the kernel can't end is left alone after so many looks, 5 ms apart. */
+const looks = 500
 
 const outOfMemory = /JavaScript heap out of memory|Fatal JavaScript out of memory|Fatal process out of memory/
 
@@ -41,8 +41,7 @@ const closing = (stream: Readable | null): Promise<void> =>
 
 /** Kills what is left of the group, and what has left it, until nothing is. */
 const endAll = async (group: number, marker: string): Promise<void> => {
-  const deadline = performance.now() + goneMs
-  while (performance.now() < deadline) {
+  for (let look = 0; look < looks; look++) {
     const left = new Set([
       ...allProcesses().filter((line) => line.group === group).map(({ pid }) => pid),
       ...startedWith("TMPDIR", marker)
@@ -109,8 +108,12 @@ export const openPiped = ({ baseMb, folder, guarded, hearing, limits, runtime }:
 
   const lines = boundedLines((message) => hearing.log({ level: "info", message }))
   stderr?.setEncoding("utf8")
+  // The words may come in two pieces.
+  let tail = ""
   stderr?.on("data", (text: string) => {
-    sawOutOfMemory ||= outOfMemory.test(text)
+    tail += text
+    sawOutOfMemory ||= outOfMemory.test(tail)
+    tail = tail.slice(-64)
     lines.push(text)
   })
   stderr?.on("error", () => undefined)
