@@ -5,18 +5,10 @@
 import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as http from "node:http"
-import * as net from "node:net"
 import * as path from "node:path"
+import { freePort } from "../test/FreePort.ts"
 import { figure, median, type Options, say, target, title } from "./Report.ts"
 import { root, start as startProcess, startPostgres, temporaryFolder, until } from "./Setup.ts"
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const server = net.createServer().listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as net.AddressInfo
-      server.close(() => resolve(port))
-    })
-  })
 
 const answers = (port: number): Promise<boolean> =>
   new Promise((resolve) => {

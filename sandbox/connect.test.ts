@@ -103,7 +103,7 @@ describe("the host against a stranger", () => {
     const { hears, invoke, lines, pipe, says } = meet()
     void invoke().catch(() => {})
     await hears(isInvoke)
-    const many = burst + 20
+    const many = burst + 200
     for (let i = 0; i < many; i++) says({ method: "log", params: { level: "info", message: `line ${i}` } })
     await new Promise((resolve) => setImmediate(resolve))
     assert.isAtLeast(pipe.pauses(), 1)

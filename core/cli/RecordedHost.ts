@@ -37,14 +37,6 @@ export const temporaryHome = Effect.acquireRelease(
   (home) => Effect.sync(() => fs.rmSync(home, { recursive: true, force: true }))
 )
 
-/** A port on which nobody listens. */
-export const freePort = Effect.callback<number>((resume) => {
-  const server = net.createServer().listen(0, "127.0.0.1", () => {
-    const { port } = server.address() as net.AddressInfo
-    server.close(() => resume(Effect.succeed(port)))
-  })
-})
-
 /** Plays until the scope ends; `env` is what a command needs to find it. */
 export const recordedHost = Effect.fnUntraced(function*(play: Play) {
   const home = yield* temporaryHome

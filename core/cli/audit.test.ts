@@ -104,7 +104,7 @@ describe("syris audit", () => {
         "syris: The connection is lost; trying until SYRIS is back. Ctrl-C ends this.",
         "row 5"
       ])
-    }), 20_000)
+    }))
 
   it.live("ends following where waiting does not help", () =>
     Effect.gen(function*() {

@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Queue, Schedule } from "effect"
 import type { ServerResponse } from "node:http"
-import { answer, type Asked, freePort, type Ran, recordedHost, run, runChild, temporaryHome } from "./RecordedHost.ts"
+import { freePort } from "../../test/FreePort.ts"
+import { answer, type Asked, type Ran, recordedHost, run, runChild, temporaryHome } from "./RecordedHost.ts"
 import { TypedLines } from "./typing.ts"
 
 interface Line {
@@ -73,7 +74,7 @@ const person = Effect.fnUntraced(function*(env: Record<string, string>, args: Re
         if (now !== undefined) resume(Effect.succeed(now))
       }
       changed()
-    }).pipe(Effect.timeout("10 seconds"))
+    }).pipe(Effect.timeout("30 seconds"))
   const running: Fiber.Fiber<Ran> = yield* run(env, ["chat", ...args]).pipe(
     Effect.provideService(
       TypedLines,
@@ -133,8 +134,7 @@ describe("syris chat", () => {
             "POST /chat wait=30"
           ]
         )
-      }),
-    20_000
+      })
   )
 
   it.live(
@@ -164,8 +164,7 @@ describe("syris chat", () => {
         if (held !== undefined) answer(held, 200, settled("e1", { outcome: "succeeded", reply: "It is late." }))
         yield* me.leaves
         assert.lengthOf(me.printed, 2)
-      }),
-    20_000
+      })
   )
 
   it.live(
@@ -186,8 +185,7 @@ describe("syris chat", () => {
         yield* me.leaves
         // It goes on after the message: what is being written is no place to go on from.
         assert.deepStrictEqual(host.resumedAfter.at(-1), host.resumedAfter.length > 1 ? "m1" : undefined)
-      }),
-    20_000
+      })
   )
 
   const endings: ReadonlyArray<readonly [end: object, words: RegExp]> = [
@@ -210,7 +208,7 @@ describe("syris chat", () => {
         assert.match((yield* me.sees(index + 2)).at(-1) ?? "", words)
       }
       assert.strictEqual((yield* me.leaves).code, 0)
-    }), 20_000)
+    }))
 
   it.live(
     "goes on while something is done: a second line does not wait for the end of the first",
@@ -227,12 +225,12 @@ describe("syris chat", () => {
         })
         const me = yield* person(host.env, ["--thread", "home"])
         yield* me.type("brew")
+        while (first === undefined) yield* Effect.sleep("5 millis")
         yield* me.type("stop")
         assert.deepStrictEqual(yield* me.sees(3), ["Stopped.", "No coffee."])
         assert.deepStrictEqual(host.lines(), [{ text: "brew", thread_id: "home" }, { text: "stop", thread_id: "home" }])
         yield* me.leaves
-      }),
-    20_000
+      })
   )
 
   it.live(
@@ -255,8 +253,7 @@ describe("syris chat", () => {
         // The second "Here." is another message, and shown.
         assert.deepStrictEqual(yield* me.sees(4), ["Here.", "Here.", "Last."])
         yield* me.leaves
-      }),
-    20_000
+      })
   )
 
   it.live("finds a lost connection again without a gap or a repetition, and says so", () =>
@@ -283,7 +280,7 @@ describe("syris chat", () => {
       yield* me.leaves
       assert.deepStrictEqual(host.resumedAfter, [undefined, undefined, "m2"])
       assert.lengthOf(me.printed.filter((line) => /Said before|In between|Live/.test(line)), 3)
-    }), 20_000)
+    }))
 
   it.live("says the host's own sentence when a line is refused, and goes on", () =>
     Effect.gen(function*() {
@@ -294,10 +291,11 @@ describe("syris chat", () => {
       )
       const me = yield* person(host.env)
       yield* me.type("long")
+      yield* me.sees(2)
       yield* me.type("short")
       assert.deepStrictEqual(yield* me.sees(3), ["syris: text is too long: use 65536 characters at most.", "Done."])
       assert.strictEqual((yield* me.leaves).code, 0)
-    }), 20_000)
+    }))
 
   it.live("ends where waiting does not help", () =>
     Effect.gen(function*() {
@@ -308,7 +306,7 @@ describe("syris chat", () => {
       const ran = yield* me.ended
       assert.strictEqual(ran.code, 1)
       assert.match(ran.err, /does not know the token/)
-    }), 20_000)
+    }))
 
   it.live(
     "takes lines from a pipe: one after the other, each with what came of it, and then ends",
@@ -335,8 +333,7 @@ describe("syris chat", () => {
         assert.deepStrictEqual(ran, { code: 0, out: "one!\ntwo!\nNothing here understands that.\n", err: "" })
         assert.deepStrictEqual(host.lines().map(({ text }) => text), ["one", "two", "thrée"])
         assert.strictEqual(host.asked.find(({ method }) => method === "POST")?.headers.prefer, "wait=60")
-      }),
-    30_000
+      })
   )
 
   it.live("a pipe ends at a line that can't be taken: what follows may build on it", () =>
@@ -349,16 +346,16 @@ describe("syris chat", () => {
       const ran = yield* runChild(host.env, ["chat"], { input: "one\ntwo\nthree\n" })
       assert.deepStrictEqual(ran, { code: 1, out: "Done.\n", err: "syris: This is no line.\n" })
       assert.lengthOf(host.lines(), 2)
-    }), 30_000)
+    }))
 
   it.live("says how to start SYRIS where none runs", () =>
     Effect.gen(function*() {
-      const port = yield* freePort
+      const port = yield* Effect.promise(freePort)
       const ran = yield* runChild({ SYRIS_HOME: yield* temporaryHome, SYRIS_PORT: String(port) }, ["chat"])
       assert.deepStrictEqual(ran, {
         code: 1,
         out: "",
         err: `syris: No SYRIS is running at http://127.0.0.1:${port}. Start it with: npm start\n`
       })
-    }), 30_000)
+    }))
 })

@@ -63,7 +63,7 @@ describe("syris", () => {
         out: "",
         err: "syris: There is no command \"statsu\". See: syris --help\n"
       })
-    }), 30_000)
+    }))
 
   it.effect("names the environment variable that can't be used", () =>
     Effect.gen(function*() {
@@ -135,8 +135,7 @@ describe("syris secrets", () => {
           1,
           "syris: There is no secret github token: see all with syris secrets list."
         ])
-      }),
-    30_000
+      })
   )
 
   it.effect("refuses no value, and what is no text", () =>
@@ -149,7 +148,7 @@ describe("syris secrets", () => {
       })
       assert.match(binary.err, /is not UTF-8 text/)
       assert.isFalse(fs.existsSync(path.join(home, "secrets.json")))
-    }), 30_000)
+    }))
 })
 
 describe("the banner", () => {

@@ -6,9 +6,10 @@ import * as path from "node:path"
 import type { Integration } from "../contract/Integration.ts"
 import { readMcp } from "../plugin/McpSettings.ts"
 import type { Kernel } from "../../sandbox/runtimes/Kernel.ts"
+import { freePort } from "../../test/FreePort.ts"
 import type { PluginState } from "./doctorIsolates.ts"
 import { examine, type FileState, type Machine } from "./doctorChecks.ts"
-import { answer, freePort, recordedHost, run, runChild } from "./RecordedHost.ts"
+import { answer, recordedHost, run, runChild } from "./RecordedHost.ts"
 
 const now = Date.UTC(2026, 10, 22)
 const file = (mode: number, over: Partial<FileState> = {}): FileState => ({
@@ -385,20 +386,26 @@ describe("syris doctor", () => {
       ])
       assert.match(found.checks.find((check) => check.name === "port")?.message ?? "", /SYRIS 9\.9\.9 answers/)
       assert.match(found.checks.find((check) => check.name === "config")?.message ?? "", /loads$/)
-    }), 30_000)
+    }))
 
   it.live("tells a free port from one that is taken, and a database that is away", () =>
     Effect.gen(function*() {
       const other = yield* recordedHost((_, response) => response.end("hello"))
-      const taken = yield* run({ ...other.env, DATABASE_URL: `postgres://me:hunter2@127.0.0.1:${yield* freePort}/x` }, [
+      const taken = yield* run({
+        ...other.env,
+        DATABASE_URL: `postgres://me:hunter2@127.0.0.1:${yield* Effect.promise(freePort)}/x`
+      }, [
         "doctor"
       ])
       assert.match(taken.out, /^fail {2}database {2}postgres:\/\/me:\*\*\*@127\.0\.0\.1:\d+\/x can't be used/m)
       assert.strictEqual(taken.code, 1)
       assert.notInclude(taken.out, "hunter2")
-      const free = yield* run({ SYRIS_HOME: path.join(other.home, "new"), SYRIS_PORT: String(yield* freePort) }, [
+      const free = yield* run({
+        SYRIS_HOME: path.join(other.home, "new"),
+        SYRIS_PORT: String(yield* Effect.promise(freePort))
+      }, [
         "doctor"
       ])
       assert.match(free.out, /^ok {4}port {6}127\.0\.0\.1:\d+ is free/m)
-    }), 30_000)
+    }))
 })

@@ -133,5 +133,5 @@ describe("the connections of the channels", () => {
     assert.match(ran.out, /^ok {4}good +signed in$/m)
     assert.match(ran.out, /^fail {2}bad +The door is shut: open it\.$/m)
     assert.strictEqual(ran.code, 1)
-  }, 30_000)
+  })
 })

@@ -51,8 +51,7 @@ describe("syris export", () => {
             risk: "high"
           }
         )
-      }),
-    20_000
+      })
   )
 
   it.live("keeps a file that is there, unless it is told otherwise", () =>

@@ -137,7 +137,7 @@ describe("syris jobs", () => {
     Effect.gen(function*() {
       const { asked, env } = yield* hostWith(done)
       const ran = yield* run(env, ["jobs"])
-      assert.deepStrictEqual(ran.out.split("\n"), [
+      assert.deepStrictEqual(ran.out.replaceAll(/5 min \d\d s/g, "5 min 00 s").split("\n"), [
         "JOB           STATUS   KIND           RUNTIME  AGE         ATTEMPT  PROGRESS",
         "0c5b6f1d2e40  running  report.render  process  5 min 00 s  1/3      40 %  page 12<U+001B>[2J"
       ])
@@ -199,7 +199,7 @@ describe("syris jobs --follow", () => {
       yield* Deferred.await(last)
       yield* Fiber.interrupt(following)
       assert.deepStrictEqual(seen, ["row 1", "row 2"])
-    }), 20_000)
+    }))
 })
 
 describe("syris jobs run", () => {

@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { freePort } from "../../test/FreePort.ts"
 import { localTime } from "./layout.ts"
-import { answer, freePort, type Play, recordedHost, run, temporaryHome } from "./RecordedHost.ts"
+import { answer, type Play, recordedHost, run, temporaryHome } from "./RecordedHost.ts"
 
 const made = {
   code: "k3m9x2-80qzrt-v7n4ab-cd5efg",
@@ -31,7 +32,7 @@ describe("syris open", () => {
       const detail = "No plugin gives a page. Add dashboard()."
       const { env } = yield* recordedHost((_, response) => answer(response, 404, { detail }))
       assert.deepEqual(yield* run(env, ["open"]), { code: 1, out: "", err: `syris: ${detail}` })
-      const gone = { SYRIS_HOME: yield* temporaryHome, SYRIS_PORT: String(yield* freePort) }
+      const gone = { SYRIS_HOME: yield* temporaryHome, SYRIS_PORT: String(yield* Effect.promise(freePort)) }
       const { code, err } = yield* run(gone, ["open"])
       assert.strictEqual(code, 1)
       assert.match(err, /^syris: No SYRIS is running at .* Start it with: npm start$/)

@@ -5,7 +5,8 @@ import * as path from "node:path"
 import noop from "../../plugins/noop/index.ts"
 import { newDatabase } from "../testing/TestDatabase.ts"
 import { testHost } from "../testing/index.ts"
-import { freePort, run, temporaryHome } from "./RecordedHost.ts"
+import { freePort } from "../../test/FreePort.ts"
+import { run, temporaryHome } from "./RecordedHost.ts"
 
 const root = path.join(import.meta.dirname, "../..")
 
@@ -59,7 +60,7 @@ describe("syris replay", () => {
     Effect.gen(function*() {
       const home = yield* temporaryHome
       const env = { SYRIS_HOME: home, SYRIS_CONFIG: config(home, "syris.config.ts") }
-      const port = yield* freePort
+      const port = yield* Effect.promise(freePort)
       const [stopped, gone, nameless] = yield* Effect.all([
         run(env, ["replay", "abc"]),
         run({ ...env, DATABASE_URL: `postgres://nobody@127.0.0.1:${port}/none` }, ["replay", "abc"]),

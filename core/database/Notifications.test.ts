@@ -1,5 +1,5 @@
 import { assert, layer } from "@effect/vitest"
-import { Effect, Exit, Layer, Scope } from "effect"
+import { Deferred, Effect, Exit, Layer, Scope } from "effect"
 import { SqlClient } from "effect/sql"
 import { layerTestDatabase } from "../testing/TestDatabase.ts"
 import { Notifications } from "./Notifications.ts"
@@ -51,15 +51,16 @@ layer(services, { timeout: "60 seconds", excludeTestServices: true })("notificat
       assert.deepEqual([a, b, other], [["hello"], ["hello"], []])
       assert.lengthOf(yield* listening, 1)
       // Each connection of the pool can be had while it listens.
-      const pids = yield* Effect.all(
-        Array.from(
-          { length: poolSize },
-          () => sql.withTransaction(sql<{ readonly pid: number }>`select pg_backend_pid() as pid from pg_sleep(1)`)
-        ),
-        { concurrency: "unbounded" }
-      )
-      assert.strictEqual(new Set(pids.map(([row]) => row?.pid)).size, poolSize)
-      assert.notInclude(pids.map(([row]) => row?.pid), (yield* listening)[0]?.pid)
+      const pids = new Set<number | undefined>()
+      const all = yield* Deferred.make<void>()
+      const have = sql.withTransaction(Effect.gen(function*() {
+        const [row] = yield* sql<{ readonly pid: number }>`select pg_backend_pid() as pid`
+        pids.add(row?.pid)
+        if (pids.size === poolSize) yield* Deferred.succeed(all, undefined)
+        yield* Deferred.await(all)
+      }))
+      yield* Effect.all(Array.from({ length: poolSize }, () => have), { concurrency: "unbounded" })
+      assert.notInclude([...pids], (yield* listening)[0]?.pid)
     }))
 
   it.effect("go with the commit of the transaction that sends them, or not at all", () =>
@@ -86,7 +87,7 @@ layer(services, { timeout: "60 seconds", excludeTestServices: true })("notificat
       const sql = yield* SqlClient.SqlClient
       const [a, b] = [yield* hear("lost"), yield* hear("lost too")]
       for (const round of [1, 2]) {
-        yield* sql`select pg_terminate_backend(${(yield* listening)[0]?.pid ?? 0})`
+        for (const { pid } of yield* listening) yield* sql`select pg_terminate_backend(${pid})`
         yield* until(() => a.length === round && b.length === round)
       }
       assert.deepEqual([a, b], [["", ""], ["", ""]])

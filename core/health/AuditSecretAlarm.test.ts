@@ -75,13 +75,14 @@ layer(layerWorld, { excludeTestServices: true, timeout: "60 seconds" })("a secre
       assert.lengthOf(yield* sql`select 1 from audit_events where type = 'alarm.opened'`, 1)
       assert.include(yield* degraded, "alarm audit.secret", "seen is not over")
       yield* alarms.resolve(alarm?.alarm_id ?? "")
-      // What was found in between has opened it anew; a quiet one stays resolved.
+      // What was found in between or is found after that opens it anew; a quiet one stays resolved.
+      audit.row(fact(secret))
       const found = yield* Effect.repeat(open, { until: (all) => all.length > 0 })
       yield* alarms.resolve(found[0]?.alarm_id ?? "")
       yield* Effect.repeat(degraded, { until: (names) => names.length === 0 })
       yield* alarms.open({ type: "disk.full", severity: "error", dedupe_key: "disk", message: "Make room." })
       yield* Effect.sleep("60 millis")
-      assert.deepEqual(yield* degraded, [], "only what is critical")
+      assert.notInclude(yield* degraded, "alarm disk.full", "only what is critical")
     }))
 
   it.effect("in what came back from elsewhere, or was to be kept, is one too, and what held none is not", () =>

@@ -4,6 +4,7 @@ import { assert, describe, it } from "vitest"
 import { makeRedaction } from "../secrets/Redactor.ts"
 import type { Completion } from "./CompletionProvider.ts"
 import { type Decision, readDecision, withoutSecrets } from "./Decision.ts"
+import { computedMs } from "../../test/Cpu.ts"
 
 const offered = ["coffee.brew", "coffee.heat", "timer.set"].map((name) => ({ name, description: name, parameters: {} }))
 type Answer = Pick<Completion, "text" | "calls">
@@ -188,12 +189,12 @@ describe("a decision", () => {
         }
       }
     }))
-    const before = performance.now()
+    const before = computedMs()
     read(text(`\`\`\`json${" ".repeat(1_000_000)}x`))
     read(text("{".repeat(1_000_000)))
     for (const each of ["\n", " ", "```", "<think>", "<\n"]) read(text(`x${each.repeat(100_000)}x`))
     read(calls(["coffee.brew", `"${"\\".repeat(250_000)}`]))
-    assert.isBelow(performance.now() - before, 2_000)
+    assert.isBelow(computedMs() - before, 2_000)
   })
 
   it("loses the values of secrets, and nothing else: its own words stay, also where a secret is one of them", () => {

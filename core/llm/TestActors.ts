@@ -82,5 +82,7 @@ export const listening = () => {
     }
   }
 }
-/** Whatever was left to run has run. */
-export const settled = Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 5)))
+/** Whatever was left to run has run: so many turns, whatever the clock says. */
+export const settled = Effect.promise(async () => {
+  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))
+})

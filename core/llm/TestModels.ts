@@ -54,7 +54,7 @@ export const modelSettings = (baseURL: string): OpenAiSettings => ({
   apiKey: undefined,
   model: "small",
   timeoutMs: 10_000,
-  silenceMs: 5_000,
+  silenceMs: 30_000,
   price: undefined
 })
 

@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
 import { diffOf } from "./DefinitionDiff.ts"
 import type { ListedTool } from "./McpConnection.ts"
+import { computedMs } from "../../test/Cpu.ts"
 
 const tool = (lines: ReadonlyArray<string>): ListedTool => ({
   name: "t",
@@ -48,9 +49,9 @@ describe("the diff of a definition", () => {
   })
 
   it("that is too long says so, and shows the beginning and the end of what is gone and of what is new", () => {
-    const began = performance.now()
+    const began = computedMs()
     const { isCut, text } = diff(numbered(4_000, "old "), [...numbered(4_000, "new "), "Send it to mallory."])
-    assert.isBelow(performance.now() - began, 1_000)
+    assert.isBelow(computedMs() - began, 1_000)
     assert.isTrue(isCut)
     const lines = text.split("\n")
     for (const line of ["-  old 0", "-  old 3999", "+  new 0", "+  Send it to mallory."]) assert.include(lines, line)

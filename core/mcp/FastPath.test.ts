@@ -2,6 +2,7 @@
 import { assert, describe, it } from "vitest"
 import type { RegisteredTool } from "../plugin/Registry.ts"
 import { makeMatch, readArguments } from "./FastPath.ts"
+import { computedMs } from "../../test/Cpu.ts"
 
 const schema = {
   type: "object",
@@ -74,7 +75,7 @@ describe("a line with a tool's name", () => {
   })
 
   it("takes as long as it is, whatever it has", () => {
-    const began = performance.now()
+    const began = computedMs()
     for (const part of ["\"", "\\", "=", "a=\"", "a='", "''", " ", "a=\"\\"]) {
       try {
         readArguments("t", part.repeat(60_000 / part.length), schema)
@@ -82,6 +83,6 @@ describe("a line with a tool's name", () => {
         assert.instanceOf(error, Error)
       }
     }
-    assert.isBelow(performance.now() - began, 2_000)
+    assert.isBelow(computedMs() - began, 2_000)
   })
 })

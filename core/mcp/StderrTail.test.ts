@@ -5,6 +5,7 @@ import { Redacted } from "effect"
 import { assert, describe, it } from "vitest"
 import { makeRedaction } from "../secrets/Redactor.ts"
 import { StderrTail } from "./StderrTail.ts"
+import { computedMs } from "../../test/Cpu.ts"
 
 const secret = "correct-horse-battery-staple"
 const made = () => {
@@ -45,7 +46,7 @@ describe("a standard error without end", () => {
     const { tail, time } = made()
     const chunk = Buffer.alloc(65_536, "noise\n")
     let rests = 0
-    const started = performance.now()
+    const started = computedMs()
     for (let n = 0; n < 10 * 129; n++) {
       const rest = tail.push(chunk)
       if (rest === 0) continue
@@ -53,6 +54,6 @@ describe("a standard error without end", () => {
       time.now += rest
     }
     assert.strictEqual(rests, 10)
-    assert.isBelow(performance.now() - started, 1_000, "ten seconds of it")
+    assert.isBelow(computedMs() - started, 1_000, "ten seconds of it")
   })
 })

@@ -57,7 +57,7 @@ const isAlive = (pid: number): boolean => {
 
 /** What was killed closes its pipes a moment before it is gone. */
 const areGone = (pids: ReadonlyArray<number>) =>
-  vi.waitFor(() => assert.deepStrictEqual(pids.filter(isAlive), []), { timeout: 15_000, interval: 10 })
+  vi.waitFor(() => assert.deepStrictEqual(pids.filter(isAlive), []), { timeout: 30_000, interval: 10 })
 
 // They wait for most of their time, so they do it at the same time.
 describe.concurrent("before it is connected", { timeout: 60_000 }, () => {
@@ -110,7 +110,7 @@ describe.concurrent("before it is connected", { timeout: 60_000 }, () => {
   )
 })
 
-describe("in a call", { timeout: 30_000 }, () => {
+describe("in a call", { timeout: 60_000 }, () => {
   it("whatever is wrong with one answer is no harm to the next", async () => {
     const bad = logged("junk")
     const it = await connected(bad.server)
@@ -152,7 +152,7 @@ describe("in a call", { timeout: 30_000 }, () => {
   it("an answer after its time, or after it was given up, is not heard; each call was sent once", async () => {
     const slow = logged()
     const it = await connected(slow.server)
-    const late = await it.failure("wait", { ms: 600 }, { timeoutMs: 200 })
+    const late = await it.failure("wait", { ms: 3_000 }, { timeoutMs: 200 })
     assert.match(late.message, /^The MCP server "theirs" did not answer within 0\.2 seconds\.$/)
     assert.deepStrictEqual([late.sent, late.refused], [true, undefined])
     const controller = new AbortController()
@@ -162,7 +162,7 @@ describe("in a call", { timeout: 30_000 }, () => {
     const before = await it.failure("echo", {}, { signal: controller.signal })
     assert.isFalse(before.sent, "it was given up before it was sent")
     // By now the late answer has come; what is asked after it gets its own.
-    assert.strictEqual(textOf(await it.call("wait", { ms: 600 })), "wait")
+    assert.strictEqual(textOf(await it.call("wait", { ms: 3_000 })), "wait")
     const methods = slow.methods()
     assert.strictEqual(methods.filter((method) => method === "tools/call").length, 3)
     assert.strictEqual(methods.filter((method) => method === "notifications/cancelled").length, 2)

@@ -189,7 +189,7 @@ describe("what may not be kept", () => {
     assert.match((await host.send("remember yet one more")).reply!, /10,000 memories, and no more fit: forget some/)
     await host.send("forget one more")
     assert.strictEqual((await host.send("remember yet one more")).outcome, "succeeded")
-  }, 30_000)
+  })
 })
 
 describe("what is forgotten", () => {
@@ -242,7 +242,7 @@ describe("what is forgotten", () => {
     assert.notInclude(JSON.stringify(told), "xylophonist")
     assert.strictEqual((await request(`/memory/${memory.memory_id}`, "DELETE")).status, 404)
     assert.strictEqual((await request("/memory/me", "DELETE")).status, 400)
-  }, 30_000)
+  })
 
   it("is told in its trace where a call forgot it", async () => {
     await host.send("remember that marimba")
@@ -289,7 +289,7 @@ describe("two hosts at once", () => {
     const gone = await Promise.all([host, other].map((one) => one.send("forget that it rains")))
     assert.deepEqual(gone.map(({ outcome }) => outcome).toSorted(), ["failed", "succeeded"])
     assert.deepEqual(await texts(), [])
-  }, 30_000)
+  })
 
   it("hold the bound together", async () => {
     await host.sql`
@@ -302,5 +302,5 @@ describe("two hosts at once", () => {
     )
     assert.lengthOf(sent.filter(({ outcome }) => outcome === "succeeded"), 2)
     assert.strictEqual((await host.sql`select 1 from memories`).length, 10_000)
-  }, 30_000)
+  })
 })

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
 import { makeIntentMatcher, translatePattern } from "./IntentMatcher.ts"
+import { computedMs } from "../../test/Cpu.ts"
 
 const matcher = (...patterns: ReadonlyArray<RegExp>) =>
   makeIntentMatcher(patterns.map((pattern, i) => ({ plugin: "p", name: `i${i}`, tool: "t.run", patterns: [pattern] })))
@@ -76,9 +77,9 @@ describe("IntentMatcher", () => {
     ) {
       assert.property(translatePattern(pattern), "problem", String(pattern))
     }
-    const started = performance.now()
+    const started = computedMs()
     assert.strictEqual(match("a".repeat(50_000), /(a+)+b/, /(a|aa)+$b/, /(.*)*x/), undefined)
-    assert.isBelow(performance.now() - started, 2_000)
+    assert.isBelow(computedMs() - started, 2_000)
   })
 
   it("finds the one of a thousand intents that a text means", () => {

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { type CompiledCondition, compileCondition } from "../safety/Condition.ts"
 import { makeIndex } from "./RuleIndex.ts"
+import { computedMs } from "../../test/Cpu.ts"
 
 const compiled = (given: unknown): CompiledCondition => {
   const result = compileCondition(given, "field", { timezone: "UTC" })
@@ -76,8 +77,8 @@ describe("an index of rules", () => {
       { path: "content.text", op: "matches", value: "*a*a*a*a*a*b" },
       { path: "content.text", op: "matches", value: `${"*a".repeat(99)}b` }
     ])
-    const began = performance.now()
+    const began = computedMs()
     assert.deepStrictEqual(candidates({ content: { text: long } }), [0])
-    assert.isBelow(performance.now() - began, 3_000)
+    assert.isBelow(computedMs() - began, 3_000)
   })
 })

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
 import { compileTemplate, type Template } from "./Template.ts"
+import { computedMs } from "../../test/Cpu.ts"
 
 const compiled = (value: unknown): Template => {
   const result = compileTemplate(value, "then[0]")
@@ -17,12 +18,6 @@ const event = (structured: unknown, text = "hello") => ({
   content: { text, structured },
   state: { time: new Date("2026-05-01T10:00:00Z") }
 })
-
-/** What this thread has computed, milliseconds: others on the machine don't make it more. */
-const computedMs = (): number => {
-  const { system, user } = process.threadCpuUsage()
-  return (user + system) / 1_000
-}
 
 describe("a template", () => {
   it("takes values from the event, as text among text and as they are alone", () => {

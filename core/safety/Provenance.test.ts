@@ -1,5 +1,6 @@
 import { assert, describe, it } from "vitest"
 import { hasAddress } from "./Provenance.ts"
+import { computedMs } from "../../test/Cpu.ts"
 
 describe("whether a read names an address to ask", () => {
   for (
@@ -54,8 +55,8 @@ describe("whether a read names an address to ask", () => {
   ) it(`does not: ${JSON.stringify(input)}`, () => assert.isFalse(hasAddress(input)))
 
   it("is quick about a long text", () => {
-    const began = performance.now()
+    const began = computedMs()
     for (const piece of ["a", "a.", "a-", "1.", ":", "[", " a."]) hasAddress({ text: piece.repeat(300_000) })
-    assert.isBelow(performance.now() - began, 5_000)
+    assert.isBelow(computedMs() - began, 5_000)
   })
 })

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Cron } from "croner"
 import * as fc from "fast-check"
 import { readSlots, type Slots, type SlotSpec } from "./Slots.ts"
+import { computedMs } from "../../test/Cpu.ts"
 
 const anchor = new Date("2026-11-30T10:00:00Z")
 const slotsOf = (spec: Partial<SlotSpec>): Slots => {
@@ -22,12 +23,6 @@ const take = (slots: Slots, after: string, count: number): ReadonlyArray<string>
   return found
 }
 const cron = (spec: string, timezone = "Europe/Berlin") => slotsOf({ spec, timezone })
-
-/** In ms, of this process: another one's load is not ours. */
-const spent = (): number => {
-  const { system, user } = process.cpuUsage()
-  return (system + user) / 1_000
-}
 
 describe("a cron pattern", () => {
   it.each<[spec: string, words: string, slots: ReadonlyArray<string>]>([
@@ -392,14 +387,14 @@ describe("whatever is asked", () => {
     const types = fc.constantFrom("cron", "interval", "one_shot")
     fc.assert(
       fc.property(texts, types, fc.oneof(zones, fc.string()), (spec, type, timezone) => {
-        const begun = spent()
+        const begun = computedMs()
         const read = readSlots({ type: type as SlotSpec["type"], spec, timezone, anchor })
         if (read.ok) {
           assert.isTrue(readSlots({ type: type as SlotSpec["type"], spec: read.value.spec, timezone, anchor }).ok)
           const first = read.value.next(new Date(0))
           assert.isTrue(first === undefined || first.getTime() > 0)
         } else assert.isNotEmpty(read.mistakes)
-        assert.isBelow(spent() - begun, 500)
+        assert.isBelow(computedMs() - begun, 500)
       }),
       { numRuns: 1_500 }
     )

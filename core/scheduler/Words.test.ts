@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
 import { readSlots } from "./Slots.ts"
 import { splitWhen, understand } from "./Words.ts"
+import { computedMs } from "../../test/Cpu.ts"
 
 /** A Monday, 10:00 on the wall. */
 const at = { now: new Date("2026-11-30T10:00:00Z"), timezone: "Europe/London" }
@@ -19,12 +20,6 @@ const planOf = (words: string): string => {
 const saidOf = (words: string): string => {
   const understood = understand(words, at)
   return understood.ok ? understood.said : understood.ask
-}
-
-/** In ms, of this process: another one's load is not ours. */
-const spent = (): number => {
-  const { system, user } = process.cpuUsage()
-  return (system + user) / 1_000
 }
 
 describe("what comes again is a schedule", () => {
@@ -231,9 +226,9 @@ describe("whatever is said", () => {
   it("there is an answer, soon, and what is understood is a schedule that is still to come", () => {
     fc.assert(
       fc.property(fc.oneof({ weight: 4, arbitrary: words }, fc.string({ maxLength: 220, unit: "binary" })), (said) => {
-        const begun = spent()
+        const begun = computedMs()
         const understood = understand(said, at)
-        assert.isBelow(spent() - begun, 300, said)
+        assert.isBelow(computedMs() - begun, 300, said)
         if (!understood.ok) return assert.match(understood.ask, /^[^a-z].*[.?]$/su)
         const { first, spec, start_at: anchor = at.now, timezone, type } = understood
         assert.isAbove(first.getTime(), at.now.getTime())
@@ -266,9 +261,9 @@ describe("whatever is said", () => {
   ])(
     "%s takes no time",
     (said) => {
-      const begun = spent()
+      const begun = computedMs()
       understand(said, at)
-      assert.isBelow(spent() - begun, 300)
+      assert.isBelow(computedMs() - begun, 300)
     }
   )
 })

@@ -3,6 +3,7 @@ import { Effect, Layer, Redacted } from "effect"
 import * as fc from "fast-check"
 import { formsOf, makeRedaction, Redactor } from "./Redactor.ts"
 import { SecretsStore } from "./SecretsStore.ts"
+import { computedMs } from "../../test/Cpu.ts"
 
 const withSecrets = (...values: ReadonlyArray<string>) => {
   const short: Array<string> = []
@@ -31,12 +32,6 @@ const encodings: ReadonlyArray<(value: string) => string> = [
   (value) => JSON.stringify(value).replaceAll("/", "\\/"),
   (value) => value.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll("\"", "&quot;")
 ]
-
-/** What this thread has computed, milliseconds: others on the machine don't make it more. */
-const computedMs = (): number => {
-  const { system, user } = process.threadCpuUsage()
-  return (user + system) / 1_000
-}
 
 describe("Redactor", () => {
   it("finds a value in every form, anywhere in a text", () => {

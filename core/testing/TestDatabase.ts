@@ -16,7 +16,9 @@ const makeDatabase = Effect.fnUntraced(function*(from: string) {
   const name = `syris_test_${crypto.randomBytes(6).toString("hex")}`
   const onServer = <E>(statement: (sql: SqlClient.SqlClient) => Effect.Effect<unknown, E>) =>
     Effect.flatMap(SqlClient.SqlClient, statement).pipe(
-      Effect.provide(Layer.fresh(PgClient.layer({ ...fromUrl(server), maxConnections: 1 }))),
+      Effect.provide(
+        Layer.fresh(PgClient.layer({ ...fromUrl(server), maxConnections: 1, connectTimeout: "1 minute" }))
+      ),
       Effect.orDie
     )
   yield* Effect.acquireRelease(

@@ -101,7 +101,7 @@ describe("an artifact", () => {
       const { items } = await (await get("/alarms?status=open")).json() as { readonly items: ReadonlyArray<any> }
       const alarm = items.find(({ type }) => type === "audit.secret")
       assert.match(alarm?.message ?? "", /^A secret was in what was to be kept as an artifact; it was taken out\./)
-    }, 10_000)
+    }, 30_000)
   })
 
   it("is bounded: what is too much fails its call with the reason", async () => {

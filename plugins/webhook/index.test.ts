@@ -314,7 +314,7 @@ describe("webhook out", () => {
       const before = got.length
       answer = { status, headers: { "retry-after": "0" } }
       const posted = post(options)
-      await vi.waitUntil(() => got.length > before, { interval: 5 })
+      await vi.waitUntil(() => got.length > before, { interval: 5, timeout: 30_000 })
       answer = { status: 200 }
       assert.deepInclude(await posted, { status: 200 })
       const tries = got.slice(before)

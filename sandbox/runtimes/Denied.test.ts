@@ -120,7 +120,7 @@ describe.each(["process", "deno"] as const)("a %s", { timeout: 60_000 }, (runtim
   })
 })
 
-describe("the network of a deno", { timeout: 30_000 }, () => {
+describe("the network of a deno", { timeout: 90_000 }, () => {
   it("is what was granted, to the port and the address", async () => {
     const { run } = await testWire("deno", { grant: { net: [`127.0.0.1:${port}`] } })
     const told = await run(attempts({

@@ -15,7 +15,7 @@ const graceMs = 200
 const codeOf = ({ code }: IsolateEnd): string => code
 const leftOf = (group: number | undefined) => allProcesses().filter((line) => line.group === group)
 
-describe.each(["thread", "process", "deno"] as const)("in a %s", { timeout: 30_000 }, (runtime) => {
+describe.each(["thread", "process", "deno"] as const)("in a %s", { timeout: 90_000 }, (runtime) => {
   it("it answers, has no variables but its own, and is told to end while it spins", async () => {
     const { folder, run, wire } = await testWire(runtime, { env: { GRANTED: "yes" } })
     assert.strictEqual(await run("return 1 + 1"), 2)
@@ -42,7 +42,7 @@ describe.each(["thread", "process", "deno"] as const)("in a %s", { timeout: 30_0
   })
 })
 
-describe.each(["process", "deno"] as const)("a %s", { timeout: 30_000 }, (runtime) => {
+describe.each(["process", "deno"] as const)("a %s", { timeout: 90_000 }, (runtime) => {
   it("ends for memory that is not its heap", async () => {
     const { run, wire } = await testWire(runtime)
     void run(`const all = []
@@ -130,7 +130,7 @@ describe.each(["process", "deno"] as const)("a %s", { timeout: 30_000 }, (runtim
   })
 })
 
-describe("what an isolate leaves", { timeout: 30_000 }, () => {
+describe("what an isolate leaves", { timeout: 90_000 }, () => {
   /** A process without its permissions, which can start others. */
   const loose = async (apart: ReadonlyArray<string>) => {
     const folder = temporaryFolder()

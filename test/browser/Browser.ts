@@ -95,7 +95,7 @@ export const startBrowser = async (): Promise<TestBrowser> => {
         locale: "en-GB",
         ...(state === undefined ? {} : { storageState: state })
       })
-      context.setDefaultTimeout(10_000)
+      context.setDefaultTimeout(45_000)
       const faults: Array<string> = []
       const expected = new Set<RegExp>()
       watch(context, origin, (fault) => {

@@ -20,7 +20,7 @@ export const putRight = async (house: PageHouse): Promise<void> => {
   await until("the plugin to run anew", async () => {
     const { items } = await host().get("/plugins")
     return items.find(({ name }: any) => name === "vane")?.state === "running"
-  }, 10_000)
+  })
   for (const { alarm_id } of await all("/alarms?status=open")) {
     await post(`/alarms/${alarm_id}/resolve`, { note: "It is mended." })
   }

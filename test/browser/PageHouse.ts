@@ -10,7 +10,7 @@ import { makeDatabase, type OwnDatabase } from "../storms/Databases.ts"
 import { folder } from "../storms/Hosts.ts"
 import { until } from "../storms/Until.ts"
 import { type HostProcess, type Place, startHost } from "../stories/HostProcess.ts"
-import { freePort } from "../../core/mcp/testServers/servers.ts"
+import { freePort } from "../FreePort.ts"
 
 const root = path.resolve(import.meta.dirname, "..", "..")
 

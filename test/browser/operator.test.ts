@@ -197,7 +197,7 @@ describe.skipIf(lacking.length > 0)(`the operator's page${loudly(lacking)}`, { t
       await until("each row to be there, once", async () => {
         const shown = await rowsOf(feed, trace_id)
         return shown.length === audit.length && new Set(shown).size === audit.length
-      }, 10_000)
+      })
     }
     expected()
     visit.faults()

@@ -89,7 +89,9 @@ describe.skipIf(lacking.length > 0)(`rarer ways of the operator's page${loudly(l
       await release.promise
       await route.continue()
     })
+    const asked = other.waitForResponse((response) => response.url().includes("/questions"))
     await other.goto(`${house.origin}/plugins/dashboard/`)
+    await asked
     await other.getByRole("heading", { name: "State" }).waitFor()
     // It has asked for all that it shows, and hears nothing yet.
     const said = await house.send(asks)

@@ -146,13 +146,17 @@ export const openHouse = async (place: Place, remote: Remote, code = folder): Pr
   await ready()
   // Rules, watchers and routes are taken up at a start. Where the machine is so busy that the isolate came after it, they are
   // known to the next one.
-  const { body: { items: watchers } } = await request("/watchers?limit=500")
-  if (!watchers.some(({ watcher_id }: any) => watcher_id.startsWith("same."))) await restart()
+  await until(`its watchers in ${place}`, async () => {
+    const { body: { items: watchers } } = await request("/watchers?limit=500")
+    const known = watchers.some(({ watcher_id }: any) => watcher_id.startsWith("same."))
+    if (!known) await restart()
+    return known
+  }, 120_000)
   const traceOf = (traceId: string) =>
     until(`the end of what was told in ${place}`, async () => {
       const { body } = await request(`/traces/${traceId}`)
       return (body.settled === true || body.outcome === "waiting" || body.outcome === "unknown") && body
-    }, 15_000)
+    })
   const tell: RuntimeHouse["tell"] = async (event) => traceOf((await host.send(event)).trace_id)
   return {
     place,

@@ -188,7 +188,7 @@ const reconciled = (house: RuntimeHouse, trace: { readonly trace_id: string }) =
   until("the answer of the probe", async () => {
     await makeQuiet(house)
     return (await callOf(house, trace))?.status === "succeeded" && house.traceOf(trace.trace_id)
-  }, 15_000)
+  })
 
 export const probes: Act = async (house) => {
   const start = (answer: string) =>
@@ -330,7 +330,7 @@ export const crash: Act = async (house) => {
     channel: "chat",
     structured: { intent: "same.hangs", input: { answer: "done" } }
   })
-  await until("the call to run", async () => (await callOf(house, started))?.status === "attempted", 15_000)
+  await until("the call to run", async () => (await callOf(house, started))?.status === "attempted")
   await house.restart()
   return { done: await reconciled(house, started) }
 }

@@ -27,10 +27,11 @@ const program = path.join(
 const run = (args: ReadonlyArray<string>): Promise<string> =>
   new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [program, ...args], { stdio: ["ignore", "pipe", "pipe"] })
-    let said = ""
+    // Apart, since pieces of the one may come in the middle of a line of the other.
+    let [said, complained] = ["", ""]
     child.stdout.setEncoding("utf8").on("data", (text: string) => said += text)
-    child.stderr.setEncoding("utf8").on("data", (text: string) => said += text)
-    child.on("error", reject).on("close", () => resolve(said))
+    child.stderr.setEncoding("utf8").on("data", (text: string) => complained += text)
+    child.on("error", reject).on("close", () => resolve(`${said}\n${complained}`))
   })
 
 /** Runs one side of the suite, or one scenario of it, and answers those that it says it ran, with what it checked. */

@@ -23,7 +23,7 @@ const expected: Readonly<Record<string, string>> = {
 }
 
 /** How often a wait of half a second is measured, where others keep the machine busy. */
-const measured = 3
+const measured = 10
 
 /** Visits at once: each is to be quick, so that no scenario runs out of its time. */
 const atOnce = 4

@@ -83,7 +83,9 @@ const dropped = (drop: string): string | undefined => {
 }
 
 /** Of an attempt, milliseconds: one that is held is told so at once. */
-const withinMs = 12_000
+const withinMs = 45_000
+/** How long what took too much keeps it, milliseconds: a busy host has looked by then. */
+const patience = 5_000
 
 const guardOf = (group: number): number =>
   allProcesses().find((line) =>
@@ -136,7 +138,14 @@ export const openIsolate = async (
         member: "run",
         args: [{
           name,
-          world: { ...world, runtime, drop, guard: guardOf(into.pid ?? 0), module: path.join(code, "attempts.mjs") }
+          world: {
+            ...world,
+            runtime,
+            drop,
+            patience,
+            guard: guardOf(into.pid ?? 0),
+            module: path.join(code, "attempts.mjs")
+          }
         }],
         facts: {},
         asks: {},
@@ -236,7 +245,7 @@ export const openOutside = (runtime: EscapeRuntime, code: string): Place => {
       const drop = path.join(world.outside, "dropped")
       const told = await running.ask({
         name,
-        world: { ...world, runtime, drop, guard: world.neighbour, module: path.join(code, "attempts.mjs") }
+        world: { ...world, runtime, drop, patience: 0, guard: world.neighbour, module: path.join(code, "attempts.mjs") }
       })
       const proof = dropped(drop)
       return proof === undefined ? told : { proof }

@@ -67,7 +67,7 @@ const raw = (house: HomeAssistantServer) => {
     until(`a frame of type ${type}`, () => {
       const place = frames.findIndex((frame) => frame.type === type)
       return place < 0 ? undefined : frames.splice(place, 1)[0]
-    }, 5_000)
+    })
   const opened = new Promise((resolve) => socket.on("open", resolve))
   const send = (frame: unknown): void => void opened.then(() => socket.send(JSON.stringify(frame)))
   return { send, next, frames, ended: () => ended }
@@ -155,11 +155,12 @@ describe("a stand-in for Home Assistant", () => {
   it("starts as HA does where it is told to: everything is unavailable at first", async () => {
     const house = await houseWith()
     await house.stop()
-    await house.start({ settlingMs: 300 })
+    await house.start({ settling: true })
     const connection = await connect(house)
     const entities = collect(connection)
     await until("an entity", () => entities()["lock.front_door"]?.state === "unavailable")
     expect((await getConfig(connection)).state).toBe("STARTING")
+    house.settle()
     await until("the lock", () => entities()["lock.front_door"]?.state === "locked")
     expect((await getConfig(connection)).state).toBe("RUNNING")
   })

@@ -79,10 +79,11 @@ export interface HomeAssistantServer {
   /** Ends it; its states stay. */
   readonly stop: () => Promise<void>
   /**
-   * On the same port. As in HA every state has new times and a new context, and none is said of as changed. `settlingMs`: for
-   * so long HA is starting, and everything is `unavailable`.
+   * On the same port. As in HA every state has new times and a new context, and none is said of as changed. `settling`: HA is
+   * starting, and everything is `unavailable`, until `settle`.
    */
-  readonly start: (options?: { readonly settlingMs?: number }) => Promise<void>
+  readonly start: (options?: { readonly settling?: boolean }) => Promise<void>
+  readonly settle: () => void
   /** Cuts every connection. */
   readonly drop: () => void
   /** Dead but connected, new connections too, until `speak`. */
@@ -122,6 +123,7 @@ export const startHomeAssistant = async (options: HomeAssistantOptions): Promise
   const sockets = new Set<Socket>()
   let port = options.port ?? 0
   let running = true
+  let settle = (): void => {}
   let silent = false
   let refusing = false
   let lost = { p: 0, how: "silent" as "silent" | "cut" }
@@ -303,27 +305,28 @@ export const startHomeAssistant = async (options: HomeAssistantOptions): Promise
       setImmediate(() => setImmediate(() => left.forEach((socket) => socket.destroy())))
       await closed
     },
-    start: async ({ settlingMs = 0 } = {}) => {
+    start: async ({ settling = false } = {}) => {
       if (server !== undefined) return
       const before = new Map(house.states)
       house.restamp(
-        settlingMs === 0 ? undefined : ({ attributes }) => ({
-          state: "unavailable",
-          attributes: { ...attributes, restored: true }
-        })
+        settling
+          ? ({ attributes }) => ({ state: "unavailable", attributes: { ...attributes, restored: true } })
+          : undefined
       )
-      running = settlingMs === 0
+      running = !settling
       await open()
       if (running) return
-      setTimeout(() => {
+      settle = () => {
+        settle = () => {}
         for (const [entity_id, { state, attributes }] of before) {
           if (house.states.get(entity_id)?.state !== "unavailable") continue
           house.set(entity_id, state, { ...attributes, restored: undefined }, newContext())
         }
         running = true
         house.fire("homeassistant_started", {})
-      }, settlingMs).unref()
+      }
     },
+    settle: () => settle(),
     drop,
     silence,
     speak,

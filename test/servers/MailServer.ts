@@ -10,9 +10,10 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { type ParsedMail, simpleParser } from "mailparser"
 import { createTransport, type SendMailOptions } from "nodemailer"
+import { freePort } from "../FreePort.ts"
 import { homeOf, type MailFolder, startImap, startPasswords } from "./Dovecot.ts"
 import { inQueue, logOf, master, startPostfix } from "./Postfix.ts"
-import { freePort, missingPrograms, type ServerProcess } from "./ServerProcess.ts"
+import { missingPrograms, type ServerProcess } from "./ServerProcess.ts"
 import { openStamp } from "./Stamp.ts"
 
 export interface Door {

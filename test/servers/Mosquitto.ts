@@ -7,8 +7,9 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { promisify } from "node:util"
+import { freePort } from "../FreePort.ts"
 import { until } from "../storms/Until.ts"
-import { freePort, missingPrograms, pathOf, type ServerProcess, startServer } from "./ServerProcess.ts"
+import { missingPrograms, pathOf, type ServerProcess, startServer } from "./ServerProcess.ts"
 
 export interface MosquittoOptions {
   /** Names and passwords. Without any, everybody is let in. */

@@ -3,7 +3,6 @@
  * group with all its children, by the test or by the test's death.
  */
 import { type ChildProcess, spawn } from "node:child_process"
-import { randomInt } from "node:crypto"
 import * as fs from "node:fs"
 import * as net from "node:net"
 import { until } from "../storms/Until.ts"
@@ -76,7 +75,7 @@ export const startServer = async (
     return closed()
   }
   const stop = async (): Promise<void> => {
-    const late = setTimeout(() => void kill(), 5_000)
+    const late = setTimeout(() => void kill(), 30_000)
     if (!over) signalGroup(child, "SIGTERM")
     await ended
     clearTimeout(late)
@@ -106,19 +105,6 @@ export const answers = (port: number): Promise<boolean> =>
     }
     socket.once("connect", end(true)).once("error", end(false))
   })
-
-/** A port that nobody listens on, below those that outgoing connections are given: it is still free after a restart. */
-export const freePort = async (): Promise<number> => {
-  while (true) {
-    const port = randomInt(20_000, 32_000)
-    const server = net.createServer()
-    const free = await new Promise<boolean>((resolve) => {
-      server.once("error", () => resolve(false))
-      server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)))
-    })
-    if (free) return port
-  }
-}
 
 /** Which of these programs, named with the Debian package that brings each, are not on this machine. */
 export const missingPrograms = (programs: Readonly<Record<string, string>>): ReadonlyArray<string> => [

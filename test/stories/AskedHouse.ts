@@ -180,6 +180,22 @@ export class AskedHouse {
     assert.lengthOf(rows, 1, text)
   }
 
+  /** A task's step that waits to be tried again waits no longer. */
+  async again({ approval: { step_id, task_id } }: Asked): Promise<void> {
+    await this.query("update steps set wake_at = clock_timestamp() where step_id = $1::uuid", [step_id])
+    await this.query("update work set due_at = clock_timestamp() where work_id = $1::uuid", [task_id])
+  }
+
+  /** Its time is over, and the host looks at it. */
+  async expire({ approval, event_id }: Asked): Promise<void> {
+    await this.lawless("update approvals set expires_at = clock_timestamp() where approval_id = $1::uuid", [
+      approval.approval_id
+    ])
+    await this.query("update work set due_at = clock_timestamp() where work_id = $1::uuid", [
+      approval.task_id ?? event_id
+    ])
+  }
+
   private async pending(filter: string, door: string): Promise<Asked["approval"]> {
     return await until(`the question about ${door}`, async () => {
       const { body } = await this.get(`/approvals?status=pending&${filter}`)
@@ -210,7 +226,7 @@ export class AskedHouse {
       throw new Error(
         JSON.stringify([row, await this.query("select * from work where event_id = $1::uuid", [event_id])])
       )
-    }, 12_000)
+    })
   }
 
   private async callOf({ approval }: Asked) {

@@ -120,7 +120,7 @@ export const startHost = async (place: Place): Promise<HostProcess> => {
     request,
     get: async (at) => (await request(at)).json(),
     send: async (event) =>
-      (await request("/events", { method: "POST", headers: { prefer: "wait=10" }, body: JSON.stringify(event) }))
+      (await request("/events", { method: "POST", headers: { prefer: "wait=30" }, body: JSON.stringify(event) }))
         .json(),
     signal: (signal) => void process.kill(child.pid!, signal),
     kill: () => {

@@ -161,7 +161,7 @@ export const leftOf = ({ home, temporary }: Pick<JobHouse, "home" | "temporary">
 export const nothingLeft = async (
   house: Pick<JobHouse, "home" | "temporary">,
   pid?: number,
-  withinMs = 10_000
+  withinMs = 30_000
 ): Promise<void> => {
   await until("nothing to be left", () => {
     const left = leftOf(house, pid)

@@ -261,12 +261,12 @@ export const modelStory = async ({ llm = {}, plugins = [], ...options }: StoryOp
         const told = await read(ids)
         if (status === "waiting" && told.task?.waits_for === undefined) return false
         return told.task?.status === status && told
-      }, 15_000),
+      }),
     decide: async ({ trace_id }, word, body) => {
       const [asked] = await until("the operator to be asked", async () => {
         const { items } = await get(`/approvals?status=pending&trace_id=${trace_id}`)
         return items.length > 0 && items
-      }, 15_000)
+      })
       const { body: answer, status } = await request(`/approvals/${asked.approval_id}/${word}`, {
         method: "POST",
         ...(body === undefined ? {} : { body: JSON.stringify(body) })

@@ -390,13 +390,14 @@ describe("something around it changed between the yes and the run", () => {
     const asked = await house.askTask("sticky-control", stickySteps("house.sticky", "sticky-control", 10))
     await house.approve(asked)
     await house.ran(asked)
-    const changed = await house.askTask("sticky-changed", stickySteps("house.sticky", "sticky-changed", 400))
+    const changed = await house.askTask("sticky-changed", stickySteps("house.sticky", "sticky-changed", 60_000))
     await house.approve(changed)
     await refusedOnce(house, changed)
     await house.query(
       `update steps set checkpoint = checkpoint || '{"edited": {"input": {"door": "safe"}}}' where step_id = $1::uuid`,
       [changed.approval.step_id]
     )
+    await house.again(changed)
     await house.ran(changed)
     assert.notInclude(house.outside.entries(), "safe")
   })
@@ -405,7 +406,7 @@ describe("something around it changed between the yes and the run", () => {
 describe("what can't be said of an approval", () => {
   let house: AskedHouse
   beforeAll(async () => {
-    house = await AskedHouse.begin({ safety: { approvalTtl: "1 second" } })
+    house = await AskedHouse.begin()
   })
   afterAll(() => house.end())
 
@@ -442,6 +443,7 @@ describe("what can't be said of an approval", () => {
     // Too late, in either lane.
     for (const lane of lanes) {
       const late = await house.ask(lane, `${lane}-late`)
+      await house.expire(late)
       await house.didNotRun(late, /nobody said yes in time/)
       await conflict(late.approval.approval_id, /has expired/)
     }
@@ -533,7 +535,7 @@ describe("another host on the same database", () => {
       }
       pending.set(lane, await house.ask(lane, `${lane}-pending`, "up.kept"))
     }
-    const sticky = await house.askTask("sticky", stickySteps("up.sticky", "sticky", 1_500))
+    const sticky = await house.askTask("sticky", stickySteps("up.sticky", "sticky", 60_000))
     await house.approve(sticky)
     await refusedOnce(house, sticky)
     await house.pause()
@@ -541,7 +543,8 @@ describe("another host on the same database", () => {
     asked.set("sticky", sticky)
     await house.restart(next, after)
     await house.resume()
-  }, 60_000)
+    await house.again(sticky)
+  })
   afterAll(() => house.end())
 
   it("does not try again what was refused by another version of the tool", async () => {

@@ -76,7 +76,7 @@ describe("a call on behalf of a call, and its host is killed", () => {
 
   const linesOf = (name: string): ReadonlyArray<string> => {
     const file = path.join(home, name)
-    return fs.existsSync(file) ? fs.readFileSync(file, "utf8").trim().split("\n") : []
+    return fs.existsSync(file) ? fs.readFileSync(file, "utf8").split("\n").filter((line) => line !== "") : []
   }
   const send = async (text: string) => {
     const response = await host.request("/events", { method: "POST", body: JSON.stringify({ channel: "chat", text }) })

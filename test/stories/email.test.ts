@@ -124,7 +124,10 @@ describe.skipIf(lacking.length > 0)(`a host that has a mailbox${loudly(lacking)}
       raw: `${head}${open}Content-Type: text/plain\r\n\r\nopen the cellar door\r\n`
     })
     await house.answer(ada, await house.write({ text: "Count the cups in the cellar" }))
-    const { items } = await house.host().get("/audit?type=event.rejected")
+    const items = await until("its row", async () => {
+      const { items } = await house.host().get("/audit?type=event.rejected")
+      return items.length > 0 && items
+    })
     assert.deepEqual(items.map(({ data }: any) => [data.channel, data.error.code]), [["email", "email.too_nested"]])
     assert.lengthOf(await house.database.query("select 1 from events where message_id like 'deep@%'"), 0)
   }, 60_000)

@@ -86,8 +86,8 @@ interface Case {
   /** What it leaves: `not_done`, `open` (nobody can know), `done` (with an answer that can't be used). */
   readonly means: "not_done" | "open" | "done"
   readonly code: string
-  /** Only where the schema can be broken by it. */
-  readonly output?: "any"
+  /** `any`: there is no schema of it that it could break; `hangs`: none comes in time. */
+  readonly output?: "any" | "hangs"
 }
 
 const cases: ReadonlyArray<Case> = [
@@ -103,9 +103,9 @@ const cases: ReadonlyArray<Case> = [
   { deed: "throws 10 MB", means: "not_done", code: "tool.failed" },
   { deed: "refuses", means: "not_done", code: "tool.refused" },
   { deed: "does not know", means: "open", code: "tool.unknown" },
-  { deed: "hangs until it is aborted", means: "open", code: "tool.timeout" },
-  { deed: "ignores the abort", means: "open", code: "tool.timeout" },
-  { deed: "answers what is not there yet, for ever", means: "open", code: "tool.timeout" },
+  { deed: "hangs until it is aborted", means: "open", code: "tool.timeout", output: "hangs" },
+  { deed: "ignores the abort", means: "open", code: "tool.timeout", output: "hangs" },
+  { deed: "answers what is not there yet, for ever", means: "open", code: "tool.timeout", output: "hangs" },
   { deed: "loses the connection", means: "open", code: "tool.connection_lost" },
   { deed: "loses the connection of a fetch", means: "open", code: "tool.connection_lost" },
   { deed: "is aborted by its own client", means: "open", code: "tool.connection_lost" },
@@ -136,18 +136,20 @@ const kinds: ReadonlyArray<{ readonly name: string; readonly effect: ToolEffect;
 /** Deeds of an event that a repeat of the call does not do again: the second time all is well. */
 const onlyOnce = new Set<string>()
 
+const outputs = ["strict", "any", "hangs"] as const
+
 const toolsOf = ({ effect, guarantee, name }: (typeof kinds)[number]) =>
-  (["strict", "any"] as const).map((output) =>
+  outputs.map((output) =>
     defineTool({
       name: `ending.${name}-${output}`,
       description: "Ends as it is told.",
       input: Schema.Struct({ deed: Schema.String, id: Schema.String }),
-      ...(output === "strict" ? { output: Schema.Struct({ message: Schema.String }) } : {}),
+      ...(output === "any" ? {} : { output: Schema.Struct({ message: Schema.String }) }),
       effect,
       guarantee,
       risk: "low",
       scopes: [],
-      timeout: "200 millis",
+      timeout: output === "hangs" ? "200 millis" : "30 seconds",
       ...(guarantee === "probe" ? { probe: () => "done" as const } : {}),
       run: async ({ deed, id }, ctx) => {
         if (onlyOnce.has(id)) return { message: "well" } as any
@@ -165,7 +167,7 @@ const endings = definePlugin({
     channels: [{ name: "endings", trust: "trusted" }],
     tools: kinds.flatMap(toolsOf),
     intents: kinds.flatMap(({ name }) =>
-      (["strict", "any"] as const).map((output) => ({
+      outputs.map((output) => ({
         name: `ending.${name}-${output}`,
         patterns: [],
         tool: `ending.${name}-${output}`
@@ -330,9 +332,9 @@ const slowPlugin = definePlugin({
   })
 })
 
-/** Asks until there is an answer, for at most 15 s. */
+/** Asks until there is an answer, for at most 30 s. */
 const soon = async <A>(ask: () => Promise<A | undefined | false>): Promise<A | undefined> => {
-  const end = performance.now() + 15_000
+  const end = performance.now() + 30_000
   while (performance.now() < end) {
     const answer = await ask()
     if (answer !== undefined && answer !== false) return answer

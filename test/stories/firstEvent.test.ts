@@ -25,7 +25,7 @@ describe("an operator's first event", () => {
     ])
     const [timer] = await host.sql<{ due: number }>`
       select extract(epoch from next_run_at - created_at)::int as due from schedules where trace_id = ${sent.trace_id}`
-    assert.strictEqual(timer?.due, 300)
+    assert.closeTo(timer?.due ?? 0, 300, 10)
   })
 
   it("the same message 50 times at once leaves one effect, and event.deduped for the others", async () => {

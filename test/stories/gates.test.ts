@@ -214,9 +214,11 @@ describe("the gates", { timeout: 60_000 }, () => {
     const tables = (await house.host.sql<{ name: string }>`
       select tablename as name from pg_tables where schemaname = current_schema() order by 1`).map(({ name }) => name)
     assert.isAbove(tables.length, 20)
+    // What the host's own watchers tell every few seconds is nobody's trace.
     const counted = async () =>
       await house.host.sql`
-        select t.name, (xpath('//n/text()', query_to_xml(format('select count(*) as n from %I', t.name), false, true, '')))[1]::text as rows
+        select t.name, (xpath('//n/text()', query_to_xml(format('select count(*) as n from %I %s', t.name,
+          case when t.name like 'audit_events%' then 'where stage <> ''watcher''' else '' end), false, true, '')))[1]::text as rows
         from unnest(${tables}::text[]) t(name) order by 1`
     const before = [await counted(), house.outside.entries()]
     const verdicts: Record<string, string | undefined> = {}

@@ -5,7 +5,8 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
-import { freePort, runChild } from "../../core/cli/RecordedHost.ts"
+import { runChild } from "../../core/cli/RecordedHost.ts"
+import { freePort } from "../FreePort.ts"
 import { keyField } from "../../core/mcp/serve/SyrisServer.ts"
 import { safeHouse, type SafeHouse } from "./SafeHouse.ts"
 
@@ -68,7 +69,7 @@ describe("syris mcp", () => {
   }, 120_000)
 
   it("says that no host runs, and that the token is another's", async () => {
-    const port = await Effect.runPromise(freePort)
+    const port = await freePort()
     const other = fs.mkdtempSync(path.join(os.tmpdir(), "syris-stdio-"))
     fs.writeFileSync(path.join(other, "token"), "another\n")
     const start = (change: Record<string, string>) => Effect.runPromise(runChild({ ...env(), ...change }, ["mcp"]))

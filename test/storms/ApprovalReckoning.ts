@@ -100,7 +100,8 @@ export const reckonApprovals = async (
     // One use, and it is used where it was begun.
     if (status === "consumed" && attempts === 0) say("used, and never begun", [one])
     // What was approved and can be promised was done.
-    const promised = one.tool !== "storm.plain" && one.error?.code !== "tool.interrupted" && one.task !== "canceled"
+    const promised = one.tool !== "storm.plain" &&
+      !["tool.interrupted", "tool.timeout"].includes(one.error?.code ?? "") && one.task !== "canceled"
     if (status === "consumed" && promised && (times !== 1 || one.call !== "succeeded")) {
       say("approved, and not done", [one])
     }

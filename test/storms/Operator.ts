@@ -108,13 +108,13 @@ export const startOperators = ({ count = 3, eyes, hosts, random }: OperatorsOpti
 }
 
 /** A call that was begun before the answer may still be on its way to the other side for so long, milliseconds. */
-const onItsWay = long ? 3_000 : 6_000
+const onItsWay = long ? 3_000 : 15_000
 
 /**
  * The word to the other host is on its way for so long at most, while both are busy, milliseconds. With other tests beside it
  * a host may wait longer for a processor.
  */
-const heardAfter = long ? 250 : 1_500
+const heardAfter = long ? 250 : 8_000
 
 /**
  * What was answered was obeyed: of a canceled task nothing begins any more, of a paused one nothing until it is resumed, by
@@ -163,9 +163,10 @@ export const disobeyed = async (
   }
   const known = Map.groupBy(remote.known(), (id) => id.slice(0, id.indexOf("/")))
   for (const [task_id, own] of Map.groupBy(moves, (move) => move.task_id)) {
-    for (const [n, move] of own.entries()) {
+    for (const move of own) {
       if (move.verb !== "cancel" && move.verb !== "pause") continue
-      const next = own.slice(n + 1).find(({ verb }) => verb === "resume")
+      // Answered before the pause was, it may have come after it all the same.
+      const next = own.find(({ answered, verb }) => verb === "resume" && answered > move.asked)
       const from = move.answered + onItsWay
       const to = move.verb === "cancel" || next === undefined ? Infinity : next.asked
       for (const id of known.get(move.id) ?? []) {

@@ -201,15 +201,17 @@ const holdsAre = async (eyes: Eyes, { say }: Findings): Promise<void> => {
     await eyes.query(`
       with fired as (
         select e.structured->>'thing' as thing, e.event_id,
-               lag(e.event_id) over (partition by e.structured->>'thing' order by e.event_id) as before
-        from audit_events a join events e on e.event_id = (a.refs->>'event_id')::uuid
+               i.seq, lag(i.seq) over (partition by e.structured->>'thing' order by i.seq) as before
+        from audit_events a
+        join events e on e.event_id = (a.refs->>'event_id')::uuid
+        join audit_events i on i.type = 'event.ingested' and i.refs->>'event_id' = a.refs->>'event_id'
         where a.type = 'rule.triggered' and a.refs->>'rule_id' = 'config.held'
       )
-      select f.* from fired f
+      select f.thing, f.event_id, f.before::int, f.seq::int from fired f
       where f.before is not null and not exists (
-        select 1 from events o
+        select 1 from events o join audit_events i on i.type = 'event.ingested' and i.refs->>'event_id' = o.event_id::text
         where o.channel = 'storm' and o.structured->>'kind' = 'held' and o.structured->>'thing' = f.thing
-          and o.structured->>'state' = 'off' and o.event_id > f.before and o.event_id < f.event_id)`)
+          and o.structured->>'state' = 'off' and i.seq > f.before and i.seq < f.seq)`)
   )
   say(
     "a hold that does not go with what was seen last",
@@ -225,7 +227,7 @@ const holdsAre = async (eyes: Eyes, { say }: Findings): Promise<void> => {
       select l.*, m.hold_id, m.seq::int as seen
       from last l left join rule_memory m on m.rule_id = 'config.held' and m.thing like '%' || l.thing || '%'
       -- Two that came at once on two hosts: which is the last is the database's to say.
-      where (l.state_before is null or l.state_before = l.state or l.ingested_at - l.at_before > interval '1 second')
+      where (l.state_before is null or l.state_before = l.state or l.ingested_at - l.at_before > interval '10 seconds')
         and ((l.state = 'on') <> (m.hold_id is not null) or m.seq is null
          or (l.state = 'on' and not exists (
                select 1 from audit_events a join events e on e.event_id = (a.refs->>'event_id')::uuid

@@ -124,7 +124,7 @@ describe("people who answer at once while hosts are killed", () => {
       await database.close()
       for (const home of homes) fs.rmSync(home, { recursive: true, force: true })
     }
-  }, rounds * 2_000 + 120_000)
+  }, rounds * 2_000 + 300_000)
 
   it("and where a yes is forged, or a call begun anew, the reckoning sees it", async () => {
     const home = folder("approvals-red")

@@ -16,7 +16,7 @@ import { first, Hopeless, long, makeRandom, moment, seed, stride, until } from "
 const healthy = (host: Host) => until("a healthy host", async () => (await host.get("/health")).status === "healthy")
 
 const works = async (host: Host) => {
-  const sent = await host.send(eventOf("insert", "afterwards"), { wait: 20 })
+  const sent = await host.send(eventOf("insert", "afterwards"), { wait: 60 })
   assert.deepInclude(sent, { settled: true, outcome: "succeeded" })
 }
 
@@ -49,7 +49,11 @@ describe("a hostile database", () => {
     let host: Host | undefined
     try {
       await database.query(outsideTable)
-      const started = host = await startHost({ home, config: writeStorm(home, remote.url), databaseUrl: database.url })
+      const started = host = await startHost({
+        home,
+        config: writeStorm(home, remote.url, "5 seconds"),
+        databaseUrl: database.url
+      })
       const load = startLoad({
         host: () => Promise.resolve(started),
         next: () => kinds[Math.floor(random() * kinds.length)] ?? "insert",
@@ -71,7 +75,7 @@ describe("a hostile database", () => {
         )
         cuts += cut.length
         return false
-      }, 120_000)
+      }, 300_000)
       const reckoned = await finish(`${cuts} connections cut`, database, remote, started, load)
       assert.isAbove(reckoned.settled, 100)
       assert.strictEqual(await started.stop(), 0)
@@ -96,7 +100,11 @@ describe("a hostile database", () => {
     let host: Host | undefined
     try {
       await eyes.query(outsideTable)
-      const started = host = await startHost({ home, config: writeStorm(home, remote.url), databaseUrl: proxy.url })
+      const started = host = await startHost({
+        home,
+        config: writeStorm(home, remote.url, "5 seconds"),
+        databaseUrl: proxy.url
+      })
       const load = startLoad({
         host: () => Promise.resolve(started),
         next: () => kinds[Math.floor(random() * kinds.length)] ?? "insert",
@@ -123,7 +131,7 @@ describe("a hostile database", () => {
       fs.rmSync(home, { recursive: true, force: true })
       fs.rmSync(databaseHome, { recursive: true, force: true })
     }
-  }, long ? 400_000 : 120_000)
+  }, long ? 400_000 : 300_000)
 
   for (const side of ["request", "answer"] satisfies ReadonlyArray<Side>) {
     it(
@@ -138,7 +146,11 @@ describe("a hostile database", () => {
         let host: Host | undefined
         try {
           await database.query(outsideTable)
-          const started = host = await startHost({ home, config: writeStorm(home, remote.url), databaseUrl: proxy.url })
+          const started = host = await startHost({
+            home,
+            config: writeStorm(home, remote.url, "5 seconds"),
+            databaseUrl: proxy.url
+          })
           const acknowledged: Array<{ id: string; kind: typeof kinds[number]; event_id: string; trace_id: string }> = []
           const outcomes: Array<string> = []
           for (const kind of kinds) {

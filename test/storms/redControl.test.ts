@@ -21,7 +21,7 @@ describe("the same storm without the safety", () => {
     const remote = await startRemote({ random, lost: 0.05, slow: { share: 0.2, maximumMs: 300 } })
     try {
       await database.query(outsideTable)
-      const place = { home, config: writeStorm(home, remote.url), databaseUrl: database.url }
+      const place = { home, config: writeStorm(home, remote.url, "10 seconds"), databaseUrl: database.url }
       const someKinds: ReadonlyArray<Kind> = ["insert", "probed", "plain"]
       let starting = beginHost(place)
       await starting.ready
@@ -71,5 +71,5 @@ describe("the same storm without the safety", () => {
       await database.close()
       fs.rmSync(home, { recursive: true, force: true })
     }
-  }, 120_000)
+  }, 300_000)
 })

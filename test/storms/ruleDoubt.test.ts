@@ -63,6 +63,6 @@ describe("rules of a host whose connection is lost", () => {
         await database.close()
         fs.rmSync(home, { recursive: true, force: true })
       }
-    }, 150_000)
+    }, 300_000)
   }
 })

@@ -76,7 +76,7 @@ describe("rules on two hosts that are killed under load", () => {
           await until("room for another event", async () => {
             const [row] = await database.query<{ n: number }>("select count(*)::int as n from work where not parked")
             return (row?.n ?? 0) < maximumOwed || undefined
-          }, 120_000)
+          }, 300_000)
         }
       })
       for (let kill = 0; kill < kills; kill++) {
@@ -128,5 +128,5 @@ describe("rules on two hosts that are killed under load", () => {
       await database.close()
       for (const home of homes) fs.rmSync(home, { recursive: true, force: true })
     }
-  }, long ? 900_000 : 150_000)
+  }, long ? 900_000 : 300_000)
 })

@@ -115,6 +115,6 @@ describe("the same storm under a naive runner of tasks", () => {
         await database.close()
         fs.rmSync(home, { recursive: true, force: true })
       }
-    }, 120_000)
+    }, 300_000)
   }
 })

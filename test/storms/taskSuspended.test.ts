@@ -40,7 +40,11 @@ describe("a host that stands still in the middle of its tasks", () => {
     proxy = await startProxy(database.url)
     const [one, two] = await Promise.all(
       homes.map((home, n) =>
-        startHost({ home, config: writeStorm(home, remote.url), databaseUrl: n === 0 ? proxy.url : database.url })
+        startHost({
+          home,
+          config: writeStorm(home, remote.url, "10 seconds"),
+          databaseUrl: n === 0 ? proxy.url : database.url
+        })
       )
     )
     if (one === undefined || two === undefined) throw new Error("two hosts were asked for")

@@ -4,9 +4,9 @@
 import { spawn } from "node:child_process"
 import * as fs from "node:fs"
 import { createRequire } from "node:module"
-import * as net from "node:net"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
+import { freePort } from "../../../test/FreePort.ts"
 
 const require = createRequire(import.meta.url)
 const program = (name: string): string => {
@@ -26,15 +26,6 @@ export const modern = () => node("--no-warnings", fileURLToPath(new URL("modern.
 export const everything = () => node(program("server-everything"))
 export const filesystem = (...folders: ReadonlyArray<string>) => node(program("server-filesystem"), ...folders)
 export const memory = (file: string) => ({ ...node(program("server-memory")), env: { MEMORY_FILE_PATH: file } })
-
-export const freePort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const server = net.createServer()
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as net.AddressInfo
-      server.close(() => resolve(port))
-    })
-  })
 
 export interface Served {
   readonly url: string

@@ -1,4 +1,7 @@
-/** For memory: more than it was granted, of every kind. Each takes 256 MiB, twice what it may have with its runtime, and touches all of it. */
+/**
+ * For memory: more than it was granted, of every kind. Each takes 256 MiB, twice what it may have with its runtime, and touches
+ * all of it; what is looked at every so often keeps it until somebody must have looked.
+ */
 import { type Attempt, row } from "../Attempt.ts"
 
 const memory = (name: string, what: string, attempt: string, more: Partial<Attempt> = {}): Attempt => ({
@@ -21,6 +24,7 @@ export const memories: ReadonlyArray<Attempt> = [
       new Uint8Array(memory.buffer, from).fill(1)
       await new Promise((resolve) => setTimeout(resolve, 60))
     }
+    await new Promise((resolve) => setTimeout(resolve, world.patience))
     return some(memory.buffer.byteLength)`
   ),
   memory(
@@ -32,6 +36,7 @@ export const memories: ReadonlyArray<Attempt> = [
       kept.push(new Uint8Array(33_554_432).fill(1), new Uint8Array(new SharedArrayBuffer(33_554_432)).fill(1))
       await new Promise((resolve) => setTimeout(resolve, 60))
     }
+    await new Promise((resolve) => setTimeout(resolve, world.patience))
     return some(kept.length)`
   ),
   memory(

@@ -50,10 +50,14 @@ const datagram = (port: string): string => `
   const socket = node("dgram").createSocket("udp4")
   try {
     return known(await new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error("nobody answered")), 1500)
-      socket.once("error", reject)
-      socket.once("message", (data) => { clearTimeout(timer); resolve(data.toString()) })
-      socket.send("hello", ${port}, "127.0.0.1", (error) => error && reject(error))
+      let turns = 0
+      const again = setInterval(() => {
+        if (++turns > 20) { clearInterval(again); return reject(new Error("nobody answered")) }
+        socket.send("hello", ${port}, "127.0.0.1", (error) => error && stop(error))
+      }, 75)
+      const stop = (error) => { clearInterval(again); reject(error) }
+      socket.once("error", stop)
+      socket.once("message", (data) => { clearInterval(again); resolve(data.toString()) })
     }))
   } finally { try { socket.close() } catch {} }`
 
@@ -186,7 +190,7 @@ export const network: ReadonlyArray<Attempt> = [
     "a name by its own server",
     "It asks a server of names of its choice, and tells it so what it knows.",
     `
-    const resolver = new (node("dns").promises.Resolver)({ timeout: 1000, tries: 1 })
+    const resolver = new (node("dns").promises.Resolver)({ timeout: 1000, tries: 4 })
     resolver.setServers(["127.0.0.1:" + world.names])
     return some((await resolver.resolve4("what-it-knows.example")).join())`
   ),
@@ -337,7 +341,7 @@ export const network: ReadonlyArray<Attempt> = [
     "a name by its own server",
     "It asks a server of names of its choice.",
     `
-    const resolver = new (node("dns").promises.Resolver)({ timeout: 1000, tries: 1 })
+    const resolver = new (node("dns").promises.Resolver)({ timeout: 1000, tries: 4 })
     resolver.setServers(["127.0.0.1:" + world.names])
     return some((await resolver.resolve4("what-it-knows.example")).join())`
   ),

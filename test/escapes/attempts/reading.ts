@@ -232,12 +232,15 @@ export const reading: ReadonlyArray<Attempt> = [
     `
     const fs = node("fs")
     return some(await new Promise((resolve, reject) => {
-      const timer = setTimeout(() => { fs.unwatchFile(world.token); reject(new Error("nothing was seen")) }, 800)
+      let turns = 0
+      const timer = setInterval(() => {
+        if (++turns > 20) { clearInterval(timer); fs.unwatchFile(world.token); reject(new Error("nothing was seen")) }
+        try { fs.utimesSync(world.token, new Date(), new Date(Date.now() + turns * 1000)) } catch {}
+      }, 50)
       fs.watchFile(world.token, { interval: 20 }, (now) => {
         if (now.size === 0) return
-        clearTimeout(timer); fs.unwatchFile(world.token); resolve(now.size)
+        clearInterval(timer); fs.unwatchFile(world.token); resolve(now.size)
       })
-      setTimeout(() => { try { fs.utimesSync(world.token, new Date(), new Date(Date.now() + 5000)) } catch {} }, 100)
     }))`
   ),
   read(

@@ -1,24 +1,14 @@
 /** The official servers that the stories connect to, as packages of this project. */
 import { type ChildProcess, spawn } from "node:child_process"
-import { once } from "node:events"
 import { createRequire } from "node:module"
-import * as net from "node:net"
 import * as path from "node:path"
+import { freePort } from "../../FreePort.ts"
 
 const require = createRequire(import.meta.url)
 
 /** The file that starts it. */
 export const officialServer = (name: "everything" | "filesystem" | "memory"): string =>
   path.join(path.dirname(require.resolve(`@modelcontextprotocol/server-${name}/package.json`)), "dist", "index.js")
-
-const freePort = async (): Promise<number> => {
-  const server = net.createServer().listen(0, "127.0.0.1")
-  await once(server, "listening")
-  const { port } = server.address() as net.AddressInfo
-  server.close()
-  await once(server, "close")
-  return port
-}
 
 /** `server-everything` over streamable HTTP, and how it is ended. */
 export const everythingOverHttp = async (): Promise<{ readonly url: string; readonly child: ChildProcess }> => {
