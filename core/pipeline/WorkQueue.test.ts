@@ -188,7 +188,8 @@ describe("the work queue", () => {
       const host = yield* start()
       yield* until(Effect.sync(() => host.taken.length), (n) => n === 3)
       const late = host.taken.map((row) => row.at - (due[row.work_id] ?? 0))
-      for (const ms of late) assert.isTrue(ms >= -1 && ms < 100, late.join())
+      // Looking every two seconds would find the last of them 1.1 seconds late.
+      for (const ms of late) assert.isTrue(ms >= -1 && ms < 1_000, late.join())
     }))
 
   test("goes to sleep over rows that are due and can't be taken up", () =>
