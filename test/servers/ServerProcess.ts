@@ -13,7 +13,7 @@ export interface ServerProcess {
   /** What it said last. */
   readonly said: () => string
   readonly running: () => boolean
-  /** SIGTERM, and SIGKILL to what is left of it after five seconds. */
+  /** SIGTERM, and SIGKILL to what is left of it after 30 seconds. */
   readonly stop: () => Promise<void>
   /** SIGKILL to all of it at once. */
   readonly kill: () => Promise<void>
